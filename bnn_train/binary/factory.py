@@ -1,0 +1,179 @@
+"""The layer factory: networks ask for layers by role and never learn which method runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from torch import nn
+
+from bnn_train.binary.latent import initialise
+from bnn_train.binary.layers import LAYERS
+from bnn_train.binary.spec import Method, Role
+
+N = TypeVar("N", nn.BatchNorm1d, nn.BatchNorm2d)
+Named = Iterator[tuple[str, nn.Module]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One layer of a plain chain, with what surrounds it."""
+
+    role: Role
+    kind: Literal["conv", "linear"]
+    inputs: int
+    outputs: int
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    bias: bool = True
+    pool: nn.Module | None = None
+    dropout: float = 0.0
+    """On the layer's input, after its quantizer; whole channels if ``channel_dropout``."""
+    channel_dropout: bool = False
+
+
+class Layers:
+    """Makes the layers, norms and nonlinearities of one method."""
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+
+    def quantizes_input(self, role: Role) -> bool:
+        """Whether a layer in this role quantizes its own input."""
+        return self.method.quantizes_input(role)
+
+    def conv(
+        self,
+        role: Role,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        groups: int = 1,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> nn.Module:
+        """A convolution, binary if the method binarizes the role. ``dropout`` drops input channels."""
+        return self._layer(
+            "conv", role, (inputs, outputs, kernel), dropout, stride=stride, padding=padding, groups=groups, bias=bias
+        )
+
+    def linear(self, role: Role, inputs: int, outputs: int, *, bias: bool = True, dropout: float = 0.0) -> nn.Module:
+        """A dense layer, binary if the method binarizes the role."""
+        return self._layer("linear", role, (inputs, outputs), dropout, bias=bias)
+
+    def _layer(self, kind: str, role: Role, sizes: tuple[int, ...], dropout: float, **options: int) -> nn.Module:
+        real, binary = LAYERS[kind]
+        if self.method.binarizes(role) or self.method.quantizes_input(role):
+            layer = binary(*sizes, method=self.method, role=role, dropout=dropout, **options)  # type: ignore[arg-type]
+            initialise(layer)
+            return layer
+        plain = real(*sizes, **options)
+        plain.role = role  # type: ignore[assignment]  # read by reports
+        return plain
+
+    def norm2d(self, channels: int) -> nn.BatchNorm2d:
+        """Batch norm over N×C×H×W."""
+        return self._gamma(nn.BatchNorm2d(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
+
+    def norm1d(self, features: int) -> nn.BatchNorm1d:
+        """Batch norm over N×F."""
+        return self._gamma(nn.BatchNorm1d(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
+
+    def _gamma(self, norm: N) -> N:
+        if self.method.norm.gamma == "uniform":
+            nn.init.uniform_(norm.weight)
+        return norm
+
+    def nonlinearity(self, consumer: Role) -> nn.Module:
+        """What stands before a layer in this role: nothing if it quantizes its input, else ReLU."""
+        return nn.Identity() if self.quantizes_input(consumer) else nn.ReLU()
+
+    def stream(self) -> nn.Module:
+        """The nonlinearity on a residual stream after each addition."""
+        return {"none": nn.Identity, "relu": nn.ReLU, "hardtanh": nn.Hardtanh}[self.method.block.stream]()
+
+    def chain(self, units: Sequence[Unit]) -> nn.Sequential:
+        """The units one after the other, in the method's block order.
+
+        ``conv-pool-bn-act`` and ``conv-bn-act-pool``: each layer is followed by its norm, the
+        nonlinearity that the next layer wants, and its pooling. ``bn-act-conv-pool`` (XNOR-Net): each
+        layer but the first is preceded by them. A quantizer sits on the input of the layer that
+        quantizes; max-pooling commutes with the sign, so pooling "after the activation" pools real values.
+        """
+        preactivation = self.method.block.order == "bn-act-conv-pool"
+        parts = self._preactivated(units) if preactivation else self._postactivated(units)
+        result = nn.Sequential()
+        for name, module in parts:
+            if not isinstance(module, nn.Identity):
+                result.add_module(name, module)
+        return result
+
+    def _postactivated(self, units: Sequence[Unit]) -> Named:
+        pool_first = self.method.block.order == "conv-pool-bn-act"
+        for i, unit in enumerate(units, start=1):
+            if i > 1 and unit.kind == "linear" and units[i - 2].kind == "conv":
+                yield "flatten", nn.Flatten()
+            yield from self._product(unit, i)
+            if i == len(units):
+                yield from self._output(unit, i)
+                return
+            if pool_first:
+                yield f"pool{i}", unit.pool or nn.Identity()
+            yield f"norm{i}", self._norm(unit)
+            yield f"act{i}", self.nonlinearity(units[i].role)
+            if not pool_first:
+                yield f"pool{i}", unit.pool or nn.Identity()
+
+    def _preactivated(self, units: Sequence[Unit]) -> Named:
+        for i, unit in enumerate(units, start=1):
+            if i > 1:
+                before = units[i - 2]
+                yield f"norm{i}", self._norm(before)
+                yield f"act{i}", self.nonlinearity(unit.role)
+                if unit.kind == "linear" and before.kind == "conv":
+                    yield "flatten", nn.Flatten()
+            yield from self._product(unit, i)
+            if i == 1 and len(units) > 1:
+                yield "norm", self._norm(unit)
+                yield "act", nn.ReLU()
+            if i == len(units):
+                yield from self._output(unit, i)
+            else:
+                yield f"pool{i}", unit.pool or nn.Identity()
+
+    def _product(self, unit: Unit, i: int) -> Named:
+        dropout = unit.dropout
+        if dropout and not self.quantizes_input(unit.role):
+            yield f"dropout{i}", (nn.Dropout2d if unit.channel_dropout else nn.Dropout)(dropout)
+            dropout = 0.0
+        if unit.kind == "linear":
+            yield f"linear{i}", self.linear(unit.role, unit.inputs, unit.outputs, bias=unit.bias, dropout=dropout)
+            return
+        yield (
+            f"conv{i}",
+            self.conv(
+                unit.role,
+                unit.inputs,
+                unit.outputs,
+                unit.kernel,
+                stride=unit.stride,
+                padding=unit.padding,
+                groups=unit.groups,
+                bias=unit.bias,
+                dropout=dropout,
+            ),
+        )
+
+    def _norm(self, unit: Unit) -> nn.Module:
+        return self.norm2d(unit.outputs) if unit.kind == "conv" else self.norm1d(unit.outputs)
+
+    def _output(self, unit: Unit, i: int) -> Named:
+        yield f"pool{i}", unit.pool or nn.Identity()
+        if self.method.block.output_norm:
+            yield f"norm{i}", self._norm(unit)

@@ -1,0 +1,130 @@
+"""The methods, one row each. To add one: a row here, and at most one function for a new axis value."""
+
+from __future__ import annotations
+
+from bnn_train.binary.spec import (
+    ActivationSpec,
+    BlockSpec,
+    LatentSpec,
+    Method,
+    NormSpec,
+    ScopeSpec,
+    WeightScale,
+    WeightSpec,
+)
+
+_HINGE_BLOCK = BlockSpec(order="conv-pool-bn-act", output_norm=True)
+_LATENT_BOX = LatentSpec(init="uniform", clip=1.0, lr_scale="glorot")
+_ENDS_REAL = ScopeSpec(real=("first", "last"))
+_BC_NORM = NormSpec(eps=1e-4)
+_XNOR_WEIGHT = WeightSpec(quantizer="sign", scale=WeightScale(kind="l1"), gradient="official")
+_XNOR_LATENT = LatentSpec(init="he_in", clip=1.0, center=True)
+
+_FP = Method(name="fp", paper="the real-valued twin")
+
+_BC = Method(
+    name="bc",
+    paper="Courbariaux, Bengio, David: BinaryConnect (NIPS 2015), arXiv 1511.00363",
+    weight=WeightSpec(quantizer="sign"),
+    latent=_LATENT_BOX,
+    block=_HINGE_BLOCK,
+    norm=_BC_NORM,
+)
+
+_BNN = Method(
+    name="bnn",
+    paper="Courbariaux, Hubara, Soudry, El-Yaniv, Bengio: Binarized Neural Networks (2016), arXiv 1602.02830",
+    weight=WeightSpec(quantizer="sign"),
+    activation=ActivationSpec(quantizer="sign", estimator="clip"),
+    latent=_LATENT_BOX,
+    block=_HINGE_BLOCK.model_copy(update={"stream": "hardtanh"}),
+    norm=_BC_NORM,
+)
+
+_BWN = Method(
+    name="bwn",
+    paper="Rastegari, Ordonez, Redmon, Farhadi: XNOR-Net (ECCV 2016) §3.1, arXiv 1603.05279",
+    weight=_XNOR_WEIGHT,
+    latent=_XNOR_LATENT,
+    scope=_ENDS_REAL,
+    norm=NormSpec(eps=1e-3),
+)
+
+_XNOR = Method(
+    name="xnor",
+    paper="Rastegari, Ordonez, Redmon, Farhadi: XNOR-Net (ECCV 2016) §3.2, arXiv 1603.05279",
+    weight=_XNOR_WEIGHT,
+    activation=ActivationSpec(quantizer="sign", estimator="clip_open"),
+    latent=_XNOR_LATENT,
+    scope=_ENDS_REAL,
+    block=BlockSpec(order="bn-act-conv-pool", stream="none"),
+    norm=_BC_NORM,
+)
+
+_TWN = Method(
+    name="twn",
+    paper="Li, Zhang, Liu: Ternary Weight Networks (2016), arXiv 1605.04711",
+    weight=WeightSpec(quantizer="ternary", scale=WeightScale(kind="l1_masked")),
+)
+
+_DOREFA = Method(
+    name="dorefa",
+    paper="Zhou et al.: DoReFa-Net (2016), arXiv 1606.06160; 1-bit weights, 2-bit activations",
+    weight=WeightSpec(quantizer="sign", scale=WeightScale(kind="l1", granularity="layer")),
+    activation=ActivationSpec(quantizer="uniform", bits=2, estimator="unit"),
+    scope=ScopeSpec(real=("first", "downsample", "last")),
+)
+
+_BIREAL = Method(
+    name="bireal",
+    paper="Liu et al.: Bi-Real Net (ECCV 2018), arXiv 1808.00278",
+    weight=WeightSpec(
+        quantizer="sign", scale=WeightScale(kind="l1"), gradient="detached", estimator="clip"
+    ),
+    activation=ActivationSpec(quantizer="sign", estimator="approx_sign"),
+    latent=LatentSpec(clip=1.0),
+    scope=ScopeSpec(real=("first", "downsample", "last")),
+    block=BlockSpec(shortcut="per_conv", downsample="avgpool_conv", stream="none"),
+)
+
+_BOP = Method(
+    name="bop",
+    paper="Helwegen et al.: Latent Weights Do Not Exist (NeurIPS 2019), arXiv 1906.02107",
+    weight=WeightSpec(quantizer="stored"),
+    activation=ActivationSpec(quantizer="sign", estimator="clip"),
+    latent=LatentSpec(init="sign"),
+    block=_BNN.block,
+    norm=_BC_NORM,
+)
+
+
+def _variant(row: Method, name: str, **axes: object) -> Method:
+    return row.model_copy(update={"name": name, **axes})
+
+
+METHODS: dict[str, Method] = {
+    row.name: row
+    for row in (
+        _FP,
+        _BC,
+        _variant(
+            _BC,
+            "bc_stochastic",
+            weight=WeightSpec(quantizer="stochastic_sign", evaluate="latent"),
+            norm=NormSpec(eps=1e-4, reestimate=True),
+        ),
+        _BNN,
+        _variant(_BNN, "bnn_stochastic", activation=ActivationSpec(quantizer="stochastic_sign")),
+        _BWN,
+        _XNOR,
+        _variant(
+            _XNOR,
+            "xnor_k",
+            activation=ActivationSpec(quantizer="sign", estimator="clip_open", scale="xnor_k"),
+        ),
+        _TWN,
+        _DOREFA,
+        _BIREAL,
+        _BOP,
+    )
+}

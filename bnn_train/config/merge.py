@@ -1,0 +1,28 @@
+"""How one mapping lays over another: `extends`, `--set` and method overrides all use this rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, key by key.
+
+    Mappings merge; anything else replaces. A mapping whose `name` differs from the one below it
+    replaces it too, since the options of one optimizer (method, network, …) mean nothing to another.
+    """
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(value, Mapping) and isinstance(below, str) and "name" in value:
+            below = {"name": below}
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and _same_kind(below, value):
+            result[key] = merge(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _same_kind(below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    return "name" not in value or "name" not in below or value["name"] == below["name"]

@@ -1,0 +1,48 @@
+"""The errors a user can cause or meet, each one sentence, and the exit codes of the commands."""
+
+from __future__ import annotations
+
+EXIT_USER_ERROR = 2
+EXIT_SIGINT = 130
+EXIT_SIGTERM = 143
+
+
+class BnnError(Exception):
+    """A mistake in the input or a fault of the surroundings, told in one sentence.
+
+    Commands print the message as ``error: …`` and leave with ``exit_code``; no traceback.
+    """
+
+    exit_code = EXIT_USER_ERROR
+
+
+class ConfigError(BnnError):
+    """Everything that is wrong with a config, one line per mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class DataError(BnnError):
+    """Images that are missing, damaged or not what the config says they are."""
+
+
+class CheckpointError(BnnError):
+    """A checkpoint that is missing, damaged, foreign or does not fit."""
+
+
+class RunError(BnnError):
+    """A run folder that cannot be used, or a training that cannot go on."""
+
+
+class NonFiniteError(RunError):
+    """NaN or infinity in the loss or in a parameter."""
+
+
+class Interrupted(BnnError):
+    """A signal stopped the run after it was saved; ``exit_code`` is 128 + the signal's number."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

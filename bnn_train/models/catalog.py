@@ -1,0 +1,100 @@
+"""The networks by name and their options: data only, no torch. ``build`` makes modules of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bnn_train.record import Record
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class MLP(Record):
+    """Fully connected: `depth` hidden layers of `width` units (BinaryConnect, BNN, LAB)."""
+
+    name: Literal["mlp"]
+    width: Count = 2048
+    depth: Count = 3
+    dropout_input: Rate = 0.0
+    """Dropout on the image."""
+    dropout: Rate = 0.0
+    """Dropout on the input of every other layer, after its quantizer."""
+
+
+class LeNet5(Record):
+    """LeNet-5 of the XNOR-Net port: conv 20, conv 50, dense 500, dense classes."""
+
+    name: Literal["lenet5"]
+
+
+class ConvNet(Record):
+    """The BinaryConnect ConvNet: (2×w C3)-MP2-(2×2w C3)-MP2-(2×4w C3)-MP2-(2×1024 FC)-classes."""
+
+    name: Literal["convnet"]
+    width: Count = 128
+    """128 for CIFAR-10; 64 for SVHN (only the convolutions halve)."""
+
+
+class VGGSmall(Record):
+    """VGG-Small: the ConvNet's convolutions and a single dense layer."""
+
+    name: Literal["vgg_small"]
+    width: Count = 128
+
+
+class NIN(Record):
+    """Network in Network, the XNOR-Net port's layout for CIFAR-10."""
+
+    name: Literal["nin"]
+    dropout: Rate = 0.5
+
+
+class AlexNet(Record):
+    """AlexNet in XNOR-Net's layout: no groups, no LRN, dense layers as convolutions.
+
+    From 64 pixels up the paper's 11×11/4 stem; below that a 3×3/1 stem for small images.
+    """
+
+    name: Literal["alexnet"]
+    dropout: Rate = 0.0
+    """Channel dropout before fc6 and fc7 (0.1 for BWN)."""
+    width: float = Field(default=1.0, gt=0)
+    """Multiplies every width."""
+
+
+class ResNet18(Record):
+    """ResNet-18."""
+
+    name: Literal["resnet18"]
+    stem: Literal["auto", "imagenet", "small"] = "auto"
+    """`imagenet`: 7×7/2 and max-pool; `small`: 3×3/1; `auto`: `imagenet` from 64 pixels up."""
+    shortcut: Literal["A", "B"] = "B"
+    """Where the shape changes. `A`: subsample and pad channels with zeros; `B`: 1×1 convolution."""
+    width: Count = 64
+
+
+class ResNet34(ResNet18):
+    """ResNet-34."""
+
+    name: Literal["resnet34"]  # type: ignore[assignment]  # narrows the tag of the same options
+
+
+class ResNet20(Record):
+    """ResNet-20 for 32-pixel images: three stages of three blocks."""
+
+    name: Literal["resnet20"]
+    shortcut: Literal["A", "B"] = "A"
+    width: Count = 16
+
+
+Network = Annotated[
+    MLP | LeNet5 | ConvNet | VGGSmall | NIN | AlexNet | ResNet18 | ResNet34 | ResNet20,
+    Field(discriminator="name"),
+]
+NETWORKS: dict[str, type[Record]] = {
+    cls.model_fields["name"].annotation.__args__[0]: cls  # type: ignore[union-attr]
+    for cls in (MLP, LeNet5, ConvNet, VGGSmall, NIN, AlexNet, ResNet18, ResNet34, ResNet20)
+}
