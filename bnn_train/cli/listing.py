@@ -1,0 +1,48 @@
+"""``bnn-train --list``: every name a config may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from bnn_train.binary.methods import METHODS
+from bnn_train.config import schema
+from bnn_train.data.catalog import DATASETS
+from bnn_train.models.catalog import NETWORKS
+from bnn_train.record import Record
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0] if text else ""
+
+
+def _tagged(union: object) -> dict[str, type[Record]]:
+    """Name → class of a discriminated union."""
+    members = get_args(get_args(get_args(union)[0])[0])
+    return {get_args(cls.model_fields["name"].annotation)[0]: cls for cls in members}
+
+
+def _section(title: str, rows: dict[str, str]) -> str:
+    width = max(len(name) for name in rows)
+    return "\n".join([f"{title}:", *(f"  {name:<{width}}  {text}".rstrip() for name, text in rows.items())])
+
+
+def listing(configs: Path) -> str:
+    """All registries, and the configs found under ``configs``."""
+    sections = [
+        _section("methods", {name: row.paper for name, row in METHODS.items()}),
+        _section("networks", {name: _first_line(cls.__doc__) for name, cls in NETWORKS.items()}),
+        _section("data sets", {name: row.title for name, row in DATASETS.items()}),
+    ]
+    for title, union in (
+        ("optimizers", schema.Optimizer),
+        ("schedules", schema.Schedule),
+        ("losses", schema.Loss),
+        ("normalizations", schema.Normalization),
+        ("augmentations", schema.Augmentation),
+    ):
+        sections.append(_section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()}))
+    found = sorted(configs.rglob("*.yaml"))
+    if found:
+        sections.append("\n".join([f"configs ({len(found)}):", *(f"  {path}" for path in found)]))
+    return "\n\n".join(sections)

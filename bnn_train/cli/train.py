@@ -1,0 +1,115 @@
+"""``bnn-train``: a YAML experiment → a trained model and its report.
+
+torch is imported only after the config has been read, so that a typo is answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bnn_train import __version__
+from bnn_train.cli.common import guarded, say
+from bnn_train.config.loader import dump, json_schema, load, override
+from bnn_train.config.schema import Experiment
+from bnn_train.errors import RunError
+
+LATEST = "latest"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(prog="bnn-train", description="Train a binarized image classifier from a YAML config.")
+    p.add_argument("--config", metavar="F", type=Path, help="the experiment, e.g. configs/quickstart.yaml")
+    p.add_argument("--set", metavar="A.B=C", action="append", default=[], help="replace one key of the config; repeatable")
+    p.add_argument(
+        "--resume",
+        metavar="RUN",
+        nargs="?",
+        const=LATEST,
+        help="go on with the run in this folder; without RUN: that of --config, else the latest under runs/",
+    )
+    p.add_argument("--dry-run", action="store_true", help="print the layer table and the resolved config; train nothing")
+    p.add_argument("--print-config", action="store_true", help="print the resolved config; needs no data and no torch")
+    p.add_argument("--list", action="store_true", help="list methods, networks, data sets and shipped configs")
+    p.add_argument("--json-schema", action="store_true", help="print the config's JSON Schema, for editors")
+    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    p = parser()
+    args = p.parse_args(argv)
+    if not (args.config or args.resume or args.list or args.json_schema):
+        p.error("give --config F, for example: bnn-train --config configs/quickstart.yaml")
+    return guarded(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.list:
+        from bnn_train.cli.listing import listing
+
+        print(listing(Path("configs")))
+        return
+    if args.json_schema:
+        import json
+
+        print(json.dumps(json_schema(), indent=2))
+        return
+    experiment = load(args.config, args.set) if args.config else None
+    if args.print_config and experiment is not None:
+        print(dump(experiment), end="")
+    elif args.dry_run and experiment is not None:
+        _dry_run(experiment)
+    elif args.resume:
+        _resume(args.resume, experiment, args.set)
+    elif experiment is not None:
+        _start(experiment)
+    else:
+        raise RunError("--dry-run and --print-config need --config F")
+
+
+def _dry_run(experiment: Experiment) -> None:
+    from bnn_train.cli.dry_run import dry_run
+
+    print(dry_run(experiment))
+
+
+def _start(experiment: Experiment) -> None:
+    from bnn_train.training.run import run_path, start
+
+    path = run_path(experiment)
+    say(f"run folder: {path}")
+    _tell(start(experiment), path)
+
+
+def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str]) -> None:
+    from bnn_train.training.checkpoint import newest
+    from bnn_train.training.folder import latest
+    from bnn_train.training.restore import experiment_of
+    from bnn_train.training.run import resume, run_path
+
+    if where != LATEST:
+        path = Path(where)
+    else:
+        path = run_path(experiment) if experiment else latest(Path("runs"))
+    if experiment is None and overrides:
+        experiment = override(experiment_of(newest(path / "checkpoints")[0]), overrides)
+    say(f"resuming {path}")
+    _tell(resume(path, experiment, warn=lambda sentence: say(f"warning: {sentence}; using an older checkpoint")), path)
+
+
+def _tell(report: dict[str, object], path: Path) -> None:
+    low, high = report["top1_interval"]  # type: ignore[misc]
+    print(f"report: {path / 'report.md'}")
+    print(
+        f"top-1 {report['top1']:.2f} %  (95 % interval {low:.2f}–{high:.2f}, {report['correct']} of {report['total']} test images,"
+        f" top-5 {report['top5']:.2f} %)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

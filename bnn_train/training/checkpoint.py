@@ -1,0 +1,130 @@
+"""Checkpoints: safetensors for tensors, JSON for the rest, one SHA-256 over both; no pickle.
+
+``torch.load`` and safetensors notice no flipped bit, so the digest is checked before anything is
+used. A file is written beside its final place, synced, and renamed over it: at any moment ``last``
+is entirely the old or entirely the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bnn_train.errors import CheckpointError, RunError
+
+FORMAT = "bnn_train checkpoint"
+VERSION = 1
+LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors under ``model.``, ``optimizer.``, ``ema.``, ``preprocess.``, ``signs.``; the rest in ``state``."""
+
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+
+    def section(self, name: str) -> dict[str, Tensor]:
+        """The tensors under ``name.``, without that prefix."""
+        return {key[len(name) + 1 :]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")}
+
+
+def _digest(tensors: dict[str, Tensor], state: str) -> str:
+    digest = hashlib.sha256(state.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def write(path: Path, checkpoint: Checkpoint) -> None:
+    """Save atomically and durably. Raises RunError, the former file untouched, if the disk refuses."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
+    state = json.dumps(checkpoint.state, sort_keys=True)
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "state": state,
+        "sha256": _digest(tensors, state),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot write the checkpoint: {error}; the one before is untouched") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make ``target`` the same file as ``source``, atomically and without a copy."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        os.link(source, temporary)
+        os.replace(temporary, target)
+        _sync(target.parent)
+    except OSError as error:
+        raise RunError(f"{target}: cannot link it to {source.name}: {error}") from error
+
+
+def read(path: Path) -> Checkpoint:
+    """Load and verify. Raises CheckpointError in one sentence for anything but an intact checkpoint."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_format(path, metadata)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{path}: damaged, cut short, or not a bnn_train checkpoint ({error}); use another checkpoint of the run"
+        ) from None
+    if _digest(tensors, metadata["state"]) != metadata["sha256"]:
+        raise CheckpointError(f"{path}: damaged: the contents do not match their SHA-256; use another checkpoint")
+    return Checkpoint(tensors, json.loads(metadata["state"]))
+
+
+def _check_format(path: Path, metadata: dict[str, str]) -> None:
+    if metadata.get("format") != FORMAT or "state" not in metadata or "sha256" not in metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not a bnn_train checkpoint")
+    if metadata.get("version") != str(VERSION):
+        raise CheckpointError(
+            f"{path}: checkpoint format {metadata.get('version')}, this bnn_train reads {VERSION}; use the version that wrote it"
+        )
+
+
+def newest(folder: Path) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint of a run to go on from, and a sentence for each one that had to be passed over."""
+    skipped: list[str] = []
+    for name in (LAST, PREVIOUS, BEST):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            return read(path), skipped
+        except CheckpointError as error:
+            skipped.append(str(error))
+    reasons = f": {'; '.join(skipped)}" if skipped else ""
+    raise CheckpointError(f"{folder}: no usable checkpoint{reasons}")

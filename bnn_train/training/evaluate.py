@@ -1,0 +1,56 @@
+"""One pass over a split that reads the model and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bnn_train.report.evaluation import Evaluation, Tally
+from bnn_train.training.losses import Criterion
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients inside; the former mode after."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def evaluate(model: nn.Module, batches: Batches, *, classes: int, criterion: Criterion) -> Evaluation:
+    """Count every image of ``batches`` once; the loss is the mean over the images."""
+    tally = Tally(classes)
+    with evaluating(model):
+        for images, labels in batches:
+            logits = model(images).float()
+            tally.add(logits, labels, loss=float(criterion(logits, labels)))
+    return tally.result()
+
+
+def reestimate_norms(model: nn.Module, batches: Batches) -> None:
+    """Batch-norm statistics anew, as the plain mean over ``batches``, with the test-time weights.
+
+    BinaryConnect's stochastic mode trains with sampled binary weights but tests with the latent ones,
+    whose outputs have another variance; its MNIST experiment recomputes the statistics so.
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    with evaluating(model):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # cumulative average
+            norm.train()
+        for images, _ in batches:
+            model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

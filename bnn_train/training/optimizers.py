@@ -1,0 +1,111 @@
+"""Which optimizer trains which parameters, at which rate."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bnn_train.binary.latent import lr_scale
+from bnn_train.binary.layers import binary_layers
+from bnn_train.config import schema
+from bnn_train.training.bop import BopOptimizer
+
+Groups = list[dict[str, Any]]
+
+BUILDERS: dict[str, Callable[[Groups, Any], Optimizer]] = {
+    "adam": lambda groups, s: torch.optim.Adam(groups, lr=s.lr, betas=s.betas, eps=s.eps, fused=True),
+    "adamax": lambda groups, s: torch.optim.Adamax(groups, lr=s.lr, betas=s.betas, eps=s.eps),
+    "sgd": lambda groups, s: torch.optim.SGD(
+        groups, lr=s.lr, momentum=s.momentum, nesterov=s.nesterov, fused=True
+    ),
+}
+
+
+class Optimizers:
+    """The optimizer of the run and, where the config names one, that of the binary weights."""
+
+    def __init__(self, model: nn.Module, section: schema.Optimizer) -> None:
+        latent = {id(layer.weight): layer for _, layer in binary_layers(model)}
+        groups = _groups(model, section, {} if section.binary else latent)
+        if section.binary:
+            for group in groups:
+                group["params"] = [p for p in group["params"] if id(p) not in latent]
+        self.main = BUILDERS[section.name](groups, section)
+        self.bop_section = section.binary
+        self.bop = (
+            BopOptimizer(
+                (layer.weight for layer in latent.values()),
+                threshold=section.binary.threshold,
+                gamma=section.binary.gamma,
+            )
+            if section.binary
+            else None
+        )
+
+    def set_rate(self, lr: float, epoch: int) -> None:
+        """The learning rate of every group, and Bop's γ."""
+        for group in self.main.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+        if self.bop is not None and self.bop_section is not None:
+            decays = epoch // self.bop_section.gamma_every
+            for group in self.bop.param_groups:
+                group["gamma"] = self.bop_section.gamma * self.bop_section.gamma_decay**decays
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        self.main.zero_grad()
+        if self.bop is not None:
+            self.bop.zero_grad()
+
+    def step(self, scaler: torch.amp.GradScaler) -> None:
+        """One step of each, through the loss scaler."""
+        for optimizer in self._all():
+            scaler.step(optimizer)
+        scaler.update()
+
+    def _all(self) -> list[Optimizer]:
+        return [self.main] if self.bop is None else [self.main, self.bop]
+
+    def unscale(self, scaler: torch.amp.GradScaler) -> None:
+        """Divide the gradients by the loss scale, before they are clipped."""
+        for optimizer in self._all():
+            scaler.unscale_(optimizer)
+
+    def state(self) -> dict[str, Tensor]:
+        """Every state tensor under ``<optimizer>.<parameter>.<name>``."""
+        return dict(self._tensors())
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for which, optimizer in enumerate(self._all()):
+            for index, state in optimizer.state_dict()["state"].items():
+                for name, value in state.items():
+                    if isinstance(value, Tensor):
+                        yield f"{which}.{index}.{name}", value
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what ``state`` gave."""
+        for which, optimizer in enumerate(self._all()):
+            state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+            for key, value in tensors.items():
+                owner, index, name = key.split(".", 2)
+                if int(owner) == which:
+                    state[int(index)][name] = value
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
+
+
+def _groups(model: nn.Module, section: schema.Optimizer, latent: dict[int, Any]) -> Groups:
+    """Real parameters in one group; latent weights grouped by their factor on the rate."""
+    real = [p for p in model.parameters() if id(p) not in latent]
+    groups: Groups = [{"params": real, "lr_scale": 1.0, "weight_decay": section.weight_decay}]
+    by_scale: dict[float, list[Tensor]] = defaultdict(list)
+    for layer in latent.values():
+        by_scale[lr_scale(layer, squared=section.name == "sgd")].append(layer.weight)
+    for scale, params in by_scale.items():
+        groups.append({"params": params, "lr_scale": scale, "weight_decay": section.weight_decay_binary})
+    return [group for group in groups if group["params"]]

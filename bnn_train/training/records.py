@@ -1,0 +1,140 @@
+"""What a run leaves behind while it goes: evaluations, metrics, checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bnn_train.binary.layers import binary_layers
+from bnn_train.config.schema import Experiment
+from bnn_train.data.open import DataBundle
+from bnn_train.report import diagnostics
+from bnn_train.report.evaluation import Evaluation
+from bnn_train.report.metrics import MetricsLog
+from bnn_train.training import checkpoint as ckpt
+from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.evaluate import evaluate, reestimate_norms
+from bnn_train.training.folder import RunFolder
+from bnn_train.training.progress import Meter, Progress
+from bnn_train.training.setup import Learner
+
+# Which split decides, and under which name its results stand in the history.
+SELECTION_SPLITS = {"validation": "validation", "test": "test", "last": None}
+
+
+@dataclass
+class Recorder:
+    """Finishes epochs and saves; ``signs`` are the packed weight signs at the last epoch's end."""
+
+    experiment: Experiment
+    data: DataBundle
+    learner: Learner
+    folder: RunFolder
+    log: MetricsLog
+    signs: dict[str, Tensor]
+
+    def save(self, progress: Progress) -> None:
+        """Write ``last``; the one before stays as ``previous``."""
+        folder = self.folder.checkpoints
+        tensors = self.learner.tensors()
+        tensors |= {f"preprocess.{name}": t for name, t in self.data.normalizer.state().items()}
+        tensors |= {f"signs.{name}": t for name, t in self.signs.items()}
+        state = {
+            "experiment": self.experiment.model_dump(mode="json"),
+            "classes": list(self.data.classes),
+            "shape": list(self.data.shape),
+            "progress": progress.to_json(),
+            "scaler": self.learner.scaler.state_dict(),
+        }
+        if (folder / ckpt.LAST).exists():
+            ckpt.link(folder / ckpt.LAST, folder / ckpt.PREVIOUS)
+        ckpt.write(folder / ckpt.LAST, Checkpoint(tensors, state))
+
+    def finish_epoch(self, progress: Progress, epoch: int) -> None:
+        """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
+        if self.experiment.method.norm.reestimate:
+            reestimate_norms(self.learner.evaluated, self.data.eval_batches("train"))
+        entry = self._entry(progress, epoch)
+        score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
+        best = score >= progress.best_score  # on a tie the later epoch, as the papers' code has it
+        if best:
+            progress.best_score, progress.best_epoch = score, epoch + 1
+        progress.history.append(entry)
+        progress.epochs_finished, progress.meter = epoch + 1, Meter()
+        self.signs = diagnostics.packed_signs(self.learner.model)
+        self.save(progress)
+        if best:
+            ckpt.link(self.folder.checkpoints / ckpt.LAST, self.folder.checkpoints / ckpt.BEST)
+
+    def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:
+        model, step = self.learner.model, progress.step
+        entry: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "lr": max(group["lr"] / group["lr_scale"] for group in self.learner.optimizers.main.param_groups),
+            "train_loss": progress.meter.mean_loss,
+            "train_top1": progress.meter.top1,
+        }
+        split = SELECTION_SPLITS[self.experiment.training.select]
+        if split is None and self.data.sizes.get("validation"):
+            split = "validation"
+        if split is not None:
+            entry |= _prefixed(split, self.evaluate(split))
+        flips = diagnostics.flip_rates(model, self.signs)
+        if flips:
+            entry["flip_rate"] = _mean_flips(flips, model)
+        seconds, images = progress.seconds, (epoch + 1) * max(1, progress.meter.seen)
+        speed = images / seconds if seconds else 0.0
+        self.log.write("epoch", step, epoch + 1, **entry, images_per_s=speed, seconds=seconds, layers=self._layers(flips))
+        self._histograms(step)
+        tqdm.write(_line(entry, self.experiment.training.epochs, speed))
+        return entry
+
+    def evaluate(self, split: str) -> Evaluation:
+        """The evaluated model on a split."""
+        return evaluate(
+            self.learner.evaluated,
+            self.data.eval_batches(split),
+            classes=len(self.data.classes),
+            criterion=self.learner.criterion,
+        )
+
+    def _layers(self, flips: dict[str, float]) -> dict[str, dict[str, float]]:
+        """Per layer: flip rate, share at the clip, balance, and the activations' signs."""
+        layers = diagnostics.latent_statistics(self.learner.model)
+        for name, rate in flips.items():
+            layers.setdefault(name, {})["flip_rate"] = rate
+        split = "validation" if self.data.sizes.get("validation") else "train"
+        images, _ = next(iter(self.data.eval_batches(split, limit=256)))
+        for name, statistics in diagnostics.activation_statistics(self.learner.model, images).items():
+            layers.setdefault(name, {}).update({f"input_{key}": value for key, value in statistics.items()})
+        return layers
+
+    def _histograms(self, step: int) -> None:
+        for name, layer in binary_layers(self.learner.model):
+            self.log.histogram(f"latent/{name}", layer.weight.detach(), step)
+
+
+def _prefixed(split: str, result: Evaluation) -> dict[str, float]:
+    return {f"{split}_loss": result.loss, f"{split}_top1": result.top1, f"{split}_top5": result.top5}
+
+
+def _mean_flips(flips: dict[str, float], model: torch.nn.Module) -> float:
+    """Over all binary weights."""
+    sizes = {name: layer.weight.numel() for name, layer in binary_layers(model)}
+    return sum(flips[name] * sizes[name] for name in flips) / sum(sizes[name] for name in flips)
+
+
+def _line(entry: dict[str, Any], epochs: int, speed: float) -> str:
+    parts = [
+        f"epoch {entry['epoch']:>{len(str(epochs))}}/{epochs}",
+        f"loss {entry['train_loss']:.4f}",
+        f"train {entry['train_top1']:.2f} %",
+    ]
+    parts += [f"{split} {entry[f'{split}_top1']:.2f} %" for split in ("validation", "test") if f"{split}_top1" in entry]
+    if "flip_rate" in entry:
+        parts.append(f"flips {100 * entry['flip_rate']:.2f} %")
+    return "  ".join([*parts, f"lr {entry['lr']:.3g}", f"{speed:,.0f} images/s"])

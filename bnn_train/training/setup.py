@@ -1,0 +1,104 @@
+"""From an experiment to the objects that the loop moves: device, model, optimizer, average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from bnn_train.binary.latent import enforce
+from bnn_train.config.schema import Experiment, Run
+from bnn_train.data.randomness import stream_seed
+from bnn_train.errors import CheckpointError, RunError
+from bnn_train.models.build import build
+from bnn_train.training.losses import Criterion, criterion
+from bnn_train.training.optimizers import Optimizers
+
+AMP_TYPES = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(run: Run) -> torch.device:
+    """The device a run section asks for; sets the number of CPU threads."""
+    if run.threads is not None:
+        torch.set_num_threads(run.threads)
+    if run.device == "cuda" and not torch.cuda.is_available():
+        raise RunError("run.device is cuda, but torch finds no CUDA device; use auto or cpu")
+    if run.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    return torch.device("cuda")
+
+
+def build_model(experiment: Experiment, shape: tuple[int, int, int], classes: int, device: torch.device) -> nn.Module:
+    """The network, its weights drawn from the seed alone, channels last."""
+    torch.manual_seed(stream_seed(experiment.seed, "init"))
+    model = build(experiment.model, experiment.method, shape, classes)
+    enforce(model)
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Fill a model from a checkpoint; every tensor must be there and fit."""
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise CheckpointError(f"the checkpoint does not fit the network of its own config: {first}") from None
+
+
+@dataclass
+class Learner:
+    """What learns: the model and what moves it."""
+
+    model: nn.Module
+    optimizers: Optimizers
+    criterion: Criterion
+    scaler: torch.amp.GradScaler
+    average: AveragedModel | None
+    amp: torch.dtype | None
+    device: torch.device
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The model that evaluations read: the moving average where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a checkpoint must hold of this."""
+        named = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        named |= {f"optimizer.{name}": t for name, t in self.optimizers.state().items()}
+        if self.average is not None:
+            named |= {f"ema.{name}": t for name, t in self.average.state_dict().items()}
+        return named
+
+    def load(self, sections: dict[str, dict[str, Tensor]], scaler: dict[str, float]) -> None:
+        """Put back what ``tensors`` gave, and the loss scaler's numbers."""
+        load_weights(self.model, sections["model"])
+        self.optimizers.load(sections["optimizer"])
+        if self.average is not None:
+            load_weights(self.average, sections["ema"])
+        if scaler:
+            self.scaler.load_state_dict(scaler)
+
+
+def build_learner(experiment: Experiment, model: nn.Module, device: torch.device) -> Learner:
+    """The model with its optimizers, loss, scaler and average."""
+    training = experiment.training
+    amp = AMP_TYPES[training.amp]
+    if amp is torch.float16 and device.type == "cpu":
+        raise RunError("training.amp fp16 needs a GPU; this machine's CPU has bf16")
+    average = None
+    if training.ema:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.ema), use_buffers=True)
+    return Learner(
+        model=model,
+        optimizers=Optimizers(model, experiment.optimizer),
+        criterion=criterion(experiment.loss),
+        scaler=torch.amp.GradScaler(device.type, enabled=amp is torch.float16),
+        average=average,
+        amp=amp,
+        device=device,
+    )

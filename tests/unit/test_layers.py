@@ -1,0 +1,178 @@
+"""Binary layers equal float layers fed with quantized values; evaluation changes nothing."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.layers import BinaryConv2d, BinaryLinear, binary_layers
+from bnn_train.binary.methods import METHODS
+from bnn_train.binary.spec import BlockSpec, Method
+from torch import Tensor, nn
+
+
+def np_sign(x: Tensor) -> Tensor:
+    return torch.from_numpy(np.where(x.detach().numpy() < 0, -1.0, 1.0)).to(x.dtype)
+
+
+def conv(method: str, role: str = "body", **options: int) -> BinaryConv2d:
+    layer = Layers(METHODS[method]).conv(role, 4, 6, 3, **options)  # type: ignore[arg-type]
+    assert isinstance(layer, BinaryConv2d)
+    return layer.double().eval()
+
+
+def alpha(w: Tensor) -> Tensor:
+    return w.detach().abs().mean(dim=tuple(range(1, w.dim())), keepdim=True)
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.randn(2, 4, 7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2, "padding": 1}])
+@pytest.mark.parametrize("bias", [False, True])
+def test_conv_equals_float_conv_of_signs(image: Tensor, options: dict[str, int], bias: bool) -> None:
+    for method in ("bnn", "xnor", "bc", "bwn"):
+        layer = conv(method, bias=bias, **options)
+        if bias:
+            nn.init.normal_(layer.bias)
+        w = np_sign(layer.weight) * (alpha(layer.weight) if method in ("xnor", "bwn") else 1)
+        x = np_sign(image) if method in ("bnn", "xnor") else image
+        expected = F.conv2d(x, w, layer.bias, layer.stride, layer.padding, 1, layer.groups)
+        torch.testing.assert_close(layer(image), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("value", [-1, 0, 1])
+def test_padded_taps_hold_the_methods_value(image: Tensor, value: int) -> None:
+    method = METHODS["bnn"].model_copy(update={"padding": value})
+    layer = Layers(method).conv("body", 4, 6, 3, padding=1)
+    assert isinstance(layer, BinaryConv2d)
+    x = F.pad(np_sign(image), (1, 1, 1, 1), value=float(value))
+    torch.testing.assert_close(layer.double()(image), F.conv2d(x, np_sign(layer.weight)))
+
+
+@pytest.mark.parametrize("options", [{"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2}])
+def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options: dict[str, int]) -> None:
+    layer = conv("xnor_k", bias=True, **options)
+    nn.init.normal_(layer.bias)
+    groups = options.get("groups", 1)
+    plain = F.conv2d(np_sign(image), np_sign(layer.weight) * alpha(layer.weight), None, layer.stride, layer.padding, 1, groups)
+    k = torch.empty_like(plain)
+    for o in range(6):  # K of the group that output o belongs to, by a loop over the definition
+        group = image.chunk(groups, dim=1)[o // (6 // groups)]
+        a = F.pad(group.abs().mean(dim=1), (layer.padding[1],) * 2 + (layer.padding[0],) * 2)
+        for y in range(plain.shape[2]):
+            for x in range(plain.shape[3]):
+                top, left = y * layer.stride[0], x * layer.stride[1]
+                k[:, o, y, x] = a[:, top : top + 3, left : left + 3].mean(dim=(1, 2))
+    torch.testing.assert_close(layer(image), plain * k + layer.bias.view(-1, 1, 1))
+
+
+def test_linear_with_k() -> None:
+    layer = Layers(METHODS["xnor_k"]).linear("body", 9, 4).double()
+    assert isinstance(layer, BinaryLinear)
+    x = torch.randn(5, 9, dtype=torch.float64)
+    expected = F.linear(np_sign(x), np_sign(layer.weight) * alpha(layer.weight)) * x.abs().mean(1, keepdim=True)
+    torch.testing.assert_close(layer(x), expected + layer.bias)
+
+
+def test_the_first_layer_reads_the_real_image(image: Tensor) -> None:
+    layer = conv("bnn", role="first")
+    torch.testing.assert_close(layer(image), F.conv2d(image, np_sign(layer.weight)))
+
+
+SCOPES = {  # role → which layers are binary, from the papers
+    "fp": set(),
+    "bc": {"first", "body", "downsample", "last"},
+    "bc_stochastic": {"first", "body", "downsample", "last"},
+    "bnn": {"first", "body", "downsample", "last"},
+    "bnn_stochastic": {"first", "body", "downsample", "last"},
+    "bwn": {"body", "downsample"},
+    "xnor": {"body", "downsample"},
+    "xnor_k": {"body", "downsample"},
+    "twn": {"first", "body", "downsample", "last"},
+    "dorefa": {"body"},
+    "bireal": {"body"},
+    "bop": {"first", "body", "downsample", "last"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_scope(name: str) -> None:
+    roles = ("first", "body", "downsample", "last")
+    made = {role for role in roles if any(binary_layers(nn.Sequential(Layers(METHODS[name]).conv(role, 2, 2, 1))))}
+    assert made == SCOPES[name]
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_evaluation_is_repeatable_and_changes_nothing(name: str, image: Tensor) -> None:
+    layer = Layers(METHODS[name]).conv("body", 4, 6, 3).double().eval()
+    before = copy.deepcopy(layer.state_dict())
+    assert torch.equal(layer(image), layer(image))
+    assert all(torch.equal(before[key], value) for key, value in layer.state_dict().items())
+
+
+def test_stochastic_bc_evaluates_with_its_latent_weights_and_trains_with_signs(image: Tensor) -> None:
+    layer = conv("bc_stochastic")
+    torch.testing.assert_close(layer(image), F.conv2d(image, layer.weight))
+    drawn = layer.train().read_weight()
+    assert set(drawn.unique().tolist()) == {-1.0, 1.0}
+    assert not torch.equal(drawn, layer.read_weight())
+    assert set(layer.binary_weight().unique().tolist()) == {-1.0, 1.0}
+
+
+def test_dropout_comes_after_the_quantizer() -> None:
+    layer = Layers(METHODS["bnn"]).linear("body", 200, 3, dropout=0.5)
+    assert isinstance(layer, BinaryLinear)
+    seen = layer.train().read_input(torch.randn(10, 200))
+    assert set(seen.unique().tolist()) == {-2.0, 0.0, 2.0}
+    assert set(layer.eval().read_input(torch.randn(10, 200)).unique().tolist()) == {-1.0, 1.0}
+
+
+def units() -> list[Unit]:
+    return [
+        Unit(role="first", kind="conv", inputs=1, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
+        Unit(role="body", kind="conv", inputs=4, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
+        Unit(role="last", kind="linear", inputs=16, outputs=3),
+    ]
+
+
+ORDERS = {
+    ("bc", "conv-pool-bn-act"): "conv pool norm relu conv pool norm relu flatten linear norm",
+    ("bnn", "conv-pool-bn-act"): "conv pool norm conv pool norm flatten linear norm",
+    ("bwn", "conv-bn-act-pool"): "conv norm relu pool conv norm relu pool flatten linear",
+    ("xnor", "bn-act-conv-pool"): "conv norm relu pool norm conv pool norm relu flatten linear",
+}
+
+
+@pytest.mark.parametrize(("name", "order"), sorted(ORDERS))
+def test_block_order(name: str, order: str) -> None:
+    kinds = {
+        nn.Conv2d: "conv",
+        nn.Linear: "linear",
+        nn.MaxPool2d: "pool",
+        nn.BatchNorm2d: "norm",
+        nn.BatchNorm1d: "norm",
+        nn.ReLU: "relu",
+        nn.Flatten: "flatten",
+    }
+    assert METHODS[name].block.order == order
+    chain = Layers(METHODS[name]).chain(units())
+    told = [next(kind for cls, kind in kinds.items() if isinstance(m, cls)) for m in chain]
+    assert " ".join(told) == ORDERS[name, order]
+
+
+def test_order_is_a_config_line() -> None:
+    method = METHODS["xnor"].model_copy(update={"block": BlockSpec(order="conv-bn-act-pool")})
+    assert [type(m).__name__ for m in Layers(method).chain(units())][:2] == ["Conv2d", "BatchNorm2d"]
+
+
+def test_norm_takes_its_numbers_from_the_method() -> None:
+    layers = Layers(METHODS["bnn"])
+    assert (layers.norm2d(3).eps, layers.norm1d(3).momentum) == (1e-4, 0.1)
+    gamma = Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}})).norm2d(500).weight.detach()
+    assert 0.4 < float(gamma.mean()) < 0.6
+    assert float(gamma.min()) >= 0
