@@ -1,0 +1,148 @@
+"""The shipped configs: complete, named after what they hold, documented, and all different."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bnn_train.binary.methods import METHODS
+from bnn_train.config.loader import load
+from bnn_train.config.schema import Experiment, Reference
+from bnn_train.models.catalog import NETWORKS
+
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
+PLACED = [path for path in PATHS if path.parent.name != "configs"]
+COUNT = 80
+SETS = ("mnist", "cifar10", "svhn", "imagenet")
+METHODS_OF_THE_32 = ("fp", "bc", "bnn", "bwn", "xnor")  # and the real-valued twin
+
+
+@cache
+def loaded(path: Path) -> Experiment:
+    return load(path)
+
+
+def header(path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    return [line.removeprefix("#").strip() for line in lines[: lines.index("")]]
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+each = pytest.mark.parametrize("path", PATHS, ids=label)
+
+
+def test_all_are_counted() -> None:
+    assert len(PATHS) == COUNT
+
+
+@each
+def test_header_tells_the_command_and_the_expected_result(path: Path) -> None:
+    lines = header(path)
+    top1 = loaded(path).reference.top1
+    expected = "no published number" if top1 is None else f"{top1:.2f} % top-1"
+    assert f"Run:      bnn-train --config {label(path)}" in lines
+    assert [line for line in lines if line.startswith(f"Expected: {expected}")]
+
+
+@each
+def test_reference_is_its_own(path: Path) -> None:
+    """None is inherited: a sibling's published number would be a lie here."""
+    assert set(yaml.safe_load(path.read_text())["reference"]) == set(Reference.model_fields)
+    assert loaded(path).reference.paper
+
+
+@pytest.mark.parametrize("path", PLACED, ids=label)
+def test_path_names_method_network_and_data_set(path: Path) -> None:
+    experiment = loaded(path)
+    suffixes = {"", str(getattr(experiment.model, "width", ""))}
+    names = {f"{experiment.method.name}_{experiment.model.name}{suffix}" for suffix in suffixes}
+    assert path.stem in names
+    assert path.parent.name == experiment.data.name
+
+
+def test_the_two_at_the_top() -> None:
+    top = {path.stem: loaded(path) for path in PATHS if path not in PLACED}
+    kinds = {stem: (e.method.name, e.model.name, e.data.name) for stem, e in top.items()}
+    assert kinds == {
+        "quickstart": ("bnn", "mlp", "digits"),
+        "xnor_alexnet": ("xnor", "alexnet", "imagenet"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "method", "network"),
+    list(product(SETS, METHODS_OF_THE_32, ("alexnet", "resnet18"))),
+)
+def test_every_core_method_on_every_network_and_data_set(data: str, method: str, network: str) -> None:
+    experiment = loaded(ROOT / f"configs/{data}/{method}_{network}.yaml")
+    assert (experiment.data.name, experiment.method.name, experiment.model.name) == (data, method, network)
+
+
+def test_every_row_has_a_config() -> None:
+    assert {loaded(path).method.name for path in PATHS} == set(METHODS)
+    assert {loaded(path).model.name for path in PATHS} == set(NETWORKS)
+
+
+@pytest.mark.parametrize("path", PLACED, ids=label)
+def test_every_network_has_its_real_valued_twin(path: Path) -> None:
+    experiment = loaded(path)
+    twin = loaded(path.with_name(f"fp_{experiment.model.name}.yaml"))
+    assert (twin.method.name, twin.model.name, twin.data.name) == (
+        "fp",
+        experiment.model.name,
+        experiment.data.name,
+    )
+
+
+def test_none_repeats_another() -> None:
+    seen: dict[str, Path] = {}
+    for path in PATHS:
+        key = loaded(path).model_dump_json(exclude={"run", "reference"})
+        assert key not in seen, f"{label(path)} repeats {label(seen[key])}"
+        seen[key] = path
+
+
+# core-methods.md gives each of these with its source: [path, key path, value].
+FACTS: list[tuple[str, str, Any]] = [
+    ("mnist/bc_mlp", "optimizer.lr", 0.01),
+    ("mnist/bnn_mlp", "optimizer.lr", 0.005),
+    ("mnist/xnor_mlp", "optimizer.lr", 0.005),
+    ("mnist/xnor_mlp", "schedule.at", (15, 25)),
+    ("mnist/bwn_mlp", "training.epochs", 50),
+    ("mnist/bwn_mlp", "method.scope.real", ()),
+    ("mnist/bwn_mlp", "method.weight.scale.granularity", "layer"),
+    ("mnist/xnor_mlp", "method.latent.center", False),
+    ("mnist/xnor_mlp", "method.latent.clip", 1.0),
+    ("mnist/bnn_mlp", "method.latent.lr_scale", "none"),
+    ("mnist/bnn_mlp4096", "model.dropout_input", 0.2),
+    ("mnist/bnn_mlp4096", "method.latent.lr_scale", "glorot"),
+    ("mnist/bc_stochastic_mlp1024", "loss.reduction", "sum"),
+    ("mnist/bc_stochastic_mlp1024", "optimizer.lr", 0.3),
+    ("cifar10/bc_convnet", "schedule.end", 2e-6),
+    ("cifar10/bnn_convnet", "schedule.end", 3e-7),
+    ("cifar10/bop_convnet", "optimizer.binary.threshold", 1e-8),
+    ("cifar10/dorefa_resnet20", "method.activation.bits", 1),
+    ("svhn/bc_convnet", "data.extra", True),
+    ("svhn/bc_convnet", "model.width", 64),
+    ("imagenet/bwn_alexnet", "schedule.rates", {0: 1e-2, 18: 5e-3, 29: 1e-3, 43: 5e-4, 52: 1e-4}),
+    ("imagenet/xnor_alexnet", "schedule.rates", {0: 1e-3, 18: 5e-4, 29: 1e-4, 43: 5e-5, 52: 1e-5}),
+    ("imagenet/bwn_alexnet", "model.dropout", 0.1),
+    ("imagenet/xnor_alexnet", "optimizer.weight_decay", 0.0),
+]
+
+
+@pytest.mark.parametrize(("path", "key", "value"), FACTS)
+def test_published_settings(path: str, key: str, value: object) -> None:
+    found: Any = loaded(ROOT / f"configs/{path}.yaml")
+    for name in key.split("."):
+        found = getattr(found, name)
+    assert found == value
