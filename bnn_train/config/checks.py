@@ -1,0 +1,62 @@
+"""Combinations that are each well typed and cannot work together, all at once.
+
+Only what cannot work, or would silently do nothing, is refused: a trial with fewer epochs or images
+must not fail because a schedule reaches further than the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bnn_train.config import checks_data, checks_method
+from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
+from bnn_train.config.yaml_reader import KeyPath
+
+Problems = Iterator[tuple[KeyPath, str]]
+
+
+def problems(experiment: Experiment) -> list[tuple[KeyPath, str]]:
+    """Each combination that cannot work: the key to change, and a sentence."""
+    return [found for check in CHECKS for found in check(experiment)]
+
+
+def _optimizer(e: Experiment) -> Problems:
+    optimizer = e.optimizer
+    if isinstance(optimizer, SGD) and optimizer.nesterov and not optimizer.momentum:
+        yield ("optimizer", "nesterov"), "needs momentum; set optimizer.momentum, for example 0.9"
+
+
+def _schedule(e: Experiment) -> Problems:
+    s = e.schedule
+    if isinstance(s, Step) and bool(s.at) == (s.every is not None):
+        yield ("schedule",), "step needs either at (a list of epochs) or every (a number of epochs), not both"
+    if isinstance(s, Table) and 0 not in s.rates:
+        yield ("schedule", "rates"), "the table must begin at epoch 0, the rate of the first epoch"
+    if isinstance(s, Exponential | Cosine | Linear) and s.end > e.optimizer.lr:
+        yield ("schedule", "end"), f"is above optimizer.lr ({e.optimizer.lr:g}), so the rate would rise"
+    if s.warmup >= e.training.epochs:
+        yield ("schedule", "warmup"), f"must be shorter than the run ({e.training.epochs} epochs)"
+
+
+def _training(e: Experiment) -> Problems:
+    held_out = checks_data.validation_size(e.data)
+    if e.training.select == "validation" and not held_out:
+        yield (
+            ("training", "select"),
+            f"validation needs held-out images, and {e.data.name} has none here;"
+            " set data.validation.size (for example 10000) or training.select: last",
+        )
+    if e.training.amp == "fp16" and e.run.device == "cpu":
+        yield ("training", "amp"), "fp16 needs a GPU; use bf16 or none on the CPU"
+    if e.run.dir is not None and not e.run.dir.strip():
+        yield ("run", "dir"), "must name a folder; leave it out for runs/<the config's name>"
+
+
+CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
+    *checks_method.CHECKS,
+    checks_data.network_fits,
+    *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
+    _optimizer,
+    _schedule,
+    _training,
+)

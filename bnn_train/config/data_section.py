@@ -1,0 +1,153 @@
+"""The `data` section of a config: images, their preparation, batches. No torch here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bnn_train.config.scalars import Count, Natural, Positive, named
+from bnn_train.record import Record
+
+
+class Scale01(Record):
+    """Pixels / 255."""
+
+    name: Literal["unit"]
+
+
+class Signed(Record):
+    """2·pixels/255 − 1, in [−1, 1]."""
+
+    name: Literal["signed"]
+
+
+class MeanStd(Record):
+    """(pixels/255 − mean) / std per channel."""
+
+    name: Literal["mean_std"]
+    mean: tuple[float, ...] | None = Field(default=None, strict=False)
+    """Default: the data set's own."""
+    std: tuple[Positive, ...] | None = Field(default=None, strict=False)
+
+
+class PixelMean(Record):
+    """Subtract the mean image of the training file from pixels/255."""
+
+    name: Literal["pixel_mean"]
+
+
+class GCN(Record):
+    """Global contrast normalization per image, on 0–255: subtract the mean, divide by a norm.
+
+    With `norm: l2` (pylearn2's CIFAR-10): x·scale/‖x‖₂; with `norm: std`: x·scale/√(var + bias).
+    """
+
+    name: Literal["gcn"]
+    scale: Positive = 55.0
+    norm: Literal["l2", "std"] = "l2"
+    bias: float = Field(default=0.0, ge=0)
+
+
+class ZCA(Record):
+    """Whitening V·diag(1/√(λ + bias))·Vᵀ, fitted on the whole training file."""
+
+    name: Literal["zca"]
+    bias: Positive = 0.1
+
+
+class LCN(Record):
+    """LeCun's local contrast normalization with a Gaussian window."""
+
+    name: Literal["lcn"]
+    kernel: int = Field(default=7, ge=3)
+    threshold: Positive = 1e-4
+
+
+Normalization = Annotated[
+    Annotated[Scale01 | Signed | MeanStd | PixelMean | GCN | ZCA | LCN, Field(discriminator="name")],
+    BeforeValidator(named),
+]
+
+
+class PadCropFlip(Record):
+    """Pad with black, crop back at random, flip left-right with probability ½."""
+
+    name: Literal["pad_crop_flip"]
+    pad: Natural = 4
+    flip: bool = True
+
+
+class RandomResizedCrop(Record):
+    """A random area and aspect ratio, resized to the input size; flip. Image folders only."""
+
+    name: Literal["random_resized_crop"]
+    min_area: float = Field(default=0.08, gt=0, le=1)
+    flip: bool = True
+
+
+class ResizeCrop(Record):
+    """Shorter side at random in [min_side, max_side], random crop of the input size; flip.
+
+    Image folders only.
+    """
+
+    name: Literal["resize_crop"]
+    min_side: Count = 256
+    max_side: Count = 256
+    flip: bool = True
+
+
+Augmentation = Annotated[
+    Annotated[PadCropFlip | RandomResizedCrop | ResizeCrop, Field(discriminator="name")],
+    BeforeValidator(named),
+]
+
+
+class Validation(Record):
+    """The images held out of the training file to choose the checkpoint."""
+
+    size: Natural | None = None
+    """How many; default: as the papers do. 0: none."""
+    take: Literal["auto", "last", "random", "balanced"] = "auto"
+    """`auto`: the last ones of MNIST and CIFAR-10; SVHN's 400 of train and 200 of extra per class
+    (of train alone without `extra`); `random` elsewhere. `random` depends on the seed alone."""
+
+
+class Data(Record):
+    """Images, how they are prepared and how they are batched."""
+
+    name: Literal["mnist", "cifar10", "svhn", "imagenet", "digits", "synthetic"]
+    root: str = "data"
+    """The folder that holds the files, as torchvision lays them out."""
+    download: bool = False
+    """Fetch missing files from the data set's official place (not ImageNet)."""
+    batch_size: Count = 100
+    eval_batch_size: Count = 500
+    """Does not change any result."""
+    extra: bool = False
+    """SVHN: train on train + extra, as the papers do."""
+    validation: Validation = Validation()
+    normalize: tuple[Normalization, ...] = Field(
+        default=({"name": "mean_std"},), strict=False, validate_default=True
+    )
+    """Applied in order, in training and evaluation, after augmentation."""
+    augment: tuple[Augmentation, ...] = Field(default=(), strict=False)
+    """Training images only."""
+    image_size: Count | None = None
+    """Height and width of the model's input; default: the data set's. Small sets are resized once."""
+    resize: Count | None = None
+    """ImageNet evaluation: shorter side before the centre crop; default: image_size · 256/224."""
+    drop_last: bool = True
+    """Leave out the last, smaller training batch of an epoch."""
+    workers: Natural = 2
+    """Processes that decode images; does not change any result."""
+    train_limit: Count | None = None
+    """Use only the first so many training images (after the validation split), for trials."""
+    test_limit: Count | None = None
+    shape: tuple[Count, Count, Count] | None = Field(default=None, strict=False)
+    """`synthetic` only: C×H×W."""
+    num_classes: int | None = Field(default=None, ge=2)
+    """`synthetic`: how many; ImageNet folders: how many are expected.
+
+    Default: the data set's, or what the folder holds."""

@@ -1,0 +1,140 @@
+"""The sections `optimizer`, `schedule` and `loss` of a config. No torch here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bnn_train.config.scalars import Count, Positive, Rate, named
+from bnn_train.record import Record
+
+
+class Bop(Record):
+    """Flip a binary weight when a moving average of its gradient says so (arXiv 1906.02107)."""
+
+    name: Literal["bop"]
+    threshold: float = Field(default=1e-8, ge=0)
+    gamma: float = Field(default=1e-4, gt=0, le=1)
+    gamma_decay: float = Field(default=1.0, gt=0, le=1)
+    """γ is multiplied by this …"""
+    gamma_every: Count = 100
+    """… every so many epochs."""
+
+
+class _Optimizer(Record):
+    lr: Positive = 1e-3
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 on real-valued weights; biases and batch norm included only as torch does."""
+    weight_decay_binary: float = Field(default=0.0, ge=0)
+    """L2 on latent binary weights: none unless asked for."""
+    binary: Annotated[Bop | None, BeforeValidator(named)] = None
+    """An optimizer for the binary weights alone; the rest is trained by this one."""
+
+
+class Adam(_Optimizer):
+    """Adam."""
+
+    name: Literal["adam"]
+    betas: tuple[Rate, Rate] = Field(default=(0.9, 0.999), strict=False)
+    eps: Positive = 1e-8
+
+
+class AdaMax(_Optimizer):
+    """AdaMax."""
+
+    name: Literal["adamax"]
+    betas: tuple[Rate, Rate] = Field(default=(0.9, 0.999), strict=False)
+    eps: Positive = 1e-8
+
+
+class SGD(_Optimizer):
+    """Stochastic gradient descent, with momentum and Nesterov."""
+
+    name: Literal["sgd"]
+    momentum: Rate = 0.0
+    nesterov: bool = False
+
+
+Optimizer = Annotated[Annotated[Adam | AdaMax | SGD, Field(discriminator="name")], BeforeValidator(named)]
+
+
+class _Schedule(Record):
+    warmup: float = Field(default=0.0, ge=0)
+    """Epochs of linear rise from 0 to the schedule's rate."""
+    per: Literal["epoch", "step"] = "epoch"
+    """When the rate may change."""
+
+
+class Constant(_Schedule):
+    """lr throughout."""
+
+    name: Literal["constant"]
+
+
+class Step(_Schedule):
+    """lr · factor^k: after each epoch in `at`, or every `every` epochs."""
+
+    name: Literal["step"]
+    factor: Positive = 0.1
+    at: tuple[Positive, ...] = Field(default=(), strict=False)
+    every: Count | None = None
+
+
+class Table(_Schedule):
+    """The rate from each listed epoch on, absolute: `{0: 1e-2, 18: 5e-3}` (counted from 0)."""
+
+    name: Literal["table"]
+    rates: dict[Annotated[int, Field(ge=0, strict=False)], Positive]
+
+
+class Exponential(_Schedule):
+    """lr · (end/lr)^(epoch/epochs): from lr to `end`."""
+
+    name: Literal["exponential"]
+    end: Positive
+
+
+class Cosine(_Schedule):
+    """end + (lr − end)·(1 + cos(π·t))/2 over the run's fraction t."""
+
+    name: Literal["cosine"]
+    end: float = Field(default=0.0, ge=0)
+
+
+class Linear(_Schedule):
+    """lr + (end − lr)·t."""
+
+    name: Literal["linear"]
+    end: float = Field(default=0.0, ge=0)
+
+
+class Poly(_Schedule):
+    """lr·(1 − t)^power."""
+
+    name: Literal["poly"]
+    power: Positive = 4.0
+
+
+Schedule = Annotated[
+    Annotated[Constant | Step | Table | Exponential | Cosine | Linear | Poly, Field(discriminator="name")],
+    BeforeValidator(named),
+]
+
+
+class CrossEntropy(Record):
+    """Softmax cross-entropy, mean over the batch."""
+
+    name: Literal["cross_entropy"]
+    label_smoothing: Rate = 0.0
+
+
+class SquareHinge(Record):
+    """max(0, 1 − t·y)² with one-hot targets t in ±1."""
+
+    name: Literal["square_hinge"]
+    reduction: Literal["mean", "sum"] = "mean"
+    """Over the classes; always the mean over the batch."""
+
+
+Loss = Annotated[Annotated[CrossEntropy | SquareHinge, Field(discriminator="name")], BeforeValidator(named)]

@@ -1,0 +1,70 @@
+"""The way in: a config file and overrides → a validated experiment, or every mistake at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bnn_train.config.checks import problems
+from bnn_train.config.schema import Experiment
+from bnn_train.config.sentences import Mistake, mistake, shown
+from bnn_train.config.sources import compose
+from bnn_train.config.store import dump, experiment_hash, json_schema
+from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.errors import ConfigError
+
+__all__ = ["dump", "experiment_hash", "from_mapping", "json_schema", "load"]
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
+    """Read a config file, what it extends, and ``a.b=c`` overrides; fill in the default ``run.dir``.
+
+    Raises ConfigError with one line per mistake: ``file:line: path: what is wrong``.
+    """
+    path = Path(path)
+    source = compose(path, overrides)
+
+    def place(key: KeyPath) -> str:
+        return f"{source.place(key)}: "
+
+    experiment = _validated(source.data, place, source.problems)
+    mistakes = problems(experiment)
+    if mistakes or source.problems:
+        raise ConfigError(source.problems + [_line(found, place) for found in mistakes])
+    if experiment.run.dir is not None:
+        return experiment
+    run = experiment.run.model_copy(update={"dir": default_run_dir(path)})
+    return experiment.model_copy(update={"run": run})
+
+
+def from_mapping(data: Mapping[str, Any]) -> Experiment:
+    """The experiment that a checkpoint or run folder stores. Raises ConfigError."""
+    return _validated(data, lambda key: "")
+
+
+def default_run_dir(path: Path) -> str:
+    """``configs/mnist/bnn_mlp.yaml`` → ``runs/mnist/bnn_mlp``; outside a configs folder, ``runs/<stem>``."""
+    parts = path.absolute().with_suffix("").parts
+    folders = parts[:-1]
+    if "configs" not in folders:
+        return f"runs/{parts[-1]}"
+    last = len(folders) - 1 - folders[::-1].index("configs")
+    return "/".join(("runs", *parts[last + 1 :]))
+
+
+def _validated(
+    data: Mapping[str, Any], place: Callable[[KeyPath], str], earlier: Sequence[str] = ()
+) -> Experiment:
+    try:
+        return Experiment.model_validate(dict(data))
+    except ValidationError as error:
+        found = [mistake(detail, data) for detail in error.errors(include_url=False)]
+        raise ConfigError([*earlier, *(_line(one, place) for one in found)]) from None
+
+
+def _line(found: Mistake, place: Callable[[KeyPath], str]) -> str:
+    path, sentence = found
+    return f"{place(path)}{shown(path)}: {sentence}"

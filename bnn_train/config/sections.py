@@ -1,0 +1,99 @@
+"""The shape of the schema, read from its types: which keys a section has, which names an option."""
+
+from __future__ import annotations
+
+import types
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from bnn_train.config.schema import Experiment
+from bnn_train.config.yaml_reader import KeyPath
+
+
+def bare(annotation: Any) -> Any:
+    """An annotation without ``Annotated`` and ``| None``."""
+    if get_origin(annotation) is Annotated:
+        return bare(get_args(annotation)[0])
+    kinds = [kind for kind in get_args(annotation) if kind is not types.NoneType]
+    return bare(kinds[0]) if is_union(annotation) and len(kinds) == 1 else annotation
+
+
+def is_union(annotation: Any) -> bool:
+    """Whether this is ``A | B``."""
+    return get_origin(annotation) in (Union, types.UnionType)
+
+
+def is_section(annotation: Any) -> bool:
+    """Whether this is a class of keys."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def members(annotation: Any) -> dict[str, Any]:
+    """The sections of a union by their ``name``; empty if this is no union."""
+    if not is_union(annotation):
+        return {}
+    return {get_args(kind.model_fields["name"].annotation)[0]: kind for kind in get_args(annotation)}
+
+
+def choices(annotation: Any) -> list[str]:
+    """The words that may stand here: those of a ``Literal``, or the names of a union's sections."""
+    annotation = bare(annotation)
+    if get_origin(annotation) is Literal:
+        return [str(word) for word in get_args(annotation)]
+    return list(members(annotation))
+
+
+def follow(location: KeyPath) -> tuple[KeyPath, Any, Any]:
+    """A pydantic location → (the user's key path, the type there, the section it is in).
+
+    Pydantic puts the tag of a discriminated union and ``[key]`` into its locations; users write neither.
+    """
+    path: KeyPath = ()
+    here: Any = Experiment
+    section: Any = Experiment
+    for item in location:
+        here = bare(here)
+        if item == "[key]":
+            continue
+        if is_union(here):
+            here = members(here).get(str(item))
+            continue
+        if is_section(here):
+            section = here
+        path, here = (*path, item), _below(here, item)
+    return path, bare(here), section
+
+
+def _below(annotation: Any, item: str | int) -> Any:
+    if is_section(annotation):
+        field = annotation.model_fields.get(item)
+        return field.annotation if field else None
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return arguments[1]
+    if isinstance(item, int) and Ellipsis not in arguments and item < len(arguments):
+        return arguments[item]
+    return arguments[0] if arguments else None
+
+
+@cache
+def homes() -> dict[str, list[str]]:
+    """Every key of the schema → the dotted paths where it may stand (lists left out)."""
+    result: dict[str, list[str]] = defaultdict(list)
+    for key, path in _walk(Experiment, ""):
+        if path not in result[key]:
+            result[key].append(path)
+    return dict(result)
+
+
+def _walk(section: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for key, field in section.model_fields.items():
+        yield key, prefix + key
+        kind = bare(field.annotation)
+        for inner in members(kind).values() if is_union(kind) else [kind]:
+            if is_section(inner):
+                yield from _walk(inner, f"{prefix}{key}.")

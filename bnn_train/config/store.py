@@ -1,0 +1,71 @@
+"""Experiments as YAML text, as a digest, and their schema for editors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import yaml
+
+from bnn_train.binary.methods import METHODS
+from bnn_train.config.schema import Experiment
+from bnn_train.config.yaml_reader import CORE_SCALARS
+from bnn_train.data.catalog import DATASETS
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that either YAML 1.1 or 1.2 would read as something else; writes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _name, _pattern, _first in CORE_SCALARS:
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def dump(experiment: Experiment) -> str:
+    """The fully resolved config as YAML, in the schema's order; it loads again as an equal experiment."""
+    return yaml.dump(experiment.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def experiment_hash(experiment: Experiment) -> str:
+    """SHA-256 (hex) of the resolved config as canonical JSON."""
+    text = json.dumps(experiment.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON Schema by which editors complete and check configs.
+
+    Nothing is required, since `extends` may bring it, and a bare name may stand for a named section.
+    """
+    schema: dict[str, Any] = _loosen(Experiment.model_json_schema())
+    schema["properties"] = {"extends": _EXTENDS, **schema["properties"]}
+    schema["$defs"]["Method"]["properties"]["name"]["enum"] = list(METHODS)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+_EXTENDS = {
+    "description": "Path or paths, relative to this file, of configs that this one is laid on.",
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+}
+# Sections that are no union, yet may be written as a bare name.
+_NAMED = {"#/$defs/Method": list(METHODS), "#/$defs/Data": list(DATASETS), "#/$defs/Bop": ["bop"]}
+
+
+def _loosen(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_loosen(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {key: _loosen(value) for key, value in node.items() if key != "required"}
+    if "discriminator" in node:
+        names = {"enum": list(node.pop("discriminator")["mapping"])}
+        node["anyOf"] = [names, *node.pop("oneOf")]
+    if node.get("$ref") in _NAMED:
+        reference = node.pop("$ref")
+        node["anyOf"] = [{"enum": _NAMED[reference]}, {"$ref": reference}]
+    return node
