@@ -1,0 +1,187 @@
+"""What each layer holds and computes: shape, parameters, multiply-accumulates, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.spec import WeightSpec
+from bnn_train.report.probe import observe
+
+# Bits that store one weight code. A ternary code is a sign and a mask.
+CODE_BITS = {"sign": 1, "stochastic_sign": 1, "ternary": 2, "stored": 1}
+REAL_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One module that owns parameters, as the test pass uses it."""
+
+    name: str
+    kind: str
+    role: str | None = None
+    output: tuple[int, ...] | None = None
+    """Shape for one image; None if the pass never calls the module."""
+    params_binary: int = 0
+    """Weights that the test pass quantizes, ``bits`` each."""
+    params_real: int = 0
+    bits: int = 0
+    macs_binary: int = 0
+    """Multiply-accumulates of quantized weights with quantized activations."""
+    macs_mixed: int = 0
+    """… where only one of the two is quantized: additions and subtractions."""
+    macs_real: int = 0
+    bytes: int = 0
+    """Stored: ⌈n·bits/8⌉ for each filter of n quantized weights, 4 for each α, 4 for each real
+    parameter and running statistic."""
+    bytes_real: int = 0
+    """Stored if everything were 32-bit."""
+
+    @property
+    def params(self) -> int:
+        """Trained numbers."""
+        return self.params_binary + self.params_real
+
+    @property
+    def macs(self) -> int:
+        """For one image, of convolutions and dense layers; norms, pooling and scales are not counted."""
+        return self.macs_binary + self.macs_mixed + self.macs_real
+
+
+SUMMED = ("params_binary", "params_real", "macs_binary", "macs_mixed", "macs_real", "bytes", "bytes_real")
+
+
+def layer_table(model: nn.Module, shape: Sequence[int]) -> list[LayerRow]:
+    """A row for every module that owns parameters, in the order of definition.
+
+    One zero image of ``shape`` (C, H, W) runs through the model in evaluation mode; the model is left
+    as it was and may live on the meta device. Weights that the method evaluates unquantized (stochastic
+    BinaryConnect) count as real. A parameter that two modules share is counted at the first.
+    """
+    owners = [
+        (name, m) for name, m in model.named_modules() if any(True for _ in m.parameters(recurse=False))
+    ]
+    outputs: dict[str, Tensor] = {}
+    macs: dict[str, int] = {}
+
+    def see(name: str, _: Tensor, output: Tensor) -> None:
+        outputs[name] = output
+        macs[name] = macs.get(name, 0) + _macs(model.get_submodule(name), output)
+
+    parameter = next(model.parameters(), torch.empty(0))
+    observe(model, parameter.new_zeros(1, *shape), owners, see)
+    counted: set[int] = set()
+    return [_row(name, module, outputs.get(name), macs.get(name, 0), counted) for name, module in owners]
+
+
+def total(rows: Sequence[LayerRow]) -> LayerRow:
+    """The sum of all rows, named ``total``."""
+    sums = {field: sum(getattr(row, field) for row in rows) for field in SUMMED}
+    return LayerRow(name="total", kind="", bits=max((row.bits for row in rows), default=0), **sums)
+
+
+def _macs(module: nn.Module, output: Tensor) -> int:
+    """Each output number is a product with one filter."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        return output.numel() * module.weight[0].numel()
+    return 0
+
+
+def _row(name: str, module: nn.Module, output: Tensor | None, macs: int, counted: set[int]) -> LayerRow:
+    own = [p for p in module.parameters(recurse=False) if id(p) not in counted]
+    counted.update(id(p) for p in own)
+    spec = _quantizing(module)
+    codes = [p for p in own if spec is not None and p is module.weight]
+    binary = sum(p.numel() for p in codes)
+    real = sum(p.numel() for p in own) - binary
+    statistics = sum(b.numel() for b in module.buffers(recurse=False) if b.is_floating_point())
+    packed = sum(_packed_bytes(p, spec) for p in codes if spec is not None)
+    return LayerRow(
+        name=name,
+        kind=type(module).__name__,
+        role=getattr(module, "role", None),
+        output=None if output is None else tuple(output.shape[1:]),
+        params_binary=binary,
+        params_real=real,
+        bits=CODE_BITS[spec.quantizer] if spec is not None else 0,
+        bytes=packed + REAL_BYTES * (real + statistics),
+        bytes_real=REAL_BYTES * (binary + real + statistics),
+        **{_arithmetic(module): macs},
+    )
+
+
+def _quantizing(module: nn.Module) -> WeightSpec | None:
+    """How the test pass quantizes the module's weight, if it does."""
+    if not isinstance(module, BinaryLayer) or not module.binarizes:
+        return None
+    return module.method.weight if module.method.weight.evaluate == "binary" else None
+
+
+def _packed_bytes(weight: Tensor, spec: WeightSpec) -> int:
+    filters, n = weight.shape[0], weight[0].numel()
+    scales = 0 if spec.scale.kind == "none" else filters if spec.scale.granularity == "channel" else 1
+    return filters * -(-n * CODE_BITS[spec.quantizer] // 8) + REAL_BYTES * scales
+
+
+def _arithmetic(module: nn.Module) -> str:
+    inputs = isinstance(module, BinaryLayer) and module.quantizes_input
+    quantized = (_quantizing(module) is not None) + inputs
+    return ("macs_real", "macs_mixed", "macs_binary")[quantized]
+
+
+# ------------------------------------------------------------------------------------ for people
+
+
+def format_layers(rows: Sequence[LayerRow]) -> str:
+    """The rows as an aligned table with totals, shares and the compression below."""
+    everything = total(rows)
+    coded = f"{everything.bits or 1}-bit"
+    head = ("layer", "kind", "role", "output", coded, "real", "MACs", "product", "bytes")
+    lines = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in [*lines, _cells(everything)]) for i in range(len(head))]
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    body = [_align(line, widths) for line in lines]
+    return "\n".join(
+        [body[0], rule, *body[1:], rule, _align(_cells(everything), widths), "", *_summary(everything)]
+    )
+
+
+def _cells(row: LayerRow) -> tuple[str, ...]:
+    products = {"binary": row.macs_binary, "mixed": row.macs_mixed, "real": row.macs_real}
+    used = [name for name, count in products.items() if count]
+    return (
+        row.name or "(model)",
+        row.kind,
+        row.role or "",
+        "×".join(map(str, row.output or ())),
+        f"{row.params_binary:,}" if row.params_binary else "",
+        f"{row.params_real:,}" if row.params_real else "",
+        f"{row.macs:,}" if row.macs else "",
+        used[0] if len(used) == 1 else "",
+        f"{row.bytes:,}",
+    )
+
+
+LEFT = (0, 1, 2, 3, 7)
+
+
+def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
+    pairs = enumerate(zip(cells, widths, strict=True))
+    return "  ".join(c.ljust(w) if i in LEFT else c.rjust(w) for i, (c, w) in pairs).rstrip()
+
+
+def _summary(row: LayerRow) -> list[str]:
+    shares = ", ".join(
+        f"{100 * count / row.macs if row.macs else 0:.2f} % {name}"
+        for name, count in (("binary", row.macs_binary), ("mixed", row.macs_mixed), ("real", row.macs_real))
+    )
+    ratio = row.bytes_real / row.bytes if row.bytes else 1.0
+    return [
+        f"parameters  {row.params:,}: {row.params_binary:,} of {row.bits or 1} bit, {row.params_real:,} real",
+        f"MACs        {row.macs:,} per image: {shares}",
+        f"bytes       {row.bytes:,}, packed; {row.bytes_real:,} in 32 bits: {ratio:.1f} times smaller",
+    ]

@@ -1,0 +1,145 @@
+"""The report of a finished run: report.json for programs, report.md for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bnn_train.config.schema import Experiment
+from bnn_train.report.evaluation import Evaluation
+from bnn_train.report.files import plain, write_atomic
+from bnn_train.report.layers import LayerRow, total
+from bnn_train.report.markdown import render
+
+SELECTION = {
+    "validation": "the epoch that was best on the validation split; the test set was read once, at the end",
+    "last": "the last epoch; the test set was read once, at the end",
+    "test": "the epoch that was best on the test set itself, so the number is optimistic",
+}
+
+
+def build_report(
+    *,
+    experiment: Experiment,
+    evaluation: Evaluation,
+    classes: Sequence[str],
+    layers: Sequence[LayerRow],
+    history: Sequence[dict[str, Any]],
+    best_epoch: int,
+    wall_time_s: float,
+    images_per_s: float,
+    versions: dict[str, str],
+) -> dict[str, Any]:
+    """Everything that the two files hold, as JSON values.
+
+    ``evaluation`` is of the test set; ``best_epoch`` counts from 1; ``wall_time_s`` and
+    ``images_per_s`` are of the training steps.
+    """
+    report = {
+        "title": f"{experiment.method.name} {experiment.model.name} on {experiment.data.name}",
+        **_scores(evaluation),
+        "selection": experiment.training.select,
+        "selection_rule": SELECTION[experiment.training.select],
+        "notes": _notes(experiment),
+        "reference": _reference(experiment, evaluation.top1),
+        "best_epoch": best_epoch,
+        "epochs": len(history),
+        "wall_time_s": wall_time_s,
+        "images_per_s": images_per_s,
+        **_costs(layers),
+        "seed": experiment.seed,
+        "versions": versions,
+        "classes": list(classes),
+        "per_class": _per_class(evaluation, classes),
+        "confusion": evaluation.confusion.tolist(),
+        "history": list(history),
+        "layers": [asdict(row) for row in layers],
+        "config": experiment.model_dump(mode="json"),
+    }
+    return plain(report)  # type: ignore[no-any-return]
+
+
+def write_report(folder: Path, report: dict[str, Any]) -> None:
+    """Write ``report.json`` and ``report.md``, each whole or not at all; RunError if they cannot be."""
+    write_atomic(folder / "report.md", render(report))
+    write_atomic(folder / "report.json", _json(report))
+
+
+def _scores(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "top1": evaluation.top1,
+        "top1_interval": list(evaluation.interval(1)),
+        "top5": evaluation.top5,
+        "top5_interval": list(evaluation.interval(5)),
+        "correct": evaluation.top1_correct,
+        "top5_correct": evaluation.top5_correct,
+        "total": evaluation.total,
+        "unscored": evaluation.total - int(evaluation.confusion.sum()),
+        "loss": evaluation.loss,
+    }
+
+
+def _notes(experiment: Experiment) -> list[str]:
+    """What a reader must know before comparing the number with others."""
+    data, notes = experiment.data, []
+    if experiment.training.select == "test":
+        notes.append(
+            "The epoch was chosen on the test set: the top-1 is the best of many looks at it, not an"
+            " estimate for new images."
+        )
+    if data.test_limit is not None:
+        notes.append(f"Only the first {data.test_limit:,} test images were used (data.test_limit).")
+    if data.train_limit is not None:
+        notes.append(f"Trained on the first {data.train_limit:,} training images only (data.train_limit).")
+    return notes
+
+
+def _reference(experiment: Experiment, top1: float) -> dict[str, Any] | None:
+    """The published number and how many points this run lies above it."""
+    reference = experiment.reference
+    if reference.top1 is None:
+        return None
+    source = {"paper": reference.paper, "table": reference.table}
+    return {"top1": reference.top1, "difference": top1 - reference.top1, **source}
+
+
+def _costs(layers: Sequence[LayerRow]) -> dict[str, Any]:
+    everything = total(layers)
+    return {
+        "parameters": {"binary": everything.params_binary, "real": everything.params_real},
+        "weight_bits": everything.bits,
+        "macs": {
+            "binary": everything.macs_binary,
+            "mixed": everything.macs_mixed,
+            "real": everything.macs_real,
+        },
+        "bytes": everything.bytes,
+        "bytes_real": everything.bytes_real,
+    }
+
+
+def _per_class(evaluation: Evaluation, classes: Sequence[str]) -> list[dict[str, Any]]:
+    counts = zip(
+        classes,
+        evaluation.confusion.diagonal().tolist(),
+        evaluation.class_totals.tolist(),
+        evaluation.per_class,
+        strict=True,
+    )
+    return [{"class": name, "correct": right, "total": n, "top1": share} for name, right, n, share in counts]
+
+
+def _json(report: dict[str, Any]) -> str:
+    """Indented JSON, but each item of a list on one line: a matrix reads as a matrix."""
+    lines = [f"  {json.dumps(key)}: {_value(value)}" for key, value in report.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], list | dict):
+        return "[\n" + ",\n".join(f"    {json.dumps(item, allow_nan=False)}" for item in value) + "\n  ]"
+    indent = 2 if isinstance(value, dict) else None
+    return json.dumps(value, indent=indent, allow_nan=False).replace("\n", "\n  ")
