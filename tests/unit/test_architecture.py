@@ -47,6 +47,7 @@ BANNED_MODULES = {
     "marshal",
     "importlib",
 }
+HARMLESS = ("importlib.metadata", "importlib.resources")
 BANNED_NAMES = {"eval", "exec", "compile", "__import__"}
 BANNED_CALLS = {
     ("torch", "load"),
@@ -60,7 +61,6 @@ BANNED_CALLS = {
 }
 NAMELESS = ("binary", "models", "data", "training", "report")
 MAX_LINES, MEDIAN_FUNCTION = 300, 10
-LISTS = {PACKAGE / "config/schema.py": 400}  # one list of records, read from top to bottom
 
 
 def name_of(path: Path) -> str:
@@ -114,7 +114,9 @@ def closure(module: str) -> set[str]:
 
 def forbidden(tree: ast.AST) -> Iterator[str]:
     """What could run foreign code, read foreign objects, or vanish under ``python -O``."""
-    yield from (f"imports {name}" for name in imports(tree) if name.partition(".")[0] in BANNED_MODULES)
+    for name in imports(tree):
+        if name.partition(".")[0] in BANNED_MODULES and not name.startswith(HARMLESS):
+            yield f"imports {name}"
     yield from (f"imports {name} relatively" for name in imports(tree) if name.startswith("."))
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert):
@@ -202,7 +204,7 @@ def test_no_branch_on_a_methods_name(module: str) -> None:
     ids=lambda p: str(p.relative_to(ROOT)),
 )
 def test_files_are_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LISTS.get(path, MAX_LINES)
+    assert len(path.read_text().splitlines()) <= MAX_LINES
 
 
 def test_functions_are_short() -> None:
@@ -236,7 +238,14 @@ def test_the_ban_sees(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["model.eval()", "re.compile(text)", "yaml.safe_load(t)", "run(c, shell=False)"]
+    "source",
+    [
+        "import importlib.metadata",
+        "model.eval()",
+        "re.compile(text)",
+        "yaml.safe_load(t)",
+        "run(c, shell=False)",
+    ],
 )
 def test_the_ban_spares(source: str) -> None:
     assert not list(forbidden(ast.parse(source)))
