@@ -70,7 +70,7 @@ def _published(report: Report) -> Iterator[str]:
 
 def _unscored(report: Report) -> Iterator[str]:
     if report["unscored"]:
-        yield f"- {report['unscored']:,} images got NaN for an answer and count as wrong"
+        yield f"- images that got NaN for an answer, counted as wrong: {report['unscored']:,}"
 
 
 def _model(report: Report) -> Iterator[str]:
