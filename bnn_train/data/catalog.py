@@ -27,13 +27,16 @@ class Dataset(Record):
     """Further training images, used with `data.extra`."""
     validation: int
     """Images held out for validation by default, as the papers do."""
+    hold_out: Literal["last", "random", "per_class"] = "random"
+    """Which, where `data.validation.take` is `auto`. `per_class`: equally many of each, two thirds from
+    train and one from extra (400 + 200 of each digit: Sermanet et al., arXiv 1204.3968)."""
     mean: tuple[float, ...] = Field(strict=False)
     """Per channel, of the training images in [0, 1]."""
     std: tuple[float, ...] = Field(strict=False)
     layout: Literal["tensor", "folder"] = "tensor"
     """`tensor`: small, held whole as uint8; `folder`: images decoded on the fly."""
     how_to_get: str = ""
-    """One sentence for the user whose files are missing."""
+    """What to do by hand where the files are missing; the part of a sentence."""
 
 
 _DIGITS = tuple("0123456789")
@@ -50,22 +53,35 @@ DATASETS: dict[str, Dataset] = {
             train=60_000,
             test=10_000,
             validation=10_000,
+            hold_out="last",
             mean=(0.1307,),
             std=(0.3081,),
-            how_to_get="set data.download to true, or put the four idx files into MNIST/raw under data.root",
+            how_to_get="put the four idx files into MNIST/raw under data.root",
         ),
         Dataset(
             name="cifar10",
             title="CIFAR-10",
             shape=(3, 32, 32),
-            classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+            classes=(
+                "airplane",
+                "automobile",
+                "bird",
+                "cat",
+                "deer",
+                "dog",
+                "frog",
+                "horse",
+                "ship",
+                "truck",
+            ),
             num_classes=10,
             train=50_000,
             test=10_000,
             validation=5_000,
+            hold_out="last",
             mean=(0.4914, 0.4822, 0.4465),
             std=(0.2470, 0.2435, 0.2616),
-            how_to_get="set data.download to true, or unpack cifar-10-python.tar.gz under data.root",
+            how_to_get="unpack cifar-10-python.tar.gz under data.root",
         ),
         Dataset(
             name="svhn",
@@ -77,9 +93,10 @@ DATASETS: dict[str, Dataset] = {
             test=26_032,
             extra=531_131,
             validation=6_000,
+            hold_out="per_class",
             mean=(0.4377, 0.4438, 0.4728),
             std=(0.1980, 0.2010, 0.1970),
-            how_to_get="set data.download to true, or put train_32x32.mat and test_32x32.mat (and extra_32x32.mat) under data.root",
+            how_to_get="put train_32x32.mat and test_32x32.mat (and extra_32x32.mat) under data.root",
         ),
         Dataset(
             name="imagenet",

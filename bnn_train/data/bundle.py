@@ -1,0 +1,76 @@
+"""The opened data of one experiment, split, and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from bnn_train.config.schema import Data
+from bnn_train.data.normalize import Normalizer
+from bnn_train.data.randomness import Ids, permutation
+from bnn_train.data.sources import Source
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some images of a source, in the order of evaluation."""
+
+    source: Source
+    positions: Ids
+
+
+class Opened(NamedTuple):
+    """What opening a data set's files gives."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DataBundle:
+    """The opened data of one experiment."""
+
+    config: Data
+    seed: int
+    classes: tuple[str, ...]
+    """Class names in label order."""
+    shape: tuple[int, int, int]
+    """C×H×W of a batch's images."""
+    normalizer: Normalizer
+    splits: Mapping[str, Split]
+    digests: dict[str, str]
+    """File name → digest; for image folders that of the list of files."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Images per opened split."""
+        return {name: len(split.positions) for name, split in self.splits.items()}
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training batches; 0 where the training images were not opened."""
+        images, size = self.sizes.get("train", 0), self.config.batch_size
+        return images // size if self.config.drop_last else -(-images // size)
+
+    def train_batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented training images of an epoch (from 0), in its order, without the first ``skip`` batches.
+
+        float32 B×C×H×W and int64 labels on the device. A function of (seed, epoch) alone; nothing is decoded
+        for skipped batches.
+        """
+        split, size = self.splits["train"], self.config.batch_size
+        order = permutation(self.seed, epoch, len(split.positions))[: self.batches_per_epoch * size]
+        for images, labels in split.source.batches(split.positions[order[skip * size :]], epoch, size):
+            yield self.normalizer(images), labels
+
+    def eval_batches(
+        self, split: str, batch_size: int | None = None, limit: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image of a split once, in order, not augmented; at most the first ``limit``."""
+        chosen, size = self.splits[split], batch_size or self.config.eval_batch_size
+        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size):
+            yield self.normalizer(images), labels

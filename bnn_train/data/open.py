@@ -1,0 +1,62 @@
+"""``open_data``: from the data section of a config to checked, split, normalized batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from bnn_train.config.schema import Data
+from bnn_train.data.bundle import DataBundle
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.normalize import Normalizer
+from bnn_train.data.open_folder import open_folder
+from bnn_train.data.open_tensors import open_tensors
+from bnn_train.data.shape import input_shape
+from bnn_train.errors import DataError
+
+__all__ = ["SPLITS", "DataBundle", "open_data"]
+
+SPLITS = ("train", "validation", "test")
+
+
+def open_data(
+    config: Data,
+    *,
+    seed: int,
+    device: torch.device,
+    splits: Sequence[str] = SPLITS,
+    preprocess: Mapping[str, Tensor] | None = None,
+) -> DataBundle:
+    """Read, check and split the data.
+
+    ``preprocess``: the normalizer's stored state; with it nothing is fitted, and the test split needs no
+    training file. ``seed`` decides order, augmentation and a random validation split.
+    Raises DataError for files or settings that cannot be used, CheckpointError for a foreign ``preprocess``.
+    """
+    row = DATASETS[config.name]
+    normalizer = Normalizer(config.normalize, mean=row.mean, std=row.std, device=device)
+    if preprocess is not None:
+        normalizer.load(preprocess, input_shape(config))
+    opener = open_folder if row.layout == "folder" else open_tensors
+    opened = opener(config, seed, device, set(splits), normalizer if preprocess is None else None)
+    bundle = DataBundle(
+        config=config,
+        seed=seed,
+        classes=opened.classes,
+        shape=input_shape(config),
+        normalizer=normalizer,
+        splits={name: opened.splits[name] for name in splits},
+        digests=opened.digests,
+    )
+    _check_batch(bundle)
+    return bundle
+
+
+def _check_batch(bundle: DataBundle) -> None:
+    if "train" in bundle.splits and bundle.batches_per_epoch == 0:
+        raise DataError(
+            f"data.batch_size: {bundle.config.batch_size} is more than the {bundle.sizes['train']} training"
+            " images, and data.drop_last leaves smaller batches out; lower it, or set data.drop_last to false"
+        )

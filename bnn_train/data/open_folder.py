@@ -1,0 +1,71 @@
+"""Opening an image folder: listed at once, decoded batch by batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from bnn_train.config.schema import Data, RandomResizedCrop, ResizeCrop
+from bnn_train.data.bundle import Opened, Split
+from bnn_train.data.decode import Crop
+from bnn_train.data.folder import Listing, list_images, same_classes
+from bnn_train.data.loader import Pictures
+from bnn_train.data.normalize import Normalizer
+from bnn_train.data.shape import input_shape
+from bnn_train.data.sources import FolderSource
+from bnn_train.data.splits import first_by_class, hold_out
+from bnn_train.errors import DataError
+
+
+def open_folder(
+    config: Data, seed: int, device: torch.device, wanted: set[str], to_fit: Normalizer | None
+) -> Opened:
+    """ImageNet's layout; listed here, decoded batch by batch. The validation split comes from train/."""
+    if to_fit is not None and to_fit.needs_fit:
+        raise DataError(
+            "data.normalize: pixel_mean and zca need all images in memory; for image folders use mean_std"
+        )
+    parts = {
+        part: list_images(config, part)
+        for part, served in (("train", {"train", "validation"}), ("test", {"test"}))
+        if wanted & served
+    }
+    if len(parts) == 2:
+        same_classes(parts["train"], parts["test"])
+    splits = {}
+    for part, listing in parts.items():
+        source = FolderSource(_pictures(config, listing, seed), config.workers, device)
+        everything = np.arange(len(listing.labels), dtype=np.int64)
+        if part == "test":
+            splits["test"] = Split(source, first_by_class(everything, listing.labels, config.test_limit))
+        else:
+            train, held = hold_out(config, [listing.labels], seed)
+            splits["train"] = Split(source, first_by_class(train, listing.labels, config.train_limit))
+            splits["validation"] = Split(source, held)
+    digests = {f"{listing.root.name}/": f"sha256:{listing.fingerprint}" for listing in parts.values()}
+    return Opened(next(iter(parts.values())).classes, splits, digests)
+
+
+def _pictures(config: Data, listing: Listing, seed: int) -> Pictures:
+    size = input_shape(config)[1]
+    resize = round(size * 256 / 224) if config.resize is None else config.resize
+    crop = _crop(config)
+    for name, side in (("data.resize", resize), ("resize_crop's min_side", getattr(crop, "min_side", size))):
+        if side < size:
+            raise DataError(
+                f"{name} is {side}, less than the model's input of {size} pixels; set it to {size} or more"
+            )
+    if isinstance(crop, ResizeCrop) and crop.max_side < crop.min_side:
+        raise DataError(
+            f"resize_crop: max_side {crop.max_side} is less than min_side {crop.min_side}; exchange them"
+        )
+    return Pictures(listing, size, resize, crop, seed)
+
+
+def _crop(config: Data) -> Crop | None:
+    match config.augment:
+        case ():
+            return None
+        case (RandomResizedCrop() | ResizeCrop() as crop,):
+            return crop
+    raise DataError("data.augment: an image folder takes one of random_resized_crop and resize_crop")

@@ -1,0 +1,74 @@
+"""Opening the small sets: one uint8 tensor on the device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from bnn_train.config.schema import Data, PadCropFlip
+from bnn_train.data.bundle import Opened, Split
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.normalize import Normalizer, chunks
+from bnn_train.data.readers import read
+from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.data.sources import TensorSource
+from bnn_train.data.splits import hold_out
+from bnn_train.errors import DataError
+
+
+def open_tensors(
+    config: Data, seed: int, device: torch.device, wanted: set[str], to_fit: Normalizer | None
+) -> Opened:
+    """Small sets, whole on the device. ``to_fit``: fitted here on all training images."""
+    augment = _augment_of_tensors(config)
+    opened = Opened(DATASETS[config.name].classes or tuple(map(str, range(num_classes(config)))), {}, {})
+
+    def source(images: Tensor, labels: Tensor) -> TensorSource:
+        return TensorSource(images.to(device), labels.to(device), augment, seed)
+
+    if wanted & {"train", "validation"} or (to_fit is not None and to_fit.needs_fit):
+        parts = [read(config, part) for part in ("train", *(["extra"] if config.extra else []))]
+        train, held = hold_out(config, [part.labels.numpy() for part in parts], seed)
+        images = _sized(_joined([part.images for part in parts]), config)
+        if to_fit is not None:
+            to_fit.fit(images)
+        both = source(images, _joined([part.labels for part in parts]))
+        opened.splits.update(train=Split(both, train[: config.train_limit]), validation=Split(both, held))
+        for part in parts:
+            opened.digests.update(part.digests)
+    if "test" in wanted:
+        test = read(config, "test")
+        positions = np.arange(len(test.labels), dtype=np.int64)[: config.test_limit]
+        opened.splits["test"] = Split(source(_sized(test.images, config), test.labels), positions)
+        opened.digests.update(test.digests)
+    return opened
+
+
+def _joined(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+
+def _augment_of_tensors(config: Data) -> tuple[PadCropFlip, ...]:
+    fitting = tuple(step for step in config.augment if isinstance(step, PadCropFlip))
+    if len(fitting) < len(config.augment):
+        raise DataError(
+            f"data.augment: {config.name} knows pad_crop_flip only; the others are for image folders"
+        )
+    return fitting
+
+
+def _sized(images: Tensor, config: Data) -> Tensor:
+    """uint8 at the size of the model's input; resized on the CPU, antialiased, rounded to uint8."""
+    _, height, width = input_shape(config)
+    if images.shape[2:] == (height, width):
+        return images
+    resized = (
+        interpolate(chunk.float(), (height, width), mode="bilinear", antialias=True)
+        .round_()
+        .clamp_(0, 255)
+        .byte()
+        for chunk in chunks(images)
+    )
+    return torch.cat(list(resized))

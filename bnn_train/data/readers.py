@@ -1,0 +1,162 @@
+"""The small data sets as tensors: uint8 images N×C×H×W and int64 labels, in the files' order."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bnn_train.compat import import_torchvision
+from bnn_train.config.schema import Data
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.files import FILES, fault
+from bnn_train.data.randomness import uniform
+from bnn_train.data.shape import num_classes
+from bnn_train.errors import DataError
+
+
+class Images(NamedTuple):
+    """One file set of a data set."""
+
+    images: Tensor
+    """uint8 N×C×H×W."""
+    labels: Tensor
+    """int64 N."""
+    digests: dict[str, str]
+    """File name → digest of what was read."""
+
+
+def read(config: Data, part: str) -> Images:
+    """The images of ``train``, ``test`` or ``extra``, checked; fetched first if ``data.download`` says so."""
+    return _READERS[config.name](config, part)
+
+
+# ------------------------------------------------------------------------------- published files
+
+
+def _published(config: Data, part: str, torchvision_class: str, options: dict[str, Any]) -> dict[str, str]:
+    """Make sure that the files are there and the published ones; returns their digests."""
+    import_torchvision()
+    root, files = Path(config.root), FILES[config.name][part]
+    problem = fault(root, files)
+    if problem and config.download:
+        _download(config, torchvision_class, options)
+        problem = fault(root, files)
+    if problem:
+        ways = "" if config.download else "set data.download to true, or "
+        raise DataError(f"{problem}; to get {config.name}, {ways}{DATASETS[config.name].how_to_get}")
+    return {file.path: f"md5:{file.md5}" for file in files}
+
+
+def _download(config: Data, torchvision_class: str, options: dict[str, Any]) -> None:
+    from torchvision import datasets
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # torchvision prints its progress
+            getattr(datasets, torchvision_class)(config.root, download=True, **options)
+    except (OSError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(
+            f"{Path(config.root).absolute()}: fetching {config.name} failed ({reason}); without a network,"
+            f" {DATASETS[config.name].how_to_get}"
+        ) from error
+
+
+def _mnist(config: Data, part: str) -> Images:
+    digests = _published(config, part, "MNIST", {})
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    images, labels = (Path(config.root) / name for name in digests)
+    return Images(read_image_file(str(images)).unsqueeze(1), read_label_file(str(labels)), digests)
+
+
+def _cifar10(config: Data, part: str) -> Images:
+    digests = _published(config, part, "CIFAR10", {})
+    from torchvision.datasets import CIFAR10
+
+    class Batches(CIFAR10):  # type: ignore[misc]
+        """CIFAR10 that needs only the files of one part, whose MD5 was checked above."""
+
+        train_list: ClassVar = [[Path(name).name, ""] for name in digests]
+        test_list = train_list
+
+        def _check_integrity(self) -> bool:
+            return True
+
+        def _load_meta(self) -> None:
+            """Class names come from the catalog."""
+
+    batches = Batches(config.root, train=part == "train")
+    images = torch.from_numpy(batches.data).permute(0, 3, 1, 2).contiguous()
+    return Images(images, torch.tensor(batches.targets, dtype=torch.int64), digests)
+
+
+def _svhn(config: Data, part: str) -> Images:
+    digests = _published(config, part, "SVHN", {"split": part})
+    from torchvision.datasets import SVHN
+
+    class Matrix(SVHN):  # type: ignore[misc]
+        """SVHN whose MD5 was checked above."""
+
+        def _check_integrity(self) -> bool:
+            return True
+
+    matrix = Matrix(config.root, split=part)
+    return Images(torch.from_numpy(matrix.data).contiguous(), torch.from_numpy(matrix.labels), digests)
+
+
+# ------------------------------------------------------------------------------- without files
+
+_TEST_OF_18 = 5
+"""Of every 18 digits the first 5 are the test set: 500 of 1,797, spread over the writers."""
+
+
+def _digits(config: Data, part: str) -> Images:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise DataError(
+            f"the digits come with scikit-learn, which is missing: {DATASETS['digits'].how_to_get}"
+        ) from None
+    scans, labels = load_digits(return_X_y=True)
+    chosen = (np.arange(len(labels)) % 18 < _TEST_OF_18) == (part == "test")
+    pixels = np.rint(scans[chosen] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    return _unfiled(f"digits/{part}", pixels, labels[chosen].astype(np.int64))
+
+
+_SYNTHETIC_SEED = 0
+"""Not the experiment's: the images are the same in every run."""
+
+
+def _synthetic(config: Data, part: str) -> Images:
+    """Images 128 ± 64 of their class's pattern ± up to 64 of noise: easy, but not linearly trivial."""
+    row, classes = DATASETS[config.name], num_classes(config)
+    shape = config.shape or row.shape
+    size, pixels = (row.test if part == "test" else row.train), int(np.prod(shape))
+    labels = np.arange(size, dtype=np.int64) % classes
+    patterns = uniform(_SYNTHETIC_SEED, 0, np.arange(classes * pixels), 0).reshape(classes, pixels) < 0.5
+    noise = uniform(_SYNTHETIC_SEED, 1 + (part == "test"), np.arange(size * pixels), 0).reshape(size, pixels)
+    values = 128 + 64 * (2.0 * patterns[labels] - 1) + 128 * (noise - 0.5)
+    images = np.clip(np.rint(values), 0, 255).astype(np.uint8).reshape(size, *shape)
+    return _unfiled(f"synthetic/{part}", images, labels)
+
+
+def _unfiled(name: str, images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Images:
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    return Images(torch.from_numpy(images), torch.from_numpy(labels), {name: f"sha256:{digest}"})
+
+
+_READERS: dict[str, Callable[[Data, str], Images]] = {
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+    "svhn": _svhn,
+    "digits": _digits,
+    "synthetic": _synthetic,
+}

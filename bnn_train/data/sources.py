@@ -1,0 +1,65 @@
+"""Where batches come from: a tensor on the device, or files decoded on the way. Both give uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bnn_train.config.schema import PadCropFlip
+from bnn_train.data.augment import DRAWS, pad_crop_flip
+from bnn_train.data.loader import Pictures, load
+from bnn_train.data.randomness import Ids
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class Source(Protocol):
+    """Images by position in their file (a position is also the sample's id for its random draws)."""
+
+    def batches(self, order: Ids, epoch: int | None, batch_size: int) -> Batches:
+        """The images ``order``, in that order: uint8 B×C×H×W and int64 labels on the device.
+
+        Augmented as in that epoch; as in evaluation with epoch None.
+        """
+
+
+class TensorSource:
+    """All images as one uint8 tensor on the device."""
+
+    def __init__(self, images: Tensor, labels: Tensor, augment: tuple[PadCropFlip, ...], seed: int) -> None:
+        self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
+
+    def batches(self, order: Ids, epoch: int | None, batch_size: int) -> Batches:
+        """See ``Source``."""
+        positions = torch.from_numpy(order).to(self.images.device)
+        for at in range(0, len(order), batch_size):
+            batch = positions[at : at + batch_size]
+            images = self.images[batch]
+            if epoch is not None:
+                images = self._augmented(images, order[at : at + batch_size], epoch)
+            yield images, self.labels[batch]
+
+    def _augmented(self, images: Tensor, ids: Ids, epoch: int) -> Tensor:
+        for number, step in enumerate(self.augment):
+            images = pad_crop_flip(
+                images, step, seed=self.seed, epoch=epoch, ids=ids, first_draw=number * DRAWS
+            )
+        return images
+
+
+class FolderSource:
+    """Image files, decoded in worker processes."""
+
+    def __init__(self, pictures: Pictures, workers: int, device: torch.device) -> None:
+        self.pictures, self.workers, self.device = pictures, workers, device
+
+    def batches(self, order: Ids, epoch: int | None, batch_size: int) -> Batches:
+        """See ``Source``."""
+        pin = self.device.type == "cuda"
+        for images, labels in load(
+            self.pictures, order, epoch, batch_size=batch_size, workers=self.workers, pin=pin
+        ):
+            yield images.to(self.device, non_blocking=pin), labels.to(self.device)
