@@ -1,0 +1,97 @@
+"""AlexNet in XNOR-Net's layout (models/alexnet.lua, alexnetxnor.lua): no groups, no LRN.
+
+fc6 to fc8 are convolutions, so that their batch norms are per channel and the rules for binary
+convolutions hold for them too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from bnn_train.binary.factory import Layers, Unit
+from bnn_train.errors import BnnError
+from bnn_train.models.catalog import AlexNet
+from bnn_train.models.init import he_in, initialise_real
+from bnn_train.models.sizes import Shape, after, require
+
+LEAST = 15  # small stem: 15 → 7 → 3 → 1
+IMAGENET_FROM = 64  # pixels; the first size that leaves the paper's stem and poolings a 1×1 map
+
+
+@dataclass(frozen=True)
+class _Stem:
+    kernel: int
+    stride: int
+    padding: int
+
+
+def alexnet(network: AlexNet, layers: Layers, shape: Shape, classes: int) -> nn.Module:
+    """N×C×S×S → N×classes: five convolutions, three poolings 3/2, fc6 over the whole remaining map."""
+    require(network.name, shape, LEAST)
+    if shape[1] != shape[2]:
+        raise BnnError(
+            f"model alexnet: images must be square, not {shape[1]}×{shape[2]}; set data.image_size"
+        )
+    chain = layers.chain(_units(network, shape, classes))
+    chain.add_module("flatten", nn.Flatten())
+    initialise_real(chain, he_in)
+    return chain
+
+
+def _units(network: AlexNet, shape: Shape, classes: int) -> list[Unit]:
+    stem = _Stem(11, 4, 2) if shape[1] >= IMAGENET_FROM else _Stem(3, 1, 1)
+    w96, w256, w384, w4096 = (max(1, round(n * network.width)) for n in (96, 256, 384, 4096))
+    first = Unit(
+        role="first",
+        kind="conv",
+        inputs=shape[0],
+        outputs=w96,
+        kernel=stem.kernel,
+        stride=stem.stride,
+        padding=stem.padding,
+        pool=_pool(),
+    )
+    drop = network.dropout
+    return [
+        first,
+        _conv(w96, w256, 5, pool=_pool()),
+        _conv(w256, w384, 3),
+        _conv(w384, w384, 3),
+        _conv(w384, w256, 3, pool=_pool()),
+        _dense(w256, w4096, _remaining(shape[1], stem), drop),
+        _dense(w4096, w4096, 1, drop),
+        Unit(role="last", kind="conv", inputs=w4096, outputs=classes),
+    ]
+
+
+def _pool() -> nn.Module:
+    return nn.MaxPool2d(3, 2)
+
+
+def _conv(inputs: int, outputs: int, kernel: int, pool: nn.Module | None = None) -> Unit:
+    padding = kernel // 2
+    return Unit(
+        role="body", kind="conv", inputs=inputs, outputs=outputs, kernel=kernel, padding=padding, pool=pool
+    )
+
+
+def _dense(inputs: int, outputs: int, kernel: int, dropout: float) -> Unit:
+    return Unit(
+        role="body",
+        kind="conv",
+        inputs=inputs,
+        outputs=outputs,
+        kernel=kernel,
+        dropout=dropout,
+        channel_dropout=True,
+    )
+
+
+def _remaining(size: int, stem: _Stem) -> int:
+    """Pixels along a side of the map that fc6 reads: 6 at 224."""
+    size = after(size, stem.kernel, stem.stride, stem.padding)
+    for _ in range(3):
+        size = after(size, 3, 2)
+    return size

@@ -1,0 +1,38 @@
+"""From a network's options to the module: one table, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from bnn_train.binary.factory import Layers
+from bnn_train.binary.spec import Method
+from bnn_train.models.alexnet import alexnet
+from bnn_train.models.catalog import Network
+from bnn_train.models.convnet import convnet, vgg_small
+from bnn_train.models.lenet import lenet5
+from bnn_train.models.mlp import mlp
+from bnn_train.models.nin import nin
+from bnn_train.models.resnet import resnet18, resnet20, resnet34
+from bnn_train.models.sizes import Shape
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "mlp": mlp,
+    "lenet5": lenet5,
+    "convnet": convnet,
+    "vgg_small": vgg_small,
+    "nin": nin,
+    "alexnet": alexnet,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet20": resnet20,
+}
+
+
+def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Module:
+    """A network whose layers are the method's, freshly initialised; N×C×H×W → N×classes logits.
+
+    ``shape`` is C×H×W. Raises BnnError if the image is too small for the network's poolings.
+    """
+    return BUILDERS[network.name](network, Layers(method), shape, classes)

@@ -1,0 +1,46 @@
+"""Initial values of the real-valued layers; binary layers and batch norms begin as their method says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnn_train.binary.layers import BinaryLayer
+
+Draw = Callable[[Tensor], Tensor]
+
+
+def he_in(weight: Tensor) -> Tensor:
+    """N(0, √(2/fan_in)): XNOR-Net's util.lua."""
+    return nn.init.kaiming_normal_(weight, mode="fan_in")
+
+
+def he_out(weight: Tensor) -> Tensor:
+    """N(0, √(2/(k²·outputs))): fb.resnet.torch."""
+    return nn.init.kaiming_normal_(weight, mode="fan_out")
+
+
+def glorot(weight: Tensor) -> Tensor:
+    """U(±√(6/(fan_in + fan_out))): Lasagne's default, so the real twins of BinaryConnect's networks."""
+    return nn.init.xavier_uniform_(weight)
+
+
+def normal_005(weight: Tensor) -> Tensor:
+    """N(0, 0.05): the XNOR-Net port's NIN."""
+    return nn.init.normal_(weight, std=0.05)
+
+
+@torch.no_grad()
+def initialise_real(
+    model: nn.Module, draw: Draw, kinds: tuple[type[nn.Module], ...] = (nn.Conv2d, nn.Linear)
+) -> None:
+    """Draw the weights of the real layers of these kinds; biases of all real layers become 0."""
+    for layer in model.modules():
+        if isinstance(layer, BinaryLayer) or not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        if isinstance(layer, kinds):
+            draw(layer.weight)
+        if layer.bias is not None:
+            layer.bias.zero_()

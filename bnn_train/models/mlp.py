@@ -1,0 +1,26 @@
+"""The multilayer perceptron of BinaryConnect, BNN and LAB."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+from torch import nn
+
+from bnn_train.binary.factory import Layers, Unit
+from bnn_train.models.catalog import MLP
+from bnn_train.models.init import glorot, initialise_real
+from bnn_train.models.sizes import Shape
+
+
+def mlp(network: MLP, layers: Layers, shape: Shape, classes: int) -> nn.Module:
+    """N×C×H×W → N×classes through ``depth`` hidden layers of ``width`` units."""
+    width, dropout = network.width, network.dropout
+    first = Unit(
+        role="first", kind="linear", inputs=math.prod(shape), outputs=width, dropout=network.dropout_input
+    )
+    body = Unit(role="body", kind="linear", inputs=width, outputs=width, dropout=dropout)
+    last = Unit(role="last", kind="linear", inputs=width, outputs=classes, dropout=dropout)
+    chain = layers.chain([first, *[body] * (network.depth - 1), last])
+    initialise_real(chain, glorot)
+    return nn.Sequential(OrderedDict([("flatten", nn.Flatten()), *chain.named_children()]))

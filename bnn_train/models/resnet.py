@@ -1,0 +1,159 @@
+"""ResNet-18, -34 (He et al. 2015, table 1) and -20 (§4.2), with one residual block for every method."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnn_train.binary.factory import Layers
+from bnn_train.models.catalog import ResNet18, ResNet20
+from bnn_train.models.init import he_out, initialise_real
+from bnn_train.models.sizes import Shape
+
+IMAGENET_FROM = 64  # pixels, where stem "auto" becomes "imagenet"
+
+
+class Residual(nn.Module):
+    """act(body(x) + shortcut(x))."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module, act: nn.Module) -> None:
+        super().__init__()
+        self.body, self.shortcut, self.act = body, shortcut, act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×I×H×W → N×O×H′×W′."""
+        return self.act(self.body(x) + self.shortcut(x))  # type: ignore[no-any-return]
+
+
+class PadShortcut(nn.Module):
+    """Type A: every ``stride``-th pixel; the new channels are zeros, half before and half after."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.before = (outputs - inputs) // 2
+        self.behind = outputs - inputs - self.before
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×I×H×W → N×O×⌈H/stride⌉×⌈W/stride⌉."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.before, self.behind))
+
+
+def resnet(
+    layers: Layers, stem: nn.Module, widths: Sequence[int], blocks: Sequence[int], shortcut: str, classes: int
+) -> nn.Module:
+    """Stem, stages of ``blocks`` residual blocks with ``widths`` channels, average, dense layer.
+
+    Every stage but the first halves the map.
+    """
+    parts: list[tuple[str, nn.Module]] = [("stem", stem)]
+    inputs = widths[0]
+    for i, (outputs, count) in enumerate(zip(widths, blocks, strict=True), start=1):
+        parts.append((f"stage{i}", _stage(layers, inputs, outputs, count, 1 if i == 1 else 2, shortcut)))
+        inputs = outputs
+    model = nn.Sequential(OrderedDict([*parts, ("head", _head(layers, inputs, classes))]))
+    initialise_real(model, he_out, kinds=(nn.Conv2d,))
+    return model
+
+
+def resnet18(network: ResNet18, layers: Layers, shape: Shape, classes: int) -> nn.Module:
+    """Stages of 2, 2, 2, 2 blocks; N×C×H×W → N×classes."""
+    return _resnet_imagenet(network, layers, shape, classes, (2, 2, 2, 2))
+
+
+def resnet34(network: ResNet18, layers: Layers, shape: Shape, classes: int) -> nn.Module:
+    """Stages of 3, 4, 6, 3 blocks; N×C×H×W → N×classes."""
+    return _resnet_imagenet(network, layers, shape, classes, (3, 4, 6, 3))
+
+
+def _resnet_imagenet(
+    network: ResNet18, layers: Layers, shape: Shape, classes: int, blocks: Sequence[int]
+) -> nn.Module:
+    auto = "imagenet" if min(shape[1:]) >= IMAGENET_FROM else "small"
+    small = (auto if network.stem == "auto" else network.stem) == "small"
+    stem = _stem(layers, shape[0], network.width, small=small)
+    widths = [network.width * 2**i for i in range(4)]
+    return resnet(layers, stem, widths, blocks, network.shortcut, classes)
+
+
+def resnet20(network: ResNet20, layers: Layers, shape: Shape, classes: int) -> nn.Module:
+    """Three stages of 3 blocks behind a 3×3 stem; N×C×H×W → N×classes."""
+    stem = _stem(layers, shape[0], network.width, small=True)
+    widths = [network.width * 2**i for i in range(3)]
+    return resnet(layers, stem, widths, (3, 3, 3), network.shortcut, classes)
+
+
+def _sequence(*modules: nn.Module) -> nn.Sequential:
+    return nn.Sequential(*(m for m in modules if not isinstance(m, nn.Identity)))
+
+
+def _preactivation(layers: Layers) -> bool:
+    return layers.method.block.order == "bn-act-conv-pool"
+
+
+def _stem(layers: Layers, channels: int, width: int, *, small: bool) -> nn.Sequential:
+    """The first convolution and what makes its output the residual stream."""
+    kernel, stride = (3, 1) if small else (7, 2)
+    conv = layers.conv("first", channels, width, kernel, stride=stride, padding=kernel // 2)
+    act = nn.ReLU() if _preactivation(layers) else layers.stream()
+    pool = nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1)
+    return _sequence(conv, layers.norm2d(width), act, pool)
+
+
+def _stage(
+    layers: Layers, inputs: int, outputs: int, count: int, stride: int, shortcut: str
+) -> nn.Sequential:
+    blocks = _block(layers, inputs, outputs, stride, shortcut)
+    for _ in range(count - 1):
+        blocks += _block(layers, outputs, outputs, 1, shortcut)
+    return nn.Sequential(*blocks)
+
+
+def _block(layers: Layers, inputs: int, outputs: int, stride: int, shortcut: str) -> list[nn.Module]:
+    """Two 3×3 convolutions, with one shortcut around both or (Bi-Real Net) one around each."""
+    first, second = _conv3(layers, inputs, outputs, stride), _conv3(layers, outputs, outputs, 1)
+    side = _shortcut(layers, inputs, outputs, stride, shortcut)
+    if layers.method.block.shortcut == "per_conv":
+        return [
+            Residual(_sequence(*first), side, layers.stream()),
+            Residual(_sequence(*second), nn.Identity(), layers.stream()),
+        ]
+    between = [] if _preactivation(layers) else [layers.nonlinearity("body")]
+    return [Residual(_sequence(*first, *between, *second), side, layers.stream())]
+
+
+def _conv3(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    conv = layers.conv("body", inputs, outputs, 3, stride=stride, padding=1)
+    if _preactivation(layers):
+        return [layers.norm2d(inputs), layers.nonlinearity("body"), conv]
+    return [conv, layers.norm2d(outputs)]
+
+
+def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, kind: str) -> nn.Module:
+    if (inputs, stride) == (outputs, 1):
+        return nn.Identity()
+    if kind == "A":
+        return PadShortcut(inputs, outputs, stride)
+    pooled = layers.method.block.downsample == "avgpool_conv"
+    # ceil_mode: an odd map halves upwards, as it does in the 3×3 convolution beside it
+    pool = nn.AvgPool2d(stride, ceil_mode=True) if pooled else nn.Identity()
+    conv = layers.conv("downsample", inputs, outputs, 1, stride=1 if pooled else stride)
+    if _preactivation(layers):
+        return _sequence(pool, layers.norm2d(inputs), layers.nonlinearity("downsample"), conv)
+    return _sequence(pool, conv, layers.norm2d(outputs))
+
+
+def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
+    """Global average and the last layer.
+
+    A last layer that quantizes its input has a norm before it: averages of bounded or rectified maps
+    are far from centred on the threshold.
+    """
+    final = [layers.norm2d(features), layers.nonlinearity("last")] if _preactivation(layers) else []
+    centre = [layers.norm1d(features)] if layers.quantizes_input("last") else []
+    output = [layers.norm1d(classes)] if layers.method.block.output_norm else []
+    last = layers.linear("last", features, classes)
+    return _sequence(*final, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *centre, last, *output)
