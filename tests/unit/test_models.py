@@ -1,0 +1,161 @@
+"""Every network under every method: shapes, gradients, initial values, and images that are too small."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.methods import METHODS
+from bnn_train.errors import BnnError
+from bnn_train.models.build import BUILDERS, build
+from bnn_train.models.catalog import (
+    MLP,
+    NETWORKS,
+    NIN,
+    AlexNet,
+    ConvNet,
+    LeNet5,
+    Network,
+    ResNet18,
+    ResNet20,
+    ResNet34,
+    VGGSmall,
+)
+from bnn_train.models.resnet import PadShortcut, Residual
+
+# Each network, slim, and the smallest image it takes.
+SMALLEST: list[tuple[Network, tuple[int, int, int]]] = [
+    (MLP(name="mlp", width=16), (1, 1, 1)),
+    (LeNet5(name="lenet5"), (1, 16, 16)),
+    (ConvNet(name="convnet", width=4), (3, 8, 8)),
+    (VGGSmall(name="vgg_small", width=4), (3, 8, 8)),
+    (NIN(name="nin"), (3, 1, 1)),
+    (AlexNet(name="alexnet", width=0.02), (3, 15, 15)),
+    (ResNet18(name="resnet18", width=4), (3, 1, 1)),
+    (ResNet18(name="resnet18", width=4, stem="imagenet"), (3, 1, 1)),
+    (ResNet34(name="resnet34", width=4, shortcut="A"), (3, 9, 9)),
+    (ResNet20(name="resnet20", width=4), (1, 28, 28)),
+    (ResNet20(name="resnet20", width=4, shortcut="B"), (1, 7, 7)),
+]
+
+
+def test_every_network_has_a_builder() -> None:
+    assert set(BUILDERS) == set(NETWORKS) == {network.name for network, _ in SMALLEST}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("network", "shape"), SMALLEST, ids=lambda x: getattr(x, "name", ""))
+def test_forward(network: Network, shape: tuple[int, int, int], method: str) -> None:
+    """Logits of the right shape, finite in both modes, and a gradient for every parameter."""
+    model = build(network, METHODS[method], shape, 7)
+    x = torch.randn(2, *shape)
+    logits = model(x)
+    assert logits.shape == (2, 7)
+    logits.square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    with torch.no_grad():
+        evaluated = model.eval()(x)
+    assert evaluated.shape == (2, 7)
+    assert bool(torch.isfinite(logits).all())
+    assert bool(torch.isfinite(evaluated).all())
+
+
+@pytest.mark.parametrize(
+    ("network", "side", "least"),
+    [
+        (LeNet5(name="lenet5"), 15, 16),
+        (ConvNet(name="convnet"), 7, 8),
+        (VGGSmall(name="vgg_small"), 7, 8),
+        (AlexNet(name="alexnet"), 14, 15),
+    ],
+)
+def test_too_small(network: Network, side: int, least: int) -> None:
+    with pytest.raises(BnnError) as caught:
+        build(network, METHODS["fp"], (3, side, 40), 10)
+    assert str(caught.value) == (
+        f"model {network.name}: images of {side}×40 pixels are too small, "
+        f"it needs {least}×{least} or more; set data.image_size or choose another network"
+    )
+
+
+def test_oblong_images() -> None:
+    """Flattened maps may be oblong; AlexNet's fc6 is square and says so."""
+    for network in (LeNet5(name="lenet5"), ConvNet(name="convnet", width=2), NIN(name="nin")):
+        assert build(network, METHODS["fp"], (1, 16, 24), 5)(torch.zeros(2, 1, 16, 24)).shape == (2, 5)
+    with pytest.raises(BnnError, match="square, not 16×24"):
+        build(AlexNet(name="alexnet"), METHODS["fp"], (1, 16, 24), 5)
+
+
+def test_type_a_shortcut() -> None:
+    """Every second pixel; new channels of zeros, half on each side."""
+    x = torch.arange(2 * 2 * 5 * 5.0).reshape(2, 2, 5, 5)
+    expected = torch.zeros(2, 4, 3, 3)
+    expected[:, 1:3] = x[:, :, [0, 2, 4]][:, :, :, [0, 2, 4]]
+    assert torch.equal(PadShortcut(2, 4, 2)(x), expected)
+
+
+def test_residual_adds_before_the_nonlinearity() -> None:
+    block = Residual(nn.Identity(), nn.Identity(), nn.ReLU())
+    assert block(torch.tensor([-1.0, 2.0])).tolist() == [0.0, 4.0]
+
+
+def test_bireal_block_is_the_papers() -> None:
+    """x ← BN(conv(sign x)) + x, twice; α = mean |w| per filter; sign(0) = +1."""
+    model = build(ResNet20(name="resnet20", width=2), METHODS["bireal"], (1, 6, 6), 3).eval()
+    x = expected = torch.randn(2, 2, 6, 6)
+    for half in model.stage1[:2]:
+        conv, norm = half.body
+        w = conv.weight
+        binary = w.abs().mean((1, 2, 3), keepdim=True) * torch.where(w < 0, -1.0, 1.0)
+        expected = norm(F.conv2d(torch.where(expected < 0, -1.0, 1.0), binary, padding=1)) + expected
+    torch.testing.assert_close(model.stage1[:2](x), expected)
+
+
+def real(model: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
+    return [m for m in model.modules() if isinstance(m, kind) and not isinstance(m, BinaryLayer)]
+
+
+@pytest.mark.parametrize(
+    ("network", "side", "std"),
+    [
+        (ResNet18(name="resnet18", width=16), 32, lambda i, o, k: math.sqrt(2 / (k * k * o))),
+        (VGGSmall(name="vgg_small", width=32), 32, lambda i, o, k: math.sqrt(2 / (k * k * o))),
+        (AlexNet(name="alexnet", width=0.25), 32, lambda i, o, k: math.sqrt(2 / (k * k * i))),
+        (LeNet5(name="lenet5"), 28, lambda i, o, k: math.sqrt(2 / (k * k * i))),
+        (ConvNet(name="convnet", width=32), 32, lambda i, o, k: math.sqrt(2 / (k * k * (i + o)))),
+        (NIN(name="nin"), 32, lambda i, o, k: 0.05),
+    ],
+    ids=lambda x: getattr(x, "name", ""),
+)
+def test_initial_values(network: Network, side: int, std: object) -> None:
+    model = build(network, METHODS["fp"], (3, side, side), 10)
+    layers = real(model, nn.Conv2d)
+    assert len(layers) > 1
+    for layer in layers:
+        o, i, k, _ = layer.weight.shape
+        n = layer.weight.numel()
+        assert float(layer.weight.detach().std()) == pytest.approx(std(i, o, k), rel=5 / math.sqrt(n))
+    for layer in [*layers, *real(model, nn.Linear)]:
+        assert layer.bias is None or bool((layer.bias == 0).all())
+
+
+def test_only_resnets_and_vgg_have_no_convolution_biases() -> None:
+    for network, shape in SMALLEST:
+        biased = {m.bias is not None for m in real(build(network, METHODS["fp"], shape, 5), nn.Conv2d)}
+        assert biased <= {not network.name.startswith(("resnet", "vgg"))}
+
+
+def test_the_same_seed_builds_the_same_network() -> None:
+    first, second = (_seeded(3), _seeded(3))
+    assert all(torch.equal(a, b) for a, b in zip(first.values(), second.values(), strict=True))
+    assert not torch.equal(first["stem.0.weight"], _seeded(4)["stem.0.weight"])
+
+
+def _seeded(seed: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return build(ResNet20(name="resnet20", width=4), METHODS["xnor"], (3, 8, 8), 10).state_dict()
