@@ -106,7 +106,7 @@ def _unknown_name(path: KeyPath, value: Any, options: list[str]) -> Mistake:
     if isinstance(value, dict) and "name" in value:
         path, value = (*path, "name"), value["name"]
     hint = _hint(value, options) if isinstance(value, str) else ""
-    if noun:
+    if noun and isinstance(value, str):
         return path, f"unknown {noun} {quoted(value)}{hint}{_listing('known', options)}"
     return path, f"must be one of {', '.join(options)}, not {described(value)}{hint}"
 

@@ -105,5 +105,6 @@ def _override(text: str) -> Source:
     data = document.data
     for part in reversed(path):
         data = {part: data}
-    positions = {path[:n]: place for n in range(1, len(path) + 1)}
+    keys = [path[:n] for n in range(1, len(path))] + [(*path, *inner) for inner in document.positions or [()]]
+    positions = dict.fromkeys(keys, place)
     return Source(data, positions, document.problems)
