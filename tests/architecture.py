@@ -1,0 +1,121 @@
+"""What the architecture's tests look for in a module's syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+
+from bnn_train.binary.methods import METHODS
+from bnn_train.binary.spec import Method
+
+BANNED_MODULES = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "shelve",
+    "marshal",
+    "importlib",
+}
+HARMLESS = ("importlib.metadata", "importlib.resources")
+BANNED_NAMES = {"eval", "exec", "compile", "__import__"}
+BANNED_CALLS = {
+    ("torch", "load"),
+    ("torch", "save"),
+    ("yaml", "load"),
+    ("yaml", "load_all"),
+    ("yaml", "full_load"),
+    ("yaml", "unsafe_load"),
+    ("os", "system"),
+    ("os", "popen"),
+}
+AXIS_VALUES = json.dumps(Method.model_json_schema())
+NAMES = {name for name in METHODS if f'"{name}"' not in AXIS_VALUES}  # `xnor_k` is a scale as well
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Full names of what a module imports, at its top or inside a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def own_imports(tree: ast.AST, modules: set[str]) -> set[str]:
+    """The modules of the package among the imports: ``bnn_train.a.b.c`` → the longest known of them."""
+    found = set()
+    for full in imports(tree):
+        if full == "bnn_train" or full.startswith("bnn_train."):
+            name = full.removeprefix("bnn_train").lstrip(".")
+            while name and name not in modules:
+                name = name.rpartition(".")[0]
+            found.add(name)
+    return found
+
+
+def forbidden(tree: ast.AST) -> Iterator[str]:
+    """What could run foreign code, read foreign objects, or vanish under ``python -O``."""
+    for name in imports(tree):
+        if name.partition(".")[0] in BANNED_MODULES and not name.startswith(HARMLESS):
+            yield f"imports {name}"
+    yield from (f"imports {name} relatively" for name in imports(tree) if name.startswith("."))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            yield f"line {node.lineno}: assert"
+        elif isinstance(node, ast.Call):
+            yield from (f"line {node.lineno}: {what}" for what in forbidden_call(node))
+
+
+def forbidden_call(node: ast.Call) -> Iterator[str]:
+    match node.func:
+        case ast.Name(id=name) if name in BANNED_NAMES:
+            yield f"{name}()"
+        case ast.Attribute(value=ast.Name(id=owner), attr=attr) if (owner, attr) in BANNED_CALLS:
+            yield f"{owner}.{attr}()"
+        case ast.Attribute(attr="extractall"):
+            yield "extractall()"
+    for word in node.keywords:
+        if word.arg in {"shell", "allow_pickle"} and not (
+            isinstance(word.value, ast.Constant) and word.value.value is False
+        ):
+            yield f"{word.arg}="
+
+
+def names_a_method(tree: ast.AST) -> Iterator[int]:
+    """Lines that compare with, match, or look up by the name of a row of METHODS."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            if len(method_names(*filter(None, node.keys))) > 1:
+                yield node.lineno
+        elif method_names(*compared(node)):
+            yield getattr(node, "lineno", 0)
+
+
+def compared(node: ast.AST) -> list[ast.expr]:
+    """What a node tests for equality, membership or a prefix."""
+    match node:
+        case ast.Compare(left=left, comparators=others):
+            return [left, *others]
+        case ast.MatchValue(value=value):
+            return [value]
+        case ast.Call(func=ast.Attribute(attr="startswith" | "endswith"), args=args):
+            return args
+        case ast.Subscript(slice=key) if not isinstance(key, ast.Constant):
+            return [key]
+    return []
+
+
+def method_names(*nodes: ast.AST) -> list[str]:
+    """Names of methods, and ``method.name`` itself, inside expressions."""
+    found = []
+    for inner in (inner for node in nodes for inner in ast.walk(node)):
+        match inner:
+            case ast.Constant(value=str(value)) if value in NAMES:
+                found.append(value)
+            case ast.Attribute(value=ast.Name(id="method") | ast.Attribute(attr="method"), attr="name"):
+                found.append("method.name")
+    return found
