@@ -24,11 +24,11 @@ def stochastic_sign(x: Tensor) -> Tensor:
 
 
 def uniform(x: Tensor, bits: int) -> Tensor:
-    """round(n·clip(x, 0, 1))/n with n = 2^bits − 1 (DoReFa-Net, arXiv 1606.06160 eqs. 5 and 11)."""
-    steps = 2**bits - 1
-    return x.clamp(0, 1).mul_(steps).round_().div_(steps)
+    """n·q(x), q(x) = round(n·clip(x, 0, 1))/n, n = 2^bits − 1 (DoReFa-Net, arXiv 1606.06160 eqs. 5, 11)."""
+    return x.clamp(0, 1).mul_(2**bits - 1).round_()
 
 
+# Each gives whole numbers; times ``unit_of(spec)`` they are the quantized values.
 QUANTIZERS: dict[str, Callable[[Tensor, ActivationSpec, bool], Tensor]] = {
     "sign": lambda x, spec, training: sign(x),
     "stochastic_sign": lambda x, spec, training: stochastic_sign(x) if training else sign(x),
@@ -36,22 +36,29 @@ QUANTIZERS: dict[str, Callable[[Tensor, ActivationSpec, bool], Tensor]] = {
 }
 
 
+def unit_of(spec: ActivationSpec) -> float:
+    """The value of one unit of a code: 1 for signs, 1/n for ``uniform``."""
+    return 1 / (2**spec.bits - 1) if spec.quantizer == "uniform" else 1.0
+
+
 class _Quantize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, spec: ActivationSpec, training: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, spec: ActivationSpec, training: bool, unit: float) -> Tensor:
         ctx.save_for_backward(x)
         ctx.estimator = ESTIMATORS[spec.estimator]
-        return QUANTIZERS[spec.quantizer](x, spec, training)
+        codes = QUANTIZERS[spec.quantizer](x, spec, training)
+        return codes if unit == 1 else codes.mul_(unit)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.estimator(grads[0], *ctx.saved_tensors), None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.estimator(grads[0], *ctx.saved_tensors), None, None, None
 
 
-def quantize_input(x: Tensor, spec: ActivationSpec, *, training: bool) -> Tensor:
-    """``x`` through the quantizer that ``spec`` names; the gradient through its estimator.
+def quantize_input(x: Tensor, spec: ActivationSpec, *, training: bool, codes: bool = False) -> Tensor:
+    """x̂ = q(x), or with ``codes`` the whole numbers x̂/unit; shape and dtype of ``x``.
 
-    Stochastic quantizers draw only while training. Any shape; the result has the shape of ``x``.
+    Either way backward takes the gradient with respect to x̂ and returns it through the estimator.
+    Stochastic quantizers draw only while training.
     """
-    result: Tensor = _Quantize.apply(x, spec, training)  # type: ignore[no-untyped-call]
+    result: Tensor = _Quantize.apply(x, spec, training, 1.0 if codes else unit_of(spec))  # type: ignore[no-untyped-call]
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch import nn
 
@@ -56,21 +56,25 @@ class Layers:
         padding: int = 0,
         groups: int = 1,
         bias: bool = False,
-        dropout: float = 0.0,
+        **dropout: float,
     ) -> nn.Module:
-        """A convolution, binary if the method binarizes the role. ``dropout`` drops input channels."""
-        return self._layer(
-            "conv", role, (inputs, outputs, kernel), dropout, stride=stride, padding=padding, groups=groups, bias=bias
-        )
+        """A convolution, binary if the method binarizes the role.
 
-    def linear(self, role: Role, inputs: int, outputs: int, *, bias: bool = True, dropout: float = 0.0) -> nn.Module:
-        """A dense layer, binary if the method binarizes the role."""
-        return self._layer("linear", role, (inputs, outputs), dropout, bias=bias)
+        A layer that quantizes its input takes ``dropout`` and ``channel_dropout``, applied after the quantizer.
+        """
+        options = {"stride": stride, "padding": padding, "groups": groups, "bias": bias}
+        return self._layer("conv", role, (inputs, outputs, kernel), options, dropout)
 
-    def _layer(self, kind: str, role: Role, sizes: tuple[int, ...], dropout: float, **options: int) -> nn.Module:
+    def linear(self, role: Role, inputs: int, outputs: int, *, bias: bool = True, **dropout: float) -> nn.Module:
+        """A dense layer, binary if the method binarizes the role; ``dropout`` as in ``conv``."""
+        return self._layer("linear", role, (inputs, outputs), {"bias": bias}, dropout)
+
+    def _layer(
+        self, kind: str, role: Role, sizes: tuple[int, ...], options: dict[str, Any], dropout: dict[str, float]
+    ) -> nn.Module:
         real, binary = LAYERS[kind]
         if self.method.binarizes(role) or self.method.quantizes_input(role):
-            layer = binary(*sizes, method=self.method, role=role, dropout=dropout, **options)  # type: ignore[arg-type]
+            layer = binary(*sizes, method=self.method, role=role, **options, **dropout)
             initialise(layer)
             return layer
         plain = real(*sizes, **options)
@@ -148,27 +152,17 @@ class Layers:
                 yield f"pool{i}", unit.pool or nn.Identity()
 
     def _product(self, unit: Unit, i: int) -> Named:
-        dropout = unit.dropout
-        if dropout and not self.quantizes_input(unit.role):
-            yield f"dropout{i}", (nn.Dropout2d if unit.channel_dropout else nn.Dropout)(dropout)
-            dropout = 0.0
+        dropout: dict[str, float] = {}
+        if unit.dropout and self.quantizes_input(unit.role):
+            dropout = {"dropout": unit.dropout, "channel_dropout": unit.channel_dropout}
+        elif unit.dropout:
+            yield f"dropout{i}", (nn.Dropout2d if unit.channel_dropout else nn.Dropout)(unit.dropout)
         if unit.kind == "linear":
-            yield f"linear{i}", self.linear(unit.role, unit.inputs, unit.outputs, bias=unit.bias, dropout=dropout)
+            yield f"linear{i}", self.linear(unit.role, unit.inputs, unit.outputs, bias=unit.bias, **dropout)
             return
-        yield (
-            f"conv{i}",
-            self.conv(
-                unit.role,
-                unit.inputs,
-                unit.outputs,
-                unit.kernel,
-                stride=unit.stride,
-                padding=unit.padding,
-                groups=unit.groups,
-                bias=unit.bias,
-                dropout=dropout,
-            ),
-        )
+        sizes = (unit.inputs, unit.outputs, unit.kernel)
+        options = {"stride": unit.stride, "padding": unit.padding, "groups": unit.groups, "bias": unit.bias}
+        yield f"conv{i}", self._layer("conv", unit.role, sizes, options, dropout)
 
     def _norm(self, unit: Unit) -> nn.Module:
         return self.norm2d(unit.outputs) if unit.kind == "conv" else self.norm1d(unit.outputs)

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnn_train.binary.activations import quantize_input
+from bnn_train.binary.activations import quantize_input, unit_of
+from bnn_train.binary.product import Geometry, product
 from bnn_train.binary.spec import Method, Role
 from bnn_train.binary.weights import quantize, quantize_weight
 
@@ -25,9 +26,11 @@ class _Binary(nn.Module):
     method: Method
     role: Role
     dropout: float
+    channel_dropout: bool
 
-    def _adopt(self, method: Method, role: Role, dropout: float) -> None:
-        self.method, self.role, self.dropout = method, role, dropout
+    def _adopt(self, method: Method, role: Role, dropout: float, channel_dropout: bool) -> None:
+        self.method, self.role = method, role
+        self.dropout, self.channel_dropout = dropout, channel_dropout
 
     @property
     def quantizes_input(self) -> bool:
@@ -39,21 +42,35 @@ class _Binary(nn.Module):
         """Whether the product sees quantized weights."""
         return self.method.binarizes(self.role)
 
+    @property
+    def reads_latent(self) -> bool:
+        """Whether this pass multiplies with the latent weight itself."""
+        return not self.binarizes or (not self.training and self.method.weight.evaluate == "latent")
+
     def read_weight(self) -> Tensor:
         """The weight of this forward pass: quantized, or latent where the method evaluates so."""
-        spec = self.method.weight
-        if not self.binarizes or (not self.training and spec.evaluate == "latent"):
+        if self.reads_latent:
             return self.weight
-        return quantize_weight(self.weight, spec, centered=self.method.latent.center)
+        return quantize_weight(self.weight, self.method.weight, centered=self.method.latent.center)
 
-    def read_input(self, x: Tensor) -> Tensor:
-        """The input of this forward pass: quantized, then dropped out."""
+    def read_input(self, x: Tensor, *, codes: bool = False) -> Tensor:
+        """The input of this forward pass (or its whole-number codes), then dropped out."""
         if self.quantizes_input:
-            x = quantize_input(x, self.method.activation, training=self.training)
-        return self._drop(x)
+            x = quantize_input(x, self.method.activation, training=self.training, codes=codes)
+        if not self.dropout:
+            return x
+        return (F.dropout2d if self.channel_dropout else F.dropout)(x, self.dropout, self.training)
 
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+    def _exact_product(self, codes: Tensor, geometry: Geometry | None = None) -> Tensor:
+        method = self.method
+        return product(
+            codes,
+            self.weight,
+            method.weight,
+            unit=unit_of(method.activation),
+            centered=method.latent.center,
+            geometry=geometry,
+        )
 
     @torch.no_grad()
     def codes(self) -> tuple[Tensor, Tensor | None]:
@@ -77,55 +94,78 @@ class BinaryConv2d(_Binary, nn.Conv2d):
     """Convolution of N×I×H×W with a quantized O×I×Kh×Kw weight; padded taps hold ``method.padding``."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, method: Method, role: Role, dropout: float = 0.0, **conv: Any
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        method: Method,
+        role: Role,
+        dropout: float = 0.0,
+        channel_dropout: bool = False,
+        **conv: Any,
     ) -> None:
         nn.Conv2d.__init__(self, inputs, outputs, kernel, **conv)
-        self._adopt(method, role, dropout)
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout2d(x, self.dropout, self.training) if self.dropout else x
+        self._adopt(method, role, dropout, channel_dropout)
 
     def forward(self, input: Tensor) -> Tensor:
         """N×I×H×W → N×O×H′×W′."""
-        x, padding = self.read_input(input), self.padding
-        if self.quantizes_input and self.method.padding:
-            top, left = (int(p) for p in self.padding)
-            x, padding = F.pad(x, (left, left, top, top), value=float(self.method.padding)), (0, 0)
-        scale = self._input_scale(input)
-        bias = self.bias if scale is None else None
-        y = F.conv2d(x, self.read_weight(), bias, self.stride, padding, self.dilation, self.groups)
-        return y if scale is None else self._scaled(y, scale)
+        if not self.quantizes_input:
+            return self._conv_forward(self.read_input(input), self.read_weight(), self.bias)
+        if self.reads_latent:
+            x, geometry = self._padded(self.read_input(input))
+            y = F.conv2d(x, self.weight, None, *geometry)
+        else:
+            y = self._exact_product(*self._padded(self.read_input(input, codes=True)))
+        if self.method.activation.scale == "xnor_k":
+            y = y * self._input_scale(input)
+        return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
-    def _input_scale(self, x: Tensor) -> Tensor | None:
-        """K = A ∗ k (XNOR-Net eq. 10): A = mean |x| over a group's channels, k = 1/(Kh·Kw)."""
-        if not self.quantizes_input or self.method.activation.scale == "none":
-            return None
+    def _padded(self, x: Tensor) -> tuple[Tensor, Geometry]:
+        """The input with the method's padding value around it, and what is left to the convolution."""
+        top, left = (int(p) for p in self.padding)
+        value = self.method.padding
+        if value == 0 or (top, left) == (0, 0):
+            return x, Geometry(self.stride, (top, left), self.dilation, self.groups)
+        padded = F.pad(x, (left, left, top, top), value=float(value))
+        return padded, Geometry(self.stride, (0, 0), self.dilation, self.groups)
+
+    def _input_scale(self, x: Tensor) -> Tensor:
+        """K = A ∗ k (XNOR-Net eq. 10): A = mean |x| over a group's channels, k = 1/(Kh·Kw); N×(1 or O)×H′×W′."""
         a = x.unflatten(1, (self.groups, -1)).abs().mean(dim=2)  # N G H W
         kh, kw = self.kernel_size
         box = a.new_full((self.groups, 1, kh, kw), 1 / (kh * kw))
         k = F.conv2d(a, box, None, self.stride, self.padding, self.dilation, self.groups)
         return k if self.groups == 1 else k.repeat_interleave(self.out_channels // self.groups, dim=1)
 
-    def _scaled(self, y: Tensor, scale: Tensor) -> Tensor:
-        y = y * scale
-        return y if self.bias is None else y + self.bias.view(-1, 1, 1)
-
 
 class BinaryLinear(_Binary, nn.Linear):
     """Product of N×I with a quantized O×I weight."""
 
     def __init__(
-        self, inputs: int, outputs: int, *, method: Method, role: Role, dropout: float = 0.0, bias: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        method: Method,
+        role: Role,
+        dropout: float = 0.0,
+        channel_dropout: bool = False,
+        bias: bool = True,
     ) -> None:
         nn.Linear.__init__(self, inputs, outputs, bias=bias)
-        self._adopt(method, role, dropout)
+        self._adopt(method, role, dropout, channel_dropout)
 
     def forward(self, input: Tensor) -> Tensor:
         """N×I → N×O."""
-        x = self.read_input(input)
-        if not self.quantizes_input or self.method.activation.scale == "none":
-            return F.linear(x, self.read_weight(), self.bias)
-        y = F.linear(x, self.read_weight()) * input.abs().mean(dim=1, keepdim=True)
+        if not self.quantizes_input:
+            return F.linear(self.read_input(input), self.read_weight(), self.bias)
+        if self.reads_latent:
+            y = F.linear(self.read_input(input), self.weight)
+        else:
+            y = self._exact_product(self.read_input(input, codes=True))
+        if self.method.activation.scale == "xnor_k":
+            y = y * input.abs().mean(dim=1, keepdim=True)
         return y if self.bias is None else y + self.bias
 
 

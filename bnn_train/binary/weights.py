@@ -116,16 +116,7 @@ class _Quantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         w, alpha = ctx.saved_tensors
-        spec: WeightSpec = ctx.spec
-        context = _Context(
-            w=w,
-            alpha=alpha,
-            mask=ESTIMATORS[spec.estimator],
-            dims=_filter_dims(w, spec),
-            centered=ctx.centered,
-        )
-        g = GRADIENTS[spec.gradient](grads[0], context)
-        return (g * w[0].numel() if spec.gain == "fan_in" else g), None, None
+        return latent_gradient(grads[0], w, alpha, ctx.spec, centered=ctx.centered), None, None
 
 
 def quantize(w: Tensor, spec: WeightSpec) -> tuple[Tensor, Tensor | None]:
@@ -134,6 +125,15 @@ def quantize(w: Tensor, spec: WeightSpec) -> tuple[Tensor, Tensor | None]:
     if spec.scale.kind == "none":
         return codes, None
     return codes, SCALES[spec.scale.kind](w, codes, _filter_dims(w, spec))
+
+
+def latent_gradient(g: Tensor, w: Tensor, alpha: Tensor | None, spec: WeightSpec, *, centered: bool) -> Tensor:
+    """∂L/∂w from g = ∂L/∂ŵ, as ``spec.gradient`` and ``spec.gain`` say; shaped as ``w``."""
+    context = _Context(
+        w=w, alpha=alpha, mask=ESTIMATORS[spec.estimator], dims=_filter_dims(w, spec), centered=centered
+    )
+    gradient = GRADIENTS[spec.gradient](g, context)
+    return gradient * w[0].numel() if spec.gain == "fan_in" else gradient
 
 
 def quantize_weight(w: Tensor, spec: WeightSpec, *, centered: bool) -> Tensor:

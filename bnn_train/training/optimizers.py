@@ -97,6 +97,16 @@ class Optimizers:
                     state[int(index)][name] = value
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
+            _lay_out_like_parameters(optimizer)
+
+
+def _lay_out_like_parameters(optimizer: Optimizer) -> None:
+    """Fused steps walk parameter and state side by side in memory: a state loaded in another memory
+    format than its channels-last parameter would be applied to the wrong weights."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _groups(model: nn.Module, section: schema.Optimizer, latent: dict[int, Any]) -> Groups:

@@ -73,7 +73,6 @@ class Recorder:
     def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:
         model, step = self.learner.model, progress.step
         entry: dict[str, Any] = {
-            "epoch": epoch + 1,
             "lr": max(group["lr"] / group["lr_scale"] for group in self.learner.optimizers.main.param_groups),
             "train_loss": progress.meter.mean_loss,
             "train_top1": progress.meter.top1,
@@ -90,6 +89,7 @@ class Recorder:
         speed = images / seconds if seconds else 0.0
         self.log.write("epoch", step, epoch + 1, **entry, images_per_s=speed, seconds=seconds, layers=self._layers(flips))
         self._histograms(step)
+        entry["epoch"] = epoch + 1
         tqdm.write(_line(entry, self.experiment.training.epochs, speed))
         return entry
 

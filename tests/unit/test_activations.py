@@ -54,9 +54,13 @@ def test_uniform_is_dorefas_quantizer(bits: int) -> None:
     y = quantize_input(x, ActivationSpec(quantizer="uniform", bits=bits, estimator="unit"), training=True)
     np.testing.assert_allclose(y.detach().numpy(), np.round(np.clip(X, 0, 1) * steps) / steps, atol=1e-7)
     assert len(np.unique(y.detach().numpy())) <= 2**bits
-    y.sum().backward()
-    assert x.grad is not None
-    np.testing.assert_array_equal(x.grad.numpy(), SLOPES["unit"](X))
+    codes = quantize_input(x, ActivationSpec(quantizer="uniform", bits=bits, estimator="unit"), training=True, codes=True)
+    np.testing.assert_array_equal(codes.detach().numpy(), np.round(np.clip(X, 0, 1) * steps))
+    for out in (y, codes):  # backward always takes the gradient with respect to the value
+        x.grad = None
+        out.sum().backward()
+        assert x.grad is not None
+        np.testing.assert_array_equal(x.grad.numpy(), SLOPES["unit"](X))
 
 
 def test_stochastic_sign_has_the_probability_of_the_hard_sigmoid() -> None:

@@ -176,3 +176,46 @@ def test_norm_takes_its_numbers_from_the_method() -> None:
     gamma = Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}})).norm2d(500).weight.detach()
     assert 0.4 < float(gamma.mean()) < 0.6
     assert float(gamma.min()) >= 0
+
+
+EXACT = [name for name in sorted(METHODS) if METHODS[name].activation.quantizer != "none"]
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("kind", ["conv", "linear"])
+def test_exact_product_has_the_value_and_gradients_of_the_plain_one(name: str, kind: str, image: Tensor) -> None:
+    """(u·α)·(c_x ∗ c_w) against x̂ ∗ ŵ by ordinary autograd, the weight's gradient then by its own formula."""
+    from bnn_train.binary.activations import quantize_input
+    from bnn_train.binary.weights import quantize_weight
+
+    layers, generator = Layers(METHODS[name]), torch.Generator().manual_seed(5)
+    layer = layers.conv("body", 4, 6, 3, padding=1) if kind == "conv" else layers.linear("body", 35, 6, bias=False)
+    assert isinstance(layer, BinaryConv2d | BinaryLinear)
+    layer.double().eval()
+    x = (image if kind == "conv" else image.reshape(8, 35)).requires_grad_()
+    y = layer(x)
+    g = torch.randn(y.shape, dtype=y.dtype, generator=generator)
+    got = torch.autograd.grad(y, (x, layer.weight), g)
+    x_hat = quantize_input(x, layer.method.activation, training=False)
+    w_hat = quantize_weight(layer.weight, layer.method.weight, centered=layer.method.latent.center)
+    plain = F.conv2d(x_hat, w_hat, padding=1) if kind == "conv" else F.linear(x_hat, w_hat)
+    if layer.method.activation.scale == "xnor_k":
+        plain = plain * (layer._input_scale(x) if isinstance(layer, BinaryConv2d) else x.abs().mean(1, keepdim=True))
+    torch.testing.assert_close(y, plain)
+    for one, other in zip(got, torch.autograd.grad(plain, (x, layer.weight), g), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_sums_of_signs_are_whole_numbers_whatever_their_order() -> None:
+    """Thousands of taps in float32: α·integer, rounded once."""
+    layer = Layers(METHODS["xnor"]).linear("body", 9216, 8, bias=False)
+    assert isinstance(layer, BinaryLinear)
+    x = torch.randn(16, 9216)
+    sums = np.where(x.numpy() < 0, -1, 1).astype(np.int64) @ np.where(layer.weight.detach().numpy() < 0, -1, 1).T
+    alphas = layer.weight.detach().abs().mean(dim=1)
+    order = torch.randperm(9216)
+    assert torch.equal(layer(x).detach(), torch.from_numpy(sums).float() * alphas)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[:, order])
+    shuffled = layer(x[:, order]).detach() / layer.weight.detach().abs().mean(dim=1)
+    assert torch.equal(shuffled.round(), torch.from_numpy(sums).float())

@@ -1,0 +1,82 @@
+"""Products of quantized inputs with quantized weights, exact in whole numbers.
+
+x̂ = u·c_x and ŵ = α·c_w with whole-number codes, so x̂ ∗ ŵ = (u·α)·(c_x ∗ c_w). The inner product is an
+integer below 2²⁴ and float32 adds it without rounding, in any order: the result depends neither on
+threads nor on the instruction set, equal sums stay equal, and integer kernels can reproduce it bit for bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bnn_train.binary.spec import WeightSpec
+from bnn_train.binary.weights import latent_gradient, quantize
+
+
+class Geometry(NamedTuple):
+    """How a convolution walks over its input."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, unit: float, w: Tensor, spec: WeightSpec, centered: bool, geometry: Geometry | None
+    ) -> Tensor:
+        ctx.dtype = x.dtype
+        codes, alpha = quantize(w, spec)
+        if torch.is_autocast_enabled(x.device.type):
+            low = torch.get_autocast_dtype(x.device.type)
+            x, codes = x.to(low), codes.to(low)  # whole numbers to 256 are exact even in bfloat16; sums are not
+        ctx.save_for_backward(x, w, codes, alpha)
+        ctx.unit, ctx.spec, ctx.centered, ctx.geometry = unit, spec, centered, geometry
+        y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
+        scale = unit if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).view(-1, *[1] * (w.dim() - 2))
+        return y.mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, Tensor | None, None, None, None]:
+        x, w, codes, alpha = ctx.saved_tensors
+        g, wanted = grads[0].to(codes.dtype), ctx.needs_input_grad
+        w_hat = codes if alpha is None else (codes * alpha).to(codes.dtype)
+        grad_x, grad_w = (_linear if ctx.geometry is None else _conv)(g, x, w_hat, wanted, ctx.geometry)
+        grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
+        if grad_w is not None:
+            grad_w = grad_w.to(w.dtype) if ctx.unit == 1 else grad_w.to(w.dtype).mul_(ctx.unit)
+            grad_w = latent_gradient(grad_w, w, alpha, ctx.spec, centered=ctx.centered)
+        return grad_x, None, grad_w, None, None, None
+
+
+Pair = tuple[Tensor | None, Tensor | None]
+
+
+def _linear(g: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, ...], geometry: None) -> Pair:
+    return (g @ w if wanted[0] else None), (g.T @ x if wanted[2] else None)
+
+
+def _conv(g: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, ...], geometry: Geometry) -> Pair:
+    grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
+        g, x, w, None, geometry.stride, geometry.padding, geometry.dilation, False, [0, 0], geometry.groups,
+        [wanted[0], wanted[2], False],
+    )  # fmt: skip
+    return grad_x, grad_w
+
+
+def product(
+    x: Tensor, w: Tensor, spec: WeightSpec, *, unit: float, centered: bool, geometry: Geometry | None = None
+) -> Tensor:
+    """x̂ ŵᵀ (N×I → N×O), or the convolution N×I×H×W → N×O×H′×W′ where ``geometry`` is given.
+
+    ``x``: the codes of x̂ = unit·x; the gradient returned for it is that with respect to x̂.
+    ``w``: the latent weight; its gradient returns as ``spec.gradient`` says.
+    """
+    result: Tensor = _Product.apply(x, unit, w, spec, centered, geometry)  # type: ignore[no-untyped-call]
+    return result

@@ -1,0 +1,92 @@
+"""The first losses of a fixed tiny run of every method; ``python tests/golden/losses.py`` rewrites them.
+
+A change that claims to change no behaviour leaves ``losses.json`` alone. Weights and images are ramps, not
+random draws, so that the numbers do not hang on a generator; only the stochastic methods draw. All is in
+float64: in float32 another CPU's rounding would flip signs and carry the runs apart.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bnn_train.binary.latent import enforce
+from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.methods import METHODS
+from bnn_train.binary.sign import sign
+from bnn_train.config.schema import Experiment
+from bnn_train.models.build import build
+from bnn_train.training.losses import criterion
+from bnn_train.training.optimizers import Optimizers
+
+FILE = Path(__file__).with_name("losses.json")
+SHAPE, CLASSES, STEPS = (3, 16, 16), 5, 5
+NETWORKS = {"convnet": {"name": "convnet", "width": 16}, "resnet": {"name": "resnet18", "width": 8, "stem": "small"}}
+
+
+def ramp(shape: torch.Size | tuple[int, ...], pace: float) -> torch.Tensor:
+    """A smooth, aperiodic-looking tensor in (−1, 1)."""
+    count = int(torch.tensor(shape).prod())
+    return torch.sin(torch.arange(1, count + 1, dtype=torch.float64) * pace).view(shape)
+
+
+def fill(model: nn.Module) -> None:
+    """Every weight a ramp, ±1 where weights are stored binary; every bias, β and γ a little off its start.
+
+    With β = 0 a batch-normed integer that equals its mean is a tie that rounding decides.
+    """
+    stored = {id(layer.weight) for _, layer in binary_layers(model) if layer.method.weight.quantizer == "stored"}
+    with torch.no_grad():
+        for number, parameter in enumerate(p for p in model.parameters() if p.dim() > 1):
+            values = ramp(parameter.shape, 0.7 + 0.013 * number)
+            parameter.copy_(sign(values) if id(parameter) in stored else values * 0.5)
+        for number, parameter in enumerate(p for p in model.parameters() if p.dim() == 1):
+            parameter.add_(ramp(parameter.shape, 0.9 + 0.017 * number) * 0.1)
+
+
+def first_losses(method: str, network: str) -> list[float]:
+    """Losses of STEPS steps of SGD (with Bop where weights are stored).
+
+    Not Adam, which turns the rounding noise in a gradient that is 0 in theory into whole steps."""
+    binary = "bop" if METHODS[method].weight.quantizer == "stored" else None
+    experiment = Experiment.model_validate(
+        {
+            "method": method,
+            "model": NETWORKS[network],
+            "data": "cifar10",
+            "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9, "binary": binary},
+            "loss": "square_hinge" if METHODS[method].block.output_norm else "cross_entropy",
+        }
+    )
+    model = build(experiment.model, experiment.method, SHAPE, CLASSES)
+    fill(model.double())
+    enforce(model)
+    optimizers = Optimizers(model, experiment.optimizer)
+    loss_of, scaler = criterion(experiment.loss), torch.amp.GradScaler("cpu", enabled=False)
+    images, labels = ramp((10, *SHAPE), 0.9), torch.arange(10) % CLASSES
+    torch.manual_seed(0)
+    losses = []
+    for _ in range(STEPS):
+        optimizers.set_rate(0.01, 0)
+        optimizers.zero_grad()
+        loss = loss_of(model(images), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizers.step(scaler)
+        enforce(model)
+        losses.append(round(loss.item(), 8))
+    return losses
+
+
+def all_losses() -> dict[str, list[float]]:
+    """``method/network`` → losses."""
+    return {f"{method}/{network}": first_losses(method, network) for method in METHODS for network in NETWORKS}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    lines = ",\n".join(f'  "{name}": {json.dumps(values)}' for name, values in all_losses().items())
+    FILE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    print(f"wrote {FILE}")

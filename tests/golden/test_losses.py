@@ -1,0 +1,25 @@
+"""No method's training changes unnoticed."""
+
+import json
+
+import pytest
+from bnn_train.binary.methods import METHODS
+from losses import FILE, NETWORKS, first_losses
+
+GOLDEN: dict[str, list[float]] = json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def test_every_method_and_network_has_its_losses() -> None:
+    assert GOLDEN.keys() == {f"{method}/{network}" for method in METHODS for network in NETWORKS}
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_first_losses(name: str) -> None:
+    method, network = name.split("/")
+    assert first_losses(method, network) == pytest.approx(GOLDEN[name], rel=1e-6)
+
+
+def test_methods_differ() -> None:
+    for network in NETWORKS:
+        runs = [tuple(GOLDEN[f"{method}/{network}"]) for method in METHODS]
+        assert len(set(runs)) == len(runs)

@@ -1,0 +1,142 @@
+"""An interrupted and resumed run equals an uninterrupted one: weights, optimizer, metrics, bit for bit."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bnn_train.config.schema import Experiment
+from bnn_train.errors import Interrupted, RunError
+from bnn_train.report.metrics import read_metrics
+from bnn_train.training import run
+from bnn_train.training.checkpoint import LAST, Checkpoint, read
+from bnn_train.training.run import resume, start
+
+from tiny import tiny
+
+TIMES = {"seconds", "images_per_s", "wall_time_s", "time"}
+
+
+class StopAfter:
+    """Stands in for the signal handler: the signal arrives during step n of this start."""
+
+    def __init__(self, steps: int) -> None:
+        self.left, self.exit_code = steps, 143
+
+    def __enter__(self) -> "StopAfter":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    @property
+    def signal(self) -> signal.Signals | None:
+        self.left -= 1
+        return signal.SIGTERM if self.left <= 0 else None
+
+
+def last(folder: Path) -> Checkpoint:
+    return read(folder / "checkpoints" / LAST)
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k not in TIMES}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    one, other = last(a), last(b)
+    assert one.tensors.keys() == other.tensors.keys()
+    for name in one.tensors:
+        assert torch.equal(one.tensors[name], other.tensors[name]), name
+    assert without_times(one.state["progress"]) == without_times(other.state["progress"])
+    assert without_times(read_metrics(a / "metrics.jsonl")) == without_times(read_metrics(b / "metrics.jsonl"))
+
+
+def interrupted(experiment: Experiment, steps: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run it with an interruption after each of the given numbers of steps, then to the end."""
+    path = Path(experiment.run.dir or "")
+    for number, count in enumerate(steps):
+        monkeypatch.setattr(run, "StopRequest", lambda count=count: StopAfter(count))
+        with pytest.raises(Interrupted, match="saved, go on with --resume"):
+            start(experiment) if number == 0 else resume(path, None)
+    monkeypatch.undo()
+    resume(path, None)
+
+
+STEPS = 10  # two epochs of five
+
+
+@pytest.mark.parametrize("stop", range(1, STEPS + 1))
+def test_interruption_at_every_step(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(tiny(tmp_path / "straight"))
+    interrupted(tiny(tmp_path / "broken"), [stop], monkeypatch)
+    assert_same_run(tmp_path / "straight", tmp_path / "broken")
+
+
+def test_three_interruptions_in_one_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(tiny(tmp_path / "straight"))
+    interrupted(tiny(tmp_path / "broken"), [1, 2, 1], monkeypatch)
+    assert_same_run(tmp_path / "straight", tmp_path / "broken")
+
+
+STATEFUL = {
+    "stochastic activations and dropout": {"method": "bnn_stochastic", "model": {"dropout": 0.5, "dropout_input": 0.2}},
+    "stochastic weights, norms re-estimated": {"method": "bc_stochastic"},
+    "sgd momentum, cosine by step": {
+        "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9},
+        "schedule": {"name": "cosine", "per": "step", "warmup": 1.0},
+    },
+    "adamax, accumulation, clipped gradients": {
+        "optimizer": {"name": "adamax", "lr": 0.01},
+        "training": {"accumulate": 2, "clip_grad_norm": 0.1, "epochs": 4},
+    },
+    "moving average": {"training": {"ema": 0.9}},
+    "mixed precision": {"method": "xnor", "training": {"amp": "bf16"}},
+    "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
+    "augmentation": {
+        "model": {"name": "vgg_small", "width": 4},
+        "data": {"shape": [3, 8, 8], "augment": ["pad_crop_flip"], "normalize": ["mean_std"]},
+    },
+    "xnor, zca": {"method": "xnor", "data": {"normalize": ["gcn", "zca"]}},
+    "random validation split, best of the last": {
+        "data": {"validation": {"take": "random"}},
+        "training": {"select": "last"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_every_kind_of_state(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(tiny(tmp_path / "straight", **STATEFUL[name]))
+    interrupted(tiny(tmp_path / "broken", **STATEFUL[name]), [3, 4], monkeypatch)
+    assert_same_run(tmp_path / "straight", tmp_path / "broken")
+
+
+def test_the_comparison_can_fail(tmp_path: Path) -> None:
+    start(tiny(tmp_path / "one"))
+    start(tiny(tmp_path / "other", seed=4))
+    with pytest.raises(AssertionError):
+        assert_same_run(tmp_path / "one", tmp_path / "other")
+
+
+def test_checkpoints_between_epochs_and_resume_from_the_one_before(tmp_path: Path) -> None:
+    experiment = tiny(tmp_path / "run", training={"checkpoint_every": 2})
+    start(experiment)
+    start(tiny(tmp_path / "straight", training={"checkpoint_every": 2}))
+    damaged = tmp_path / "run" / "checkpoints" / LAST
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    told: list[str] = []
+    resume(tmp_path / "run", None, warn=told.append)
+    assert len(told) == 1
+    assert "last.safetensors" in told[0]
+    assert_same_run(tmp_path / "straight", tmp_path / "run")
+
+
+def test_more_epochs_may_follow_but_nothing_else_may_change(tmp_path: Path) -> None:
+    start(tiny(tmp_path / "run"))
+    longer = tiny(tmp_path / "run", training={"epochs": 3})
+    assert resume(tmp_path / "run", longer)["epochs"] == 3
+    with pytest.raises(RunError, match=r"optimizer\.lr: 0\.01 → 0\.02"):
+        resume(tmp_path / "run", tiny(tmp_path / "run", optimizer={"lr": 0.02}))
