@@ -68,20 +68,21 @@ def load(
 
 
 def _guarded(batches: Iterator[Tensor | DataError], workers: int) -> Iterator[Tensor]:
-    while True:
-        try:
-            images = next(batches, None)
-        except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
-            raise DataError(
-                f"decoding in {workers} worker processes failed ({reason});"
-                " lower data.workers if memory or /dev/shm is short"
-            ) from error
-        if images is None:
-            return
-        if isinstance(images, DataError):
-            raise images
-        yield images
+    """The batches, faults raised. The processes end with this generator: no frame that an exception keeps
+    alive may hold ``batches``, or they would linger and be shut down from the midst of a later pool."""
+    try:
+        while (images := next(batches, None)) is not None:
+            if isinstance(images, DataError):
+                raise images
+            yield images
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"decoding in {workers} worker processes failed ({reason});"
+            " lower data.workers if memory or /dev/shm is short"
+        ) from error.with_traceback(None)
+    finally:
+        del batches
 
 
 def _collate(pictures: list[Picture | DataError]) -> Tensor | DataError:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from bnn_train.config.schema import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
-from bnn_train.errors import CheckpointError
+from bnn_train.errors import CheckpointError, DataError
 
 Step = Scale01 | Signed | MeanStd | PixelMean | GCN | ZCA | LCN
 State = dict[str, Tensor]
@@ -26,10 +26,18 @@ class Normalizer:
     """The fitted steps. Called with uint8 B×C×H×W it gives float32 of the same shape, channels last."""
 
     def __init__(
-        self, steps: Sequence[Step], *, mean: Sequence[float], std: Sequence[float], device: torch.device
+        self,
+        steps: Sequence[Step],
+        *,
+        shape: tuple[int, int, int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
     ) -> None:
-        """``mean``, ``std``: the data set's own, in [0, 1] per channel, where a step names none."""
-        self.steps = tuple(_with_defaults(step, mean, std) for step in steps)
+        """``shape``: C×H×W of the images. ``mean``, ``std``: the data set's own, in [0, 1] per channel or one
+        for all, where a step names none. Raises DataError for a step that does not fit the shape."""
+        self.steps = tuple(_resolved(step, shape[0], mean, std) for step in steps)
+        self.shape = shape
         self.device = device
         self._states: list[State] = [_constants(step, device) for step in self.steps]
 
@@ -53,12 +61,12 @@ class Normalizer:
         """Everything that the steps computed or were given, by ``<position>.<name>``."""
         return {f"{i}.{name}": t for i, state in enumerate(self._states) for name, t in state.items()}
 
-    def load(self, state: Mapping[str, Tensor], shape: tuple[int, int, int]) -> None:
-        """Take over what ``state`` gave, for images C×H×W."""
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what ``state`` gave. Raises CheckpointError where it is another's."""
         expected = {
             f"{i}.{name}": size
             for i, step in enumerate(self.steps)
-            for name, size in _sizes(step, shape).items()
+            for name, size in _sizes(step, self.shape).items()
         }
         found = {name: tuple(t.shape) for name, t in state.items()}
         if found != expected:
@@ -105,10 +113,22 @@ def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
     )
 
 
-def _with_defaults(step: Step, mean: Sequence[float], std: Sequence[float]) -> Step:
+def _resolved(step: Step, channels: int, mean: Sequence[float], std: Sequence[float]) -> Step:
+    """The step with nothing left open."""
+    if isinstance(step, LCN) and step.kernel % 2 == 0:
+        raise DataError(f"data.normalize: lcn's kernel is {step.kernel}; it needs a middle, so make it odd")
     if not isinstance(step, MeanStd):
         return step
-    return step.model_copy(update={"mean": step.mean or tuple(mean), "std": step.std or tuple(std)})
+    means, stds = _per_channel(step.mean or mean, channels), _per_channel(step.std or std, channels)
+    return step.model_copy(update={"mean": means, "std": stds})
+
+
+def _per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    if len(values) not in (1, channels):
+        raise DataError(
+            f"data.normalize: mean_std has {len(values)} values for {channels} channels; give one for each"
+        )
+    return tuple(values) * (channels // len(values))
 
 
 def _constants(step: Step, device: torch.device) -> State:

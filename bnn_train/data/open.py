@@ -36,9 +36,11 @@ def open_data(
     Raises DataError for files or settings that cannot be used, CheckpointError for a foreign ``preprocess``.
     """
     row = DATASETS[config.name]
-    normalizer = Normalizer(config.normalize, mean=row.mean, std=row.std, device=device)
+    normalizer = Normalizer(
+        config.normalize, shape=input_shape(config), mean=row.mean, std=row.std, device=device
+    )
     if preprocess is not None:
-        normalizer.load(preprocess, input_shape(config))
+        normalizer.load(preprocess)
     opener = open_folder if row.layout == "folder" else open_tensors
     opened = opener(config, seed, device, set(splits), normalizer if preprocess is None else None)
     bundle = DataBundle(

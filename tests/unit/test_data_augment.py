@@ -1,0 +1,56 @@
+"""Pad, crop, flip against a loop over images in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bnn_train.config.schema import PadCropFlip
+from bnn_train.data.augment import pad_crop_flip
+from bnn_train.data.randomness import uniform
+
+
+def images(count: int = 50) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(1, 256, (count, 3, 7, 5)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("step", [{}, {"pad": 2}, {"flip": False}, {"pad": 0}])
+def test_by_hand(step: dict[str, object]) -> None:
+    row = PadCropFlip.model_validate({"name": "pad_crop_flip", **step})
+    x, ids = images(), np.arange(100, 150)
+    result = pad_crop_flip(x, row, seed=3, epoch=2, ids=ids, first_draw=64).numpy()
+    top, left, flip = (uniform(3, 2, ids, 64 + i) for i in range(3))
+    for i, image in enumerate(x.numpy()):
+        padded = np.pad(image, ((0, 0), (row.pad, row.pad), (row.pad, row.pad)))
+        t, s = int(top[i] * (2 * row.pad + 1)), int(left[i] * (2 * row.pad + 1))
+        expected = padded[:, t : t + 7, s : s + 5]
+        if row.flip and flip[i] < 0.5:
+            expected = expected[:, :, ::-1]
+        np.testing.assert_array_equal(result[i], expected)
+
+
+def test_every_place_and_both_sides_occur() -> None:
+    marked = torch.zeros(3000, 1, 5, 5, dtype=torch.uint8)
+    marked[:, 0, 2, 2] = 255  # the middle, which a flip leaves where it is
+    moved = pad_crop_flip(
+        marked, PadCropFlip(name="pad_crop_flip", pad=1), seed=1, epoch=0, ids=np.arange(3000)
+    )
+    counts = (moved[:, 0] > 0).sum(dim=0).numpy()
+    assert counts.sum() == 3000
+    assert counts[1:4, 1:4].min() > 3000 / 9 * 0.8
+    marked[:, 0, 2] = torch.tensor([9, 8, 0, 1, 2], dtype=torch.uint8)
+    sides = pad_crop_flip(
+        marked, PadCropFlip(name="pad_crop_flip", pad=0), seed=1, epoch=0, ids=np.arange(3000)
+    )
+    assert 0.45 < (sides[:, 0, 2, 0] == 2).float().mean() < 0.55
+
+
+def test_does_not_depend_on_the_batch() -> None:
+    row, x, ids = PadCropFlip(name="pad_crop_flip"), images(), np.arange(50)
+    whole = pad_crop_flip(x, row, seed=1, epoch=0, ids=ids)
+    order = np.random.default_rng(1).permutation(50)
+    shuffled = pad_crop_flip(x[order], row, seed=1, epoch=0, ids=ids[order])
+    assert torch.equal(shuffled, whole[order])
+    assert torch.equal(pad_crop_flip(x[7:8], row, seed=1, epoch=0, ids=ids[7:8]), whole[7:8])
+    assert not torch.equal(pad_crop_flip(x, row, seed=1, epoch=1, ids=ids), whole)
