@@ -3,10 +3,12 @@ number of workers nor their order matters."""
 
 from __future__ import annotations
 
+import atexit
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -62,12 +64,14 @@ def load(
         worker_init_fn=_start_worker,
         pin_memory=pin,
     )
-    for batch, images in zip(batches, _guarded(iter(loader), workers), strict=True):
+    decoded = _guarded(iter(loader), workers)
+    _LIVE.add(decoded)
+    for batch, images in zip(batches, decoded, strict=True):
         labels = torch.from_numpy(pictures.listing.labels[batch])
         yield images.permute(0, 3, 1, 2), labels
 
 
-def _guarded(batches: Iterator[Tensor | DataError], workers: int) -> Iterator[Tensor]:
+def _guarded(batches: Iterator[Tensor | DataError], workers: int) -> Generator[Tensor]:
     """The batches, faults raised. The processes end with this generator: no frame that an exception keeps
     alive may hold ``batches``, or they would linger and be shut down from the midst of a later pool."""
     try:
@@ -83,6 +87,17 @@ def _guarded(batches: Iterator[Tensor | DataError], workers: int) -> Iterator[Te
         ) from error.with_traceback(None)
     finally:
         del batches
+
+
+_LIVE: WeakSet[Generator[Tensor]] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Batches that are held to the end: without this, the interpreter would wait for their processes, which
+    spare it one SIGTERM."""
+    for decoded in list(_LIVE):
+        decoded.close()
 
 
 def _collate(pictures: list[Picture | DataError]) -> Tensor | DataError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,20 @@ def test_signals_spare_the_workers(section: dict[str, Any], monkeypatch: pytest.
     monkeypatch.setattr(loader, "read_rgb", after_signals)
     data = opened({**section, "workers": 1})
     assert sum(len(numbers) for _, numbers in data.eval_batches("test")) == 6
+
+
+def test_batches_held_to_the_end_let_the_process_end(section: dict[str, Any]) -> None:
+    code = (
+        "import json, sys, torch\n"
+        "from bnn_train.config.schema import Data\n"
+        "from bnn_train.data.open import open_data\n"
+        "config = Data.model_validate(json.loads(sys.argv[1]))\n"
+        "held = open_data(config, seed=1, device=torch.device('cpu')).train_batches(0)\n"
+        "print(len(next(held)[1]))"
+    )
+    command = [sys.executable, "-c", code, json.dumps({**section, "workers": 1})]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr, result.returncode) == ("4\n", "", 0)
 
 
 @pytest.mark.parametrize(
