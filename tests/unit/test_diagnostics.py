@@ -62,7 +62,7 @@ def test_real_layers_have_no_signs() -> None:
 def test_latent_statistics(clip: float) -> None:
     row = BNN.model_copy(update={"latent": BNN.latent.model_copy(update={"clip": clip})})
     layer = BinaryLinear(100, 30, method=row, role="body")
-    nn.init.normal_(layer.weight).data.clamp_(-clip, clip)
+    nn.init.normal_(layer.weight).data.clamp_(-clip, clip)[:, 0] = 0.0
     w = layer.weight.detach().numpy()
     entry = latent_statistics(nn.Sequential(layer))["0"]
     assert entry["at_clip"] == np.mean(np.abs(w) == np.float32(clip)) > 0
@@ -113,6 +113,18 @@ def test_looking_changes_nothing(method: str) -> None:
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     assert all(module.training for module in model.modules())
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_draw_in_evaluation_leaves_the_generator_alone() -> None:
+    spec = METHODS["bc_stochastic"].weight.model_copy(update={"evaluate": "binary"})
+    row = BNN.model_copy(update={"weight": spec})
+    model = nn.Sequential(BinaryLinear(4, 4, method=row, role="body"))
+    random = torch.get_rng_state()
+    model.eval()(torch.zeros(1, 4))
+    assert not torch.equal(torch.get_rng_state(), random)  # it does draw
+    random = torch.get_rng_state()
+    activation_statistics(model, torch.zeros(1, 4))
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_hooks_go_when_the_forward_pass_fails() -> None:

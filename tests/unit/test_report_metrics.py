@@ -102,7 +102,22 @@ def test_writing_goes_on_when_the_disk_does(tmp_path: Path) -> None:
     assert [entry["step"] for entry in read_metrics(path)] == [2, 3]
 
 
-def test_tensorboard_holds_scalars_and_histograms(tmp_path: Path) -> None:
+def test_half_a_line_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = log(tmp_path)
+
+    def full(path: Path, mode: str, encoding: str) -> None:
+        with open(path, mode, encoding=encoding) as file:
+            file.write('{"event": "st')
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        metrics.write("step", 1, 1)
+    metrics.write("step", 2, 1)
+    assert [entry["step"] for entry in read_metrics(tmp_path / "metrics.jsonl")] == [2]
+
+
+def test_tensorboard_holds_scalars_and_histograms(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     metrics = log(tmp_path, tensorboard=True)
     layers = {"conv2": {"flip_rate": 0.25, "at_clip": math.nan}}
     metrics.write("epoch", 7, 1, loss=0.5, note="text", bad=math.nan, layers=layers)
@@ -115,6 +130,7 @@ def test_tensorboard_holds_scalars_and_histograms(tmp_path: Path) -> None:
     (histogram,) = board.Histograms("latent/conv2")
     values = histogram.histogram_value
     assert (values.num, values.min, values.max, values.sum) == (4, -1, 1, 2)
+    assert caplog.records == []
 
 
 def test_tensorboard_forgets_later_steps(tmp_path: Path) -> None:
