@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from bnn_train.config.checks import problems
 from bnn_train.config.schema import Experiment
 from bnn_train.config.sentences import Mistake, mistake, shown
-from bnn_train.config.sources import compose
+from bnn_train.config.sources import Source, compose, overlay
 from bnn_train.config.store import dump, experiment_hash, json_schema
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.errors import ConfigError
 
-__all__ = ["dump", "experiment_hash", "from_mapping", "json_schema", "load"]
+__all__ = ["dump", "experiment_hash", "from_mapping", "json_schema", "load", "override"]
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
@@ -25,19 +25,17 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
     Raises ConfigError with one line per mistake: ``file:line: path: what is wrong``.
     """
     path = Path(path)
-    source = compose(path, overrides)
-
-    def place(key: KeyPath) -> str:
-        return f"{source.place(key)}: "
-
-    experiment = _validated(source.data, place, source.problems)
-    mistakes = problems(experiment)
-    if mistakes or source.problems:
-        raise ConfigError(source.problems + [_line(found, place) for found in mistakes])
+    experiment = _checked(compose(path, overrides))
     if experiment.run.dir is not None:
         return experiment
     run = experiment.run.model_copy(update={"dir": default_run_dir(path)})
     return experiment.model_copy(update={"run": run})
+
+
+def override(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
+    """A stored experiment with ``a.b=c`` laid over it. Raises ConfigError with every mistake."""
+    source = overlay(Source(experiment.model_dump(), {(): "the stored config"}, []), overrides)
+    return _checked(source)
 
 
 def from_mapping(data: Mapping[str, Any]) -> Experiment:
@@ -53,6 +51,17 @@ def default_run_dir(path: Path) -> str:
         return f"runs/{parts[-1]}"
     last = len(folders) - 1 - folders[::-1].index("configs")
     return "/".join(("runs", *parts[last + 1 :]))
+
+
+def _checked(source: Source) -> Experiment:
+    def place(key: KeyPath) -> str:
+        return f"{source.place(key)}: "
+
+    experiment = _validated(source.data, place, source.problems)
+    mistakes = problems(experiment)
+    if mistakes or source.problems:
+        raise ConfigError(source.problems + [_line(found, place) for found in mistakes])
+    return experiment
 
 
 def _validated(

@@ -48,7 +48,11 @@ def compose(path: Path, overrides: Sequence[str]) -> Source:
     """The file with what it extends below it and the ``a.b=c`` overrides above."""
     if not path.exists():
         raise ConfigError([f"{path}: no such file{_neighbour(path)}"])
-    source = _read(path, ())
+    return overlay(_read(path, ()), overrides)
+
+
+def overlay(source: Source, overrides: Sequence[str]) -> Source:
+    """``a.b=c`` overrides laid on a source; a later one on the earlier."""
     laid = reduce(lambda below, text: _override(text).over(below), overrides, Source({}, {}, []))
     return laid.over(source)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from make_config import BASE, mistake, mistakes, write
 
 from bnn_train.binary.methods import METHODS
-from bnn_train.config.loader import load
+from bnn_train.config.loader import load, override
 from bnn_train.errors import ConfigError
+from make_config import BASE, mistake, mistakes, write
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +70,14 @@ def test_missing_config_is_told_with_its_neighbour() -> None:
         load("configs/bnn_mpl.yaml")
 
 
+@pytest.mark.parametrize("path", ["nowhere/c.yaml", "nothing_like_it.yaml"])
+def test_missing_config_without_neighbours(path: str) -> None:
+    write("c.yaml", BASE)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}: no such file"
+
+
 @pytest.mark.parametrize("text", ["- a\n", "just words\n", "3\n"])
 def test_a_config_holds_keys(text: str) -> None:
     assert mistake(text).startswith("c.yaml:1: a config holds keys")
@@ -96,7 +104,7 @@ def test_the_order_of_overrides_of_one_section_does_not_matter() -> None:
 
 
 def test_table_rates_can_be_overridden_by_epoch() -> None:
-    path = write("c.yaml", BASE + "schedule: {name: table, rates: {0: 1e-2, 5: 1e-3}}\n")
+    path = write("c.yaml", BASE + "schedule: {name: table, rates: {0: 1e-2, 5: -1}}\n")
     rates = load(path, ["schedule.rates.5=1e-4"]).schedule.rates  # type: ignore[union-attr]
     assert rates == {0: 0.01, 5: 0.0001}
 
@@ -140,3 +148,16 @@ def test_run_folder_follows_the_config_from_inside_its_folder(monkeypatch: pytes
     write("configs/mnist/a.yaml", BASE)
     monkeypatch.chdir("configs/mnist")
     assert load("a.yaml").run.dir == "runs/mnist/a"
+
+
+def test_a_stored_experiment_can_be_overridden() -> None:
+    stored = load(write("c.yaml", BASE))
+    changed = override(stored, ["training.epochs=20", "method.latent.clip=0.5"])
+    assert (changed.training.epochs, changed.method.latent.clip) == (20, 0.5)
+    assert override(changed, ["training.epochs=10", "method.latent.clip=1.0"]) == stored
+    with pytest.raises(ConfigError) as caught:
+        override(stored, ["training.epoch=20", "seed=x"])
+    assert caught.value.problems == [
+        "--set training.epoch=20: training.epoch: unknown key (did you mean epochs?)",
+        "--set seed=x: seed: must be a whole number, not the text 'x'",
+    ]

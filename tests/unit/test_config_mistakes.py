@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from make_config import BASE, mistake, mistakes, write
 
 from bnn_train.binary.methods import METHODS
 from bnn_train.config.loader import from_mapping, load
 from bnn_train.errors import ConfigError
 from bnn_train.models.catalog import NETWORKS
+from make_config import BASE, mistake, mistakes, write
 
 
 @pytest.fixture(autouse=True)
@@ -98,9 +98,18 @@ def test_look_alike_letters_show_their_code_points() -> None:
     told = mistake(BASE + "trаining: {epochs: 1}\n")
     assert "unknown key, with U+0430 (did you mean training?)" in told
     hidden = mistake(BASE + '"se\\u200Bed": 1\n')
+    assert "c.yaml:5: se\\u200bed: " in hidden
     assert "U+200B" in hidden
     assert hidden.isprintable()
     assert "U+0456" in mistake(BASE, "data.name=mnіst")
+
+
+def test_long_values_are_cut() -> None:
+    path = write("c.yaml", BASE + "training: {select: " + "x" * 5000 + "}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert "'" + "x" * 57 + "…'" in str(caught.value)
+    assert len(str(caught.value)) < 200
 
 
 def test_numeric_keys_are_unknown_keys() -> None:

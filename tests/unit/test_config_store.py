@@ -24,7 +24,23 @@ positive = st.floats(min_value=1e-300, max_value=1e300)
 rate = st.floats(min_value=0, max_value=1, exclude_max=True)
 count = st.integers(min_value=1, max_value=10**12)
 words = st.sampled_from(
-    ["no", "1e-3", "1.0e-05", "010", "~", "", "true", "12:30:45", "a: b", "# x", "é\u200b", "- x", "<<"]
+    [
+        "no",
+        "1e-3",
+        "1.0e-05",
+        "010",
+        "~",
+        "",
+        "true",
+        "12:30:45",
+        "a: b",
+        "# x",
+        "é\u200b",
+        "a\x85b",
+        "\u2028",
+        "- x",
+        "<<",
+    ]
 )
 text = words | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 schedules = st.one_of(

@@ -131,6 +131,7 @@ def test_refusals_are_one_sentence_with_the_line(text: str, place: str, words: s
     told = refusal(text)
     assert told.startswith(place)
     assert words in told
+    assert ("not valid YAML" in told) == (words == "not valid YAML")  # the rest is valid, and refused
 
 
 def test_alias_bomb_is_refused_before_it_unfolds() -> None:
