@@ -22,6 +22,7 @@ import torch
 from bnn_train.binary.latent import enforce
 from bnn_train.config.loader import load
 from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.setup import build_learner, build_model
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     random.seed(0)
     rows = []
     print(f"{'config':<32}{'batch':>6}{'binary ms':>12}{'real ms':>12}{'ratio':>8}   {args.threads} thread(s)")

@@ -33,21 +33,24 @@ class _Product(torch.autograd.Function):
     ) -> Tensor:
         ctx.dtype = x.dtype
         codes, alpha = quantize(w, spec)
-        if torch.is_autocast_enabled(x.device.type):
+        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             low = torch.get_autocast_dtype(x.device.type)
             x, codes = x.to(low), codes.to(low)  # whole numbers to 256 are exact even in bfloat16; sums are not
         ctx.save_for_backward(x, w, codes, alpha)
         ctx.unit, ctx.spec, ctx.centered, ctx.geometry = unit, spec, centered, geometry
         y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
-        scale = unit if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).view(-1, *[1] * (w.dim() - 2))
-        return y.mul_(scale)
+        if alpha is not None:
+            y.mul_((alpha.expand(len(w), *alpha.shape[1:]) * unit).view(-1, *[1] * (w.dim() - 2)))
+        elif unit != 1:
+            y.mul_(unit)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, Tensor | None, None, None, None]:
         x, w, codes, alpha = ctx.saved_tensors
         g, wanted = grads[0].to(codes.dtype), ctx.needs_input_grad
-        w_hat = codes if alpha is None else (codes * alpha).to(codes.dtype)
-        grad_x, grad_w = (_linear if ctx.geometry is None else _conv)(g, x, w_hat, wanted, ctx.geometry)
+        scale = None if alpha is None else alpha.to(codes.dtype)
+        grad_x, grad_w = (_linear if ctx.geometry is None else _conv)(g, x, codes, scale, wanted, ctx.geometry)
         grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
         if grad_w is not None:
             grad_w = grad_w.to(w.dtype) if ctx.unit == 1 else grad_w.to(w.dtype).mul_(ctx.unit)
@@ -58,13 +61,21 @@ class _Product(torch.autograd.Function):
 Pair = tuple[Tensor | None, Tensor | None]
 
 
-def _linear(g: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, ...], geometry: None) -> Pair:
-    return (g @ w if wanted[0] else None), (g.T @ x if wanted[2] else None)
+def _linear(
+    g: Tensor, x: Tensor, codes: Tensor, alpha: Tensor | None, wanted: tuple[bool, ...], geometry: None
+) -> Pair:
+    """∂L/∂x̂ and ∂L/∂ŵ; α is laid on g, which is smaller than the weight."""
+    scaled = g if alpha is None else g * alpha.view(1, -1)
+    return (scaled @ codes if wanted[0] else None), (g.T @ x if wanted[2] else None)
 
 
-def _conv(g: Tensor, x: Tensor, w: Tensor, wanted: tuple[bool, ...], geometry: Geometry) -> Pair:
+def _conv(
+    g: Tensor, x: Tensor, codes: Tensor, alpha: Tensor | None, wanted: tuple[bool, ...], geometry: Geometry
+) -> Pair:
+    """∂L/∂x̂ and ∂L/∂ŵ; α is laid on the weight, which is smaller than g."""
+    weight = codes if alpha is None else codes * alpha
     grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
-        g, x, w, None, geometry.stride, geometry.padding, geometry.dilation, False, [0, 0], geometry.groups,
+        g, x, weight, None, geometry.stride, geometry.padding, geometry.dilation, False, [0, 0], geometry.groups,
         [wanted[0], wanted[2], False],
     )  # fmt: skip
     return grad_x, grad_w
