@@ -105,11 +105,16 @@ def main() -> None:
     keep_freed_memory()
     random.seed(0)
     rows = []
-    print(f"{'config':<32}{'batch':>6}{'binary ms':>12}{'real ms':>12}{'ratio':>8}   {args.threads} thread(s)")
+    print(
+        f"{'config':<32}{'batch':>6}{'binary ms':>12}{'real ms':>12}{'ratio':>8}   {args.threads} thread(s)"
+    )
     for config in args.configs or [CONFIGS / name for name in DEFAULT]:
         row = compare(config.absolute(), args.batch, args.rounds)
         rows.append(row)
-        print(f"{row['config']:<32}{row['batch']:>6}{row['binary_ms']:>12}{row['real_ms']:>12}{row['ratio']:>8}", flush=True)
+        print(
+            f"{row['config']:<32}{row['batch']:>6}{row['binary_ms']:>12}{row['real_ms']:>12}{row['ratio']:>8}",
+            flush=True,
+        )
     if args.json:
         args.json.write_text(json.dumps(rows, indent=2) + "\n")
 

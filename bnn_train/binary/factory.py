@@ -65,12 +65,19 @@ class Layers:
         options = {"stride": stride, "padding": padding, "groups": groups, "bias": bias}
         return self._layer("conv", role, (inputs, outputs, kernel), options, dropout)
 
-    def linear(self, role: Role, inputs: int, outputs: int, *, bias: bool = True, **dropout: float) -> nn.Module:
+    def linear(
+        self, role: Role, inputs: int, outputs: int, *, bias: bool = True, **dropout: float
+    ) -> nn.Module:
         """A dense layer, binary if the method binarizes the role; ``dropout`` as in ``conv``."""
         return self._layer("linear", role, (inputs, outputs), {"bias": bias}, dropout)
 
     def _layer(
-        self, kind: str, role: Role, sizes: tuple[int, ...], options: dict[str, Any], dropout: dict[str, float]
+        self,
+        kind: str,
+        role: Role,
+        sizes: tuple[int, ...],
+        options: dict[str, Any],
+        dropout: dict[str, float],
     ) -> nn.Module:
         real, binary = LAYERS[kind]
         if self.method.binarizes(role) or self.method.quantizes_input(role):
@@ -83,11 +90,15 @@ class Layers:
 
     def norm2d(self, channels: int) -> nn.BatchNorm2d:
         """Batch norm over N×C×H×W."""
-        return self._gamma(nn.BatchNorm2d(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
+        return self._gamma(
+            nn.BatchNorm2d(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
+        )
 
     def norm1d(self, features: int) -> nn.BatchNorm1d:
         """Batch norm over N×F."""
-        return self._gamma(nn.BatchNorm1d(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
+        return self._gamma(
+            nn.BatchNorm1d(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
+        )
 
     def _gamma(self, norm: N) -> N:
         if self.method.norm.gamma == "uniform":

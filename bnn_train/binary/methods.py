@@ -78,9 +78,7 @@ _DOREFA = Method(
 _BIREAL = Method(
     name="bireal",
     paper="Liu et al.: Bi-Real Net (ECCV 2018), arXiv 1808.00278",
-    weight=WeightSpec(
-        quantizer="sign", scale=WeightScale(kind="l1"), gradient="detached", estimator="clip"
-    ),
+    weight=WeightSpec(quantizer="sign", scale=WeightScale(kind="l1"), gradient="detached", estimator="clip"),
     activation=ActivationSpec(quantizer="sign", estimator="approx_sign"),
     latent=LatentSpec(clip=1.0),
     scope=ScopeSpec(real=("first", "downsample", "last")),

@@ -29,13 +29,22 @@ class Geometry(NamedTuple):
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, unit: float, w: Tensor, spec: WeightSpec, centered: bool, geometry: Geometry | None
+        ctx: Any,
+        x: Tensor,
+        unit: float,
+        w: Tensor,
+        spec: WeightSpec,
+        centered: bool,
+        geometry: Geometry | None,
     ) -> Tensor:
         ctx.dtype = x.dtype
         codes, alpha = quantize(w, spec)
         if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             low = torch.get_autocast_dtype(x.device.type)
-            x, codes = x.to(low), codes.to(low)  # whole numbers to 256 are exact even in bfloat16; sums are not
+            x, codes = (
+                x.to(low),
+                codes.to(low),
+            )  # whole numbers to 256 are exact even in bfloat16; sums are not
         ctx.save_for_backward(x, w, codes, alpha)
         ctx.unit, ctx.spec, ctx.centered, ctx.geometry = unit, spec, centered, geometry
         y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
@@ -50,7 +59,9 @@ class _Product(torch.autograd.Function):
         x, w, codes, alpha = ctx.saved_tensors
         g, wanted = grads[0].to(codes.dtype), ctx.needs_input_grad
         scale = None if alpha is None else alpha.to(codes.dtype)
-        grad_x, grad_w = (_linear if ctx.geometry is None else _conv)(g, x, codes, scale, wanted, ctx.geometry)
+        grad_x, grad_w = (_linear if ctx.geometry is None else _conv)(
+            g, x, codes, scale, wanted, ctx.geometry
+        )
         grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
         if grad_w is not None:
             grad_w = grad_w.to(w.dtype) if ctx.unit == 1 else grad_w.to(w.dtype).mul_(ctx.unit)

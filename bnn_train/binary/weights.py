@@ -127,7 +127,9 @@ def quantize(w: Tensor, spec: WeightSpec) -> tuple[Tensor, Tensor | None]:
     return codes, SCALES[spec.scale.kind](w, codes, _filter_dims(w, spec))
 
 
-def latent_gradient(g: Tensor, w: Tensor, alpha: Tensor | None, spec: WeightSpec, *, centered: bool) -> Tensor:
+def latent_gradient(
+    g: Tensor, w: Tensor, alpha: Tensor | None, spec: WeightSpec, *, centered: bool
+) -> Tensor:
     """∂L/∂w from g = ∂L/∂ŵ, as ``spec.gradient`` and ``spec.gain`` say; shaped as ``w``."""
     context = _Context(
         w=w, alpha=alpha, mask=ESTIMATORS[spec.estimator], dims=_filter_dims(w, spec), centered=centered

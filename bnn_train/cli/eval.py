@@ -15,8 +15,16 @@ from bnn_train.errors import CheckpointError, DataError
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    p = argparse.ArgumentParser(prog="bnn-eval", description="Evaluate a checkpoint, with the preprocessing stored in it.")
-    p.add_argument("--checkpoint", metavar="RUN|FILE", type=Path, required=True, help="a run folder (its best checkpoint) or a file")
+    p = argparse.ArgumentParser(
+        prog="bnn-eval", description="Evaluate a checkpoint, with the preprocessing stored in it."
+    )
+    p.add_argument(
+        "--checkpoint",
+        metavar="RUN|FILE",
+        type=Path,
+        required=True,
+        help="a run folder (its best checkpoint) or a file",
+    )
     p.add_argument("--split", choices=("test", "validation", "train"), default="test")
     p.add_argument("--root", metavar="FOLDER", help="where the images are, if not where the run found them")
     p.add_argument("--batch-size", metavar="N", type=int, help="does not change the result")
@@ -59,19 +67,30 @@ def _run(args: argparse.Namespace) -> None:
     experiment = experiment_of(checkpoint)
     device = choose_device(experiment.run.model_copy(update={"device": args.device}))
     changes = {"root": args.root, "eval_batch_size": args.batch_size}
-    section = experiment.data.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    section = experiment.data.model_copy(
+        update={key: value for key, value in changes.items() if value is not None}
+    )
     data = open_data(
-        section, seed=experiment.seed, device=device, splits=(args.split,), preprocess=checkpoint.section("preprocess")
+        section,
+        seed=experiment.seed,
+        device=device,
+        splits=(args.split,),
+        preprocess=checkpoint.section("preprocess"),
     )
     same_classes(checkpoint, data)
     _, result = evaluate_checkpoint(checkpoint, data, args.split, device=device)
-    say(f"{path}: {experiment.method.name} {experiment.model.name}, {args.split} split of {section.name}, {result.total} images")
+    say(
+        f"{path}: {experiment.method.name} {experiment.model.name}, {args.split} split of {section.name}, {result.total} images"
+    )
     low, high = result.interval()
     print(f"loss {result.loss:.4f}")
     print(f"top-5 {result.top5:.2f} %")
     print(f"95 % interval of top-1: {low:.2f}–{high:.2f} %")
     if args.json:
-        _write_json(args.json, {"top1": result.top1, "top5": result.top5, "correct": result.top1_correct, "total": result.total})
+        _write_json(
+            args.json,
+            {"top1": result.top1, "top5": result.top5, "correct": result.top1_correct, "total": result.total},
+        )
     print(f"top-1 {result.top1:.2f} %")
 
 

@@ -41,7 +41,9 @@ def listing(configs: Path) -> str:
         ("normalizations", schema.Normalization),
         ("augmentations", schema.Augmentation),
     ):
-        sections.append(_section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()}))
+        sections.append(
+            _section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()})
+        )
     found = sorted(configs.rglob("*.yaml"))
     if found:
         sections.append("\n".join([f"configs ({len(found)}):", *(f"  {path}" for path in found)]))

@@ -21,9 +21,17 @@ LATEST = "latest"
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    p = argparse.ArgumentParser(prog="bnn-train", description="Train a binarized image classifier from a YAML config.")
+    p = argparse.ArgumentParser(
+        prog="bnn-train", description="Train a binarized image classifier from a YAML config."
+    )
     p.add_argument("--config", metavar="F", type=Path, help="the experiment, e.g. configs/quickstart.yaml")
-    p.add_argument("--set", metavar="A.B=C", action="append", default=[], help="replace one key of the config; repeatable")
+    p.add_argument(
+        "--set",
+        metavar="A.B=C",
+        action="append",
+        default=[],
+        help="replace one key of the config; repeatable",
+    )
     p.add_argument(
         "--resume",
         metavar="RUN",
@@ -31,9 +39,15 @@ def parser() -> argparse.ArgumentParser:
         const=LATEST,
         help="go on with the run in this folder; without RUN: that of --config, else the latest under runs/",
     )
-    p.add_argument("--dry-run", action="store_true", help="print the layer table and the resolved config; train nothing")
-    p.add_argument("--print-config", action="store_true", help="print the resolved config; needs no data and no torch")
-    p.add_argument("--list", action="store_true", help="list methods, networks, data sets and shipped configs")
+    p.add_argument(
+        "--dry-run", action="store_true", help="print the layer table and the resolved config; train nothing"
+    )
+    p.add_argument(
+        "--print-config", action="store_true", help="print the resolved config; needs no data and no torch"
+    )
+    p.add_argument(
+        "--list", action="store_true", help="list methods, networks, data sets and shipped configs"
+    )
     p.add_argument("--json-schema", action="store_true", help="print the config's JSON Schema, for editors")
     p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
     return p
@@ -99,7 +113,12 @@ def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str])
     if experiment is None and overrides:
         experiment = override(experiment_of(newest(path / "checkpoints")[0]), overrides)
     say(f"resuming {path}")
-    _tell(resume(path, experiment, warn=lambda sentence: say(f"warning: {sentence}; using an older checkpoint")), path)
+    _tell(
+        resume(
+            path, experiment, warn=lambda sentence: say(f"warning: {sentence}; using an older checkpoint")
+        ),
+        path,
+    )
 
 
 def _tell(report: dict[str, object], path: Path) -> None:

@@ -35,7 +35,9 @@ class Checkpoint:
 
     def section(self, name: str) -> dict[str, Tensor]:
         """The tensors under ``name.``, without that prefix."""
-        return {key[len(name) + 1 :]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")}
+        return {
+            key[len(name) + 1 :]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")
+        }
 
 
 def _digest(tensors: dict[str, Tensor], state: str) -> str:
@@ -65,7 +67,9 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         _sync(path.parent)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot write the checkpoint: {error}; the one before is untouched") from error
+        raise RunError(
+            f"{path}: cannot write the checkpoint: {error}; the one before is untouched"
+        ) from error
 
 
 def _sync(path: Path) -> None:
@@ -102,7 +106,9 @@ def read(path: Path) -> Checkpoint:
             f"{path}: damaged, cut short, or not a bnn_train checkpoint ({error}); use another checkpoint of the run"
         ) from None
     if _digest(tensors, metadata["state"]) != metadata["sha256"]:
-        raise CheckpointError(f"{path}: damaged: the contents do not match their SHA-256; use another checkpoint")
+        raise CheckpointError(
+            f"{path}: damaged: the contents do not match their SHA-256; use another checkpoint"
+        )
     return Checkpoint(tensors, json.loads(metadata["state"]))
 
 

@@ -58,7 +58,9 @@ def _claim(path: Path) -> RunFolder:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise RunError(f"{path}: another bnn-train is writing this run; wait for it or use another run.dir") from None
+        raise RunError(
+            f"{path}: another bnn-train is writing this run; wait for it or use another run.dir"
+        ) from None
     return RunFolder(path, lock)
 
 
@@ -71,7 +73,9 @@ def create(path: Path, *, overwrite: bool) -> RunFolder:
             " --set run.dir=FOLDER, or discard it by --set run.overwrite=true"
         )
     if used and not (path / CHECKPOINTS).is_dir():
-        raise RunError(f"{path}: is not a run folder, so it is not overwritten; choose another by --set run.dir=FOLDER")
+        raise RunError(
+            f"{path}: is not a run folder, so it is not overwritten; choose another by --set run.dir=FOLDER"
+        )
     folder = _claim(path)
     for entry in path.iterdir():
         if entry.name == ".lock":

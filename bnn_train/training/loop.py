@@ -81,7 +81,14 @@ def train(
             at_end = progress.step == (epoch + 1) * per_epoch
             if progress.step % training.log_every == 0:
                 check_finite(model, progress, epoch, lr)
-                log.write("step", progress.step, epoch + 1, lr=lr, loss=progress.meter.mean_loss, top1=progress.meter.top1)
+                log.write(
+                    "step",
+                    progress.step,
+                    epoch + 1,
+                    lr=lr,
+                    loss=progress.meter.mean_loss,
+                    top1=progress.meter.top1,
+                )
             if stop.signal is not None:
                 check_finite(model, progress, epoch, lr)
                 recorder.save(progress)

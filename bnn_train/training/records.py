@@ -87,7 +87,9 @@ class Recorder:
             entry["flip_rate"] = _mean_flips(flips, model)
         seconds, images = progress.seconds, (epoch + 1) * max(1, progress.meter.seen)
         speed = images / seconds if seconds else 0.0
-        self.log.write("epoch", step, epoch + 1, **entry, images_per_s=speed, seconds=seconds, layers=self._layers(flips))
+        self.log.write(
+            "epoch", step, epoch + 1, **entry, images_per_s=speed, seconds=seconds, layers=self._layers(flips)
+        )
         self._histograms(step)
         entry["epoch"] = epoch + 1
         tqdm.write(_line(entry, self.experiment.training.epochs, speed))
@@ -134,7 +136,11 @@ def _line(entry: dict[str, Any], epochs: int, speed: float) -> str:
         f"loss {entry['train_loss']:.4f}",
         f"train {entry['train_top1']:.2f} %",
     ]
-    parts += [f"{split} {entry[f'{split}_top1']:.2f} %" for split in ("validation", "test") if f"{split}_top1" in entry]
+    parts += [
+        f"{split} {entry[f'{split}_top1']:.2f} %"
+        for split in ("validation", "test")
+        if f"{split}_top1" in entry
+    ]
     if "flip_rate" in entry:
         parts.append(f"flips {100 * entry['flip_rate']:.2f} %")
     return "  ".join([*parts, f"lr {entry['lr']:.3g}", f"{speed:,.0f} images/s"])

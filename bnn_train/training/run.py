@@ -96,10 +96,14 @@ def same_classes(checkpoint: Checkpoint, data: DataBundle) -> None:
 
 def _compatible(stored: Experiment, wanted: Experiment) -> Experiment:
     old, new = _flat(stored.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _free(key)]
+    changed = [
+        key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _free(key)
+    ]
     if changed:
         listed = "; ".join(f"{key}: {old.get(key)!r} → {new.get(key)!r}" for key in changed[:8])
-        raise RunError(f"the config no longer is that of the run to resume ({listed}); start a new run, or undo the change")
+        raise RunError(
+            f"the config no longer is that of the run to resume ({listed}); start a new run, or undo the change"
+        )
     return wanted
 
 
@@ -110,7 +114,11 @@ def _free(key: str) -> bool:
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(value, dict) or not value:
         return {prefix: value}
-    return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()}
+    return {
+        k: v
+        for key, inner in value.items()
+        for k, v in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
 
 
 def _run(
@@ -139,7 +147,9 @@ def _run(
     return report
 
 
-def _report(experiment: Experiment, data: DataBundle, progress: Progress, folder: RunFolder) -> dict[str, Any]:
+def _report(
+    experiment: Experiment, data: DataBundle, progress: Progress, folder: RunFolder
+) -> dict[str, Any]:
     """The test set, once, with the weights of the chosen checkpoint as its file has them."""
     best = ckpt.read(folder.checkpoints / ckpt.BEST)
     model, evaluation = evaluate_checkpoint(best, data, "test", device=choose_device(experiment.run))
@@ -160,7 +170,9 @@ def _report(experiment: Experiment, data: DataBundle, progress: Progress, folder
 
 
 def _speed(progress: Progress, data: DataBundle, experiment: Experiment) -> float:
-    images = progress.epochs_finished * min(data.sizes["train"], data.batches_per_epoch * experiment.data.batch_size)
+    images = progress.epochs_finished * min(
+        data.sizes["train"], data.batches_per_epoch * experiment.data.batch_size
+    )
     return images / progress.seconds if progress.seconds else 0.0
 
 
@@ -177,5 +189,3 @@ def _write_manifest(experiment: Experiment, data: DataBundle, folder: RunFolder,
         "data": {"sizes": data.sizes, "digests": data.digests},
     }
     folder.write_json("manifest.json", manifest)
-
-

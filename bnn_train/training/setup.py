@@ -34,7 +34,9 @@ def choose_device(run: Run) -> torch.device:
     return torch.device("cuda")
 
 
-def build_model(experiment: Experiment, shape: tuple[int, int, int], classes: int, device: torch.device) -> nn.Module:
+def build_model(
+    experiment: Experiment, shape: tuple[int, int, int], classes: int, device: torch.device
+) -> nn.Module:
     """The network, its weights drawn from the seed alone, channels last."""
     torch.manual_seed(stream_seed(experiment.seed, "init"))
     model = build(experiment.model, experiment.method, shape, classes)

@@ -24,7 +24,10 @@ from bnn_train.training.optimizers import Optimizers
 
 FILE = Path(__file__).with_name("losses.json")
 SHAPE, CLASSES, STEPS = (3, 16, 16), 5, 5
-NETWORKS = {"convnet": {"name": "convnet", "width": 16}, "resnet": {"name": "resnet18", "width": 8, "stem": "small"}}
+NETWORKS = {
+    "convnet": {"name": "convnet", "width": 16},
+    "resnet": {"name": "resnet18", "width": 8, "stem": "small"},
+}
 
 
 def ramp(shape: torch.Size | tuple[int, ...], pace: float) -> torch.Tensor:
@@ -38,7 +41,9 @@ def fill(model: nn.Module) -> None:
 
     With β = 0 a batch-normed integer that equals its mean is a tie that rounding decides.
     """
-    stored = {id(layer.weight) for _, layer in binary_layers(model) if layer.method.weight.quantizer == "stored"}
+    stored = {
+        id(layer.weight) for _, layer in binary_layers(model) if layer.method.weight.quantizer == "stored"
+    }
     with torch.no_grad():
         for number, parameter in enumerate(p for p in model.parameters() if p.dim() > 1):
             values = ramp(parameter.shape, 0.7 + 0.013 * number)
@@ -82,7 +87,9 @@ def first_losses(method: str, network: str) -> list[float]:
 
 def all_losses() -> dict[str, list[float]]:
     """``method/network`` → losses."""
-    return {f"{method}/{network}": first_losses(method, network) for method in METHODS for network in NETWORKS}
+    return {
+        f"{method}/{network}": first_losses(method, network) for method in METHODS for network in NETWORKS
+    }
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from bnn_train.binary.methods import METHODS
 from losses import FILE, NETWORKS, first_losses
 

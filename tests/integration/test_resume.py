@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import Interrupted, RunError
 from bnn_train.report.metrics import read_metrics
 from bnn_train.training import run
 from bnn_train.training.checkpoint import LAST, Checkpoint, read
 from bnn_train.training.run import resume, start
-
 from tiny import tiny
 
 TIMES = {"seconds", "images_per_s", "wall_time_s", "time"}
@@ -51,7 +51,9 @@ def assert_same_run(a: Path, b: Path) -> None:
     for name in one.tensors:
         assert torch.equal(one.tensors[name], other.tensors[name]), name
     assert without_times(one.state["progress"]) == without_times(other.state["progress"])
-    assert without_times(read_metrics(a / "metrics.jsonl")) == without_times(read_metrics(b / "metrics.jsonl"))
+    assert without_times(read_metrics(a / "metrics.jsonl")) == without_times(
+        read_metrics(b / "metrics.jsonl")
+    )
 
 
 def interrupted(experiment: Experiment, steps: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +84,10 @@ def test_three_interruptions_in_one_epoch(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 STATEFUL = {
-    "stochastic activations and dropout": {"method": "bnn_stochastic", "model": {"dropout": 0.5, "dropout_input": 0.2}},
+    "stochastic activations and dropout": {
+        "method": "bnn_stochastic",
+        "model": {"dropout": 0.5, "dropout_input": 0.2},
+    },
     "stochastic weights, norms re-estimated": {"method": "bc_stochastic"},
     "sgd momentum, cosine by step": {
         "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9},

@@ -5,18 +5,25 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.errors import NonFiniteError, RunError
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.run import start
-
 from tiny import tiny
 
 
 def test_the_run_folder(tmp_path: Path) -> None:
     report = start(tiny(tmp_path / "run", run={"tensorboard": True}))
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"config.yaml", "manifest.json", "metrics.jsonl", "checkpoints", "report.json", "report.md"} <= names
+    assert {
+        "config.yaml",
+        "manifest.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "report.json",
+        "report.md",
+    } <= names
     assert any("tfevents" in path.name for path in (tmp_path / "run").rglob("*"))
     assert {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()} == {
         "last.safetensors",
@@ -108,7 +115,9 @@ def test_a_diverging_loss_stops_the_run(tmp_path: Path) -> None:
         start(tiny(tmp_path / "run", **changes))
 
 
-def test_gradient_accumulation_equals_one_large_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradient_accumulation_equals_one_large_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a network without batch norm, two batches of 16 are one of 32."""
     from bnn_train.training import restore, run
 
@@ -120,8 +129,14 @@ def test_gradient_accumulation_equals_one_large_batch(tmp_path: Path, monkeypatc
     monkeypatch.setattr(restore, "build_model", plain)
     weights = []
     for name, size, accumulate in (("large", 32, 1), ("accumulated", 16, 2)):
-        changes = {"optimizer": {"name": "sgd", "lr": 0.1}, "method": "fp", "data": {"batch_size": size, "train_limit": 64}}
+        changes = {
+            "optimizer": {"name": "sgd", "lr": 0.1},
+            "method": "fp",
+            "data": {"batch_size": size, "train_limit": 64},
+        }
         start(tiny(tmp_path / name, training={"accumulate": accumulate}, **changes))
-        weights.append(ckpt.read(tmp_path / name / "checkpoints" / "last.safetensors").tensors["model.1.weight"])
+        weights.append(
+            ckpt.read(tmp_path / name / "checkpoints" / "last.safetensors").tensors["model.1.weight"]
+        )
     assert not torch.equal(weights[0], plain()[1].weight)  # type: ignore[index]
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)

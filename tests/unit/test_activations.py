@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+
 from bnn_train.binary.activations import quantize_input
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.spec import ActivationSpec
 
-EDGES = np.array([-2, -1.0000001, -1, -0.9999999, -0.5, -1e-40, -0.0, 0.0, 1e-40, 0.3, 0.9999999, 1, 1.0000001, 2])
+EDGES = np.array(
+    [-2, -1.0000001, -1, -0.9999999, -0.5, -1e-40, -0.0, 0.0, 1e-40, 0.3, 0.9999999, 1, 1.0000001, 2]
+)
 X = np.concatenate([EDGES, np.random.default_rng(0).normal(size=200)]).astype(np.float32)
 
 SLOPES = {
@@ -54,7 +57,9 @@ def test_uniform_is_dorefas_quantizer(bits: int) -> None:
     y = quantize_input(x, ActivationSpec(quantizer="uniform", bits=bits, estimator="unit"), training=True)
     np.testing.assert_allclose(y.detach().numpy(), np.round(np.clip(X, 0, 1) * steps) / steps, atol=1e-7)
     assert len(np.unique(y.detach().numpy())) <= 2**bits
-    codes = quantize_input(x, ActivationSpec(quantizer="uniform", bits=bits, estimator="unit"), training=True, codes=True)
+    codes = quantize_input(
+        x, ActivationSpec(quantizer="uniform", bits=bits, estimator="unit"), training=True, codes=True
+    )
     np.testing.assert_array_equal(codes.detach().numpy(), np.round(np.clip(X, 0, 1) * steps))
     for out in (y, codes):  # backward always takes the gradient with respect to the value
         x.grad = None
@@ -73,5 +78,7 @@ def test_stochastic_sign_has_the_probability_of_the_hard_sigmoid() -> None:
 
 
 def test_stochastic_sign_is_the_sign_in_evaluation() -> None:
-    y = quantize_input(torch.from_numpy(X.copy()), ActivationSpec(quantizer="stochastic_sign"), training=False)
+    y = quantize_input(
+        torch.from_numpy(X.copy()), ActivationSpec(quantizer="stochastic_sign"), training=False
+    )
     np.testing.assert_array_equal(y.numpy(), np.where(X < 0, -1, 1))

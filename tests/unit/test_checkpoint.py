@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint, newest, read, write
-from safetensors.torch import save_file
 
 
 def sample(step: int = 3) -> Checkpoint:
@@ -85,7 +86,9 @@ def test_another_version_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read(tmp_path / "c.safetensors")
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "last.safetensors"
     write(path, sample(1))
 

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from bnn_train.binary.factory import Layers
 from bnn_train.binary.latent import enforce, lr_scale
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.binary.methods import METHODS
 from bnn_train.binary.spec import LatentSpec
-from torch import nn
 
 
 def conv(latent: LatentSpec, inputs: int = 16, outputs: int = 64, kernel: int = 3) -> BinaryConv2d:

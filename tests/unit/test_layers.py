@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from bnn_train.binary.factory import Layers, Unit
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear, binary_layers
 from bnn_train.binary.methods import METHODS
 from bnn_train.binary.spec import BlockSpec, Method
-from torch import Tensor, nn
 
 
 def np_sign(x: Tensor) -> Tensor:
@@ -32,7 +33,9 @@ def image() -> Tensor:
     return torch.randn(2, 4, 7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
 
 
-@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2, "padding": 1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2, "padding": 1}]
+)
 @pytest.mark.parametrize("bias", [False, True])
 def test_conv_equals_float_conv_of_signs(image: Tensor, options: dict[str, int], bias: bool) -> None:
     for method in ("bnn", "xnor", "bc", "bwn"):
@@ -59,7 +62,15 @@ def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options:
     layer = conv("xnor_k", bias=True, **options)
     nn.init.normal_(layer.bias)
     groups = options.get("groups", 1)
-    plain = F.conv2d(np_sign(image), np_sign(layer.weight) * alpha(layer.weight), None, layer.stride, layer.padding, 1, groups)
+    plain = F.conv2d(
+        np_sign(image),
+        np_sign(layer.weight) * alpha(layer.weight),
+        None,
+        layer.stride,
+        layer.padding,
+        1,
+        groups,
+    )
     k = torch.empty_like(plain)
     for o in range(6):  # K of the group that output o belongs to, by a loop over the definition
         group = image.chunk(groups, dim=1)[o // (6 // groups)]
@@ -75,7 +86,9 @@ def test_linear_with_k() -> None:
     layer = Layers(METHODS["xnor_k"]).linear("body", 9, 4).double()
     assert isinstance(layer, BinaryLinear)
     x = torch.randn(5, 9, dtype=torch.float64)
-    expected = F.linear(np_sign(x), np_sign(layer.weight) * alpha(layer.weight)) * x.abs().mean(1, keepdim=True)
+    expected = F.linear(np_sign(x), np_sign(layer.weight) * alpha(layer.weight)) * x.abs().mean(
+        1, keepdim=True
+    )
     torch.testing.assert_close(layer(x), expected + layer.bias)
 
 
@@ -103,7 +116,9 @@ SCOPES = {  # role → which layers are binary, from the papers
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_scope(name: str) -> None:
     roles = ("first", "body", "downsample", "last")
-    made = {role for role in roles if any(binary_layers(nn.Sequential(Layers(METHODS[name]).conv(role, 2, 2, 1))))}
+    made = {
+        role for role in roles if any(binary_layers(nn.Sequential(Layers(METHODS[name]).conv(role, 2, 2, 1))))
+    }
     assert made == SCOPES[name]
 
 
@@ -173,7 +188,11 @@ def test_order_is_a_config_line() -> None:
 def test_norm_takes_its_numbers_from_the_method() -> None:
     layers = Layers(METHODS["bnn"])
     assert (layers.norm2d(3).eps, layers.norm1d(3).momentum) == (1e-4, 0.1)
-    gamma = Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}})).norm2d(500).weight.detach()
+    gamma = (
+        Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}}))
+        .norm2d(500)
+        .weight.detach()
+    )
     assert 0.4 < float(gamma.mean()) < 0.6
     assert float(gamma.min()) >= 0
 
@@ -183,13 +202,19 @@ EXACT = [name for name in sorted(METHODS) if METHODS[name].activation.quantizer 
 
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("kind", ["conv", "linear"])
-def test_exact_product_has_the_value_and_gradients_of_the_plain_one(name: str, kind: str, image: Tensor) -> None:
+def test_exact_product_has_the_value_and_gradients_of_the_plain_one(
+    name: str, kind: str, image: Tensor
+) -> None:
     """(u·α)·(c_x ∗ c_w) against x̂ ∗ ŵ by ordinary autograd, the weight's gradient then by its own formula."""
     from bnn_train.binary.activations import quantize_input
     from bnn_train.binary.weights import quantize_weight
 
     layers, generator = Layers(METHODS[name]), torch.Generator().manual_seed(5)
-    layer = layers.conv("body", 4, 6, 3, padding=1) if kind == "conv" else layers.linear("body", 35, 6, bias=False)
+    layer = (
+        layers.conv("body", 4, 6, 3, padding=1)
+        if kind == "conv"
+        else layers.linear("body", 35, 6, bias=False)
+    )
     assert isinstance(layer, BinaryConv2d | BinaryLinear)
     layer.double().eval()
     x = (image if kind == "conv" else image.reshape(8, 35)).requires_grad_()
@@ -200,7 +225,9 @@ def test_exact_product_has_the_value_and_gradients_of_the_plain_one(name: str, k
     w_hat = quantize_weight(layer.weight, layer.method.weight, centered=layer.method.latent.center)
     plain = F.conv2d(x_hat, w_hat, padding=1) if kind == "conv" else F.linear(x_hat, w_hat)
     if layer.method.activation.scale == "xnor_k":
-        plain = plain * (layer._input_scale(x) if isinstance(layer, BinaryConv2d) else x.abs().mean(1, keepdim=True))
+        plain = plain * (
+            layer._input_scale(x) if isinstance(layer, BinaryConv2d) else x.abs().mean(1, keepdim=True)
+        )
     torch.testing.assert_close(y, plain)
     for one, other in zip(got, torch.autograd.grad(plain, (x, layer.weight), g), strict=True):
         torch.testing.assert_close(one, other)
@@ -211,7 +238,9 @@ def test_sums_of_signs_are_whole_numbers_whatever_their_order() -> None:
     layer = Layers(METHODS["xnor"]).linear("body", 9216, 8, bias=False)
     assert isinstance(layer, BinaryLinear)
     x = torch.randn(16, 9216)
-    sums = np.where(x.numpy() < 0, -1, 1).astype(np.int64) @ np.where(layer.weight.detach().numpy() < 0, -1, 1).T
+    sums = (
+        np.where(x.numpy() < 0, -1, 1).astype(np.int64) @ np.where(layer.weight.detach().numpy() < 0, -1, 1).T
+    )
     alphas = layer.weight.detach().abs().mean(dim=1)
     order = torch.randperm(9216)
     assert torch.equal(layer(x).detach(), torch.from_numpy(sums).float() * alphas)

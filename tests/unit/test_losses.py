@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from bnn_train.config.schema import CrossEntropy, SquareHinge
 from bnn_train.training.losses import criterion
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import TypeAdapter
+from torch import nn
+
 from bnn_train.binary.factory import Layers, Unit
 from bnn_train.binary.latent import enforce
 from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.methods import METHODS
 from bnn_train.config.schema import Optimizer
 from bnn_train.training.optimizers import Optimizers
-from pydantic import TypeAdapter
-from torch import nn
 
 SECTION: TypeAdapter[Optimizer] = TypeAdapter(Optimizer)
 
@@ -28,7 +29,9 @@ def network(method: str) -> nn.Sequential:
     return Layers(METHODS[method]).chain(units)
 
 
-def one_step(model: nn.Module, section: dict[str, Any], lr: float, steps: int = 1) -> list[dict[str, np.ndarray]]:
+def one_step(
+    model: nn.Module, section: dict[str, Any], lr: float, steps: int = 1
+) -> list[dict[str, np.ndarray]]:
     """The gradients of each step; the model has then moved."""
     optimizers = Optimizers(model, SECTION.validate_python(section))
     optimizers.set_rate(lr, epoch=0)
@@ -37,7 +40,9 @@ def one_step(model: nn.Module, section: dict[str, Any], lr: float, steps: int = 
         optimizers.zero_grad()
         x = torch.randn(32, 8, generator=torch.Generator().manual_seed(step))
         F.cross_entropy(model(x), torch.arange(32) % 4).backward()
-        seen.append({name: p.grad.numpy().copy() for name, p in model.named_parameters() if p.grad is not None})
+        seen.append(
+            {name: p.grad.numpy().copy() for name, p in model.named_parameters() if p.grad is not None}
+        )
         optimizers.step(torch.amp.GradScaler("cpu", enabled=False))
     return seen
 
@@ -58,7 +63,9 @@ def test_latent_weights_move_by_the_scaled_rate_and_stay_in_the_box() -> None:
         step = 0.01 * scale * g / (np.abs(g) + 1e-8)  # Adam's first step: m̂ = g, v̂ = g²
         np.testing.assert_allclose(values(model)[key], np.clip(before[key] - step, -1, 1), atol=2e-5)
     g = grads["norm1.weight"].astype(np.float64)
-    np.testing.assert_allclose(values(model)["norm1.weight"], before["norm1.weight"] - 0.01 * g / (np.abs(g) + 1e-8), atol=1e-6)
+    np.testing.assert_allclose(
+        values(model)["norm1.weight"], before["norm1.weight"] - 0.01 * g / (np.abs(g) + 1e-8), atol=1e-6
+    )
 
 
 def test_sgd_scales_by_the_square() -> None:
@@ -103,7 +110,9 @@ def test_weight_decay_leaves_latent_weights_alone_unless_asked() -> None:
         optimizers = Optimizers(
             model, SECTION.validate_python({"name": "sgd", "weight_decay": 0.3, "weight_decay_binary": asked})
         )
-        decay = {id(p): group["weight_decay"] for group in optimizers.main.param_groups for p in group["params"]}
+        decay = {
+            id(p): group["weight_decay"] for group in optimizers.main.param_groups for p in group["params"]
+        }
         latent = {id(layer.weight) for _, layer in binary_layers(model)}
         assert {decay[id(p)] for p in model.parameters() if id(p) in latent} == {asked}
         assert {decay[id(p)] for p in model.parameters() if id(p) not in latent} == {0.3}
@@ -137,7 +146,10 @@ def test_bop_flips_exactly_where_the_average_points_against_the_weight() -> None
 
 
 def test_bop_gamma_decays_by_epoch() -> None:
-    section = {"name": "adam", "binary": {"name": "bop", "gamma": 1e-3, "gamma_decay": 0.1, "gamma_every": 100}}
+    section = {
+        "name": "adam",
+        "binary": {"name": "bop", "gamma": 1e-3, "gamma_decay": 0.1, "gamma_every": 100},
+    }
     optimizers = Optimizers(network("bop"), SECTION.validate_python(section))
     assert optimizers.bop is not None
     for epoch, gamma in ((0, 1e-3), (99, 1e-3), (100, 1e-4), (250, 1e-5)):
@@ -145,7 +157,9 @@ def test_bop_gamma_decays_by_epoch() -> None:
         assert optimizers.bop.param_groups[0]["gamma"] == pytest.approx(gamma)
 
 
-@pytest.mark.parametrize("section", [{"name": "adam"}, {"name": "sgd", "momentum": 0.9}, {"name": "adam", "binary": "bop"}])
+@pytest.mark.parametrize(
+    "section", [{"name": "adam"}, {"name": "sgd", "momentum": 0.9}, {"name": "adam", "binary": "bop"}]
+)
 def test_state_round_trip_continues_the_same(section: dict[str, Any]) -> None:
     method = "bop" if "binary" in section else "bc"
     straight, first = network(method), network(method)

@@ -3,9 +3,10 @@
 import math
 
 import pytest
+from pydantic import TypeAdapter
+
 from bnn_train.config.schema import Schedule
 from bnn_train.training.schedules import CURVES, learning_rate
-from pydantic import TypeAdapter
 
 SCHEDULE: TypeAdapter[Schedule] = TypeAdapter(Schedule)
 
@@ -13,7 +14,8 @@ SCHEDULE: TypeAdapter[Schedule] = TypeAdapter(Schedule)
 def rates(section: object, *, lr: float, epochs: int, per_epoch: int = 4) -> list[float]:
     schedule = SCHEDULE.validate_python(section)
     return [
-        learning_rate(schedule, lr, step=step, steps_per_epoch=per_epoch, epochs=epochs) for step in range(epochs * per_epoch)
+        learning_rate(schedule, lr, step=step, steps_per_epoch=per_epoch, epochs=epochs)
+        for step in range(epochs * per_epoch)
     ]
 
 
@@ -42,7 +44,12 @@ def test_table_is_absolute() -> None:
 # the per-epoch factors that the authors' recipes come to
 @pytest.mark.parametrize(
     ("lr", "end", "epochs", "factor"),
-    [(3e-3, 2e-6, 500, 0.98548), (3e-3, 3e-7, 1000, 0.990832), (1e-3, 3e-7, 500, 0.983907), (1e-3, 1e-6, 200, 0.966051)],
+    [
+        (3e-3, 2e-6, 500, 0.98548),
+        (3e-3, 3e-7, 1000, 0.990832),
+        (1e-3, 3e-7, 500, 0.983907),
+        (1e-3, 1e-6, 200, 0.966051),
+    ],
 )
 def test_exponential(lr: float, end: float, epochs: int, factor: float) -> None:
     got = rates({"name": "exponential", "end": end}, lr=lr, epochs=epochs, per_epoch=1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from bnn_train.binary.sign import sign
 
 SPECIAL = [0.0, -0.0, float("nan"), -float("nan"), 1e-45, -1e-45, 3.0, -3.0, float("inf"), -float("inf")]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+
 from bnn_train.binary.spec import WeightScale, WeightSpec
 from bnn_train.binary.weights import GRADIENTS, quantize, quantize_weight
 
@@ -27,7 +28,9 @@ def per_filter(f: Callable[[np.ndarray], float], w: np.ndarray) -> np.ndarray:
     return np.array([f(filt) for filt in w]).reshape(-1, *[1] * (w.ndim - 1))
 
 
-def run(w: np.ndarray, spec: WeightSpec, *, centered: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def run(
+    w: np.ndarray, spec: WeightSpec, *, centered: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """ŵ, g, ∂L/∂w in float64."""
     latent = torch.from_numpy(w.copy()).requires_grad_()
     out = quantize_weight(latent, spec, centered=centered)
