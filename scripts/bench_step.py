@@ -58,7 +58,7 @@ def stepper(config: Path, batch: int | None) -> tuple[Callable[[], None], int]:
         learner.optimizers.set_rate(1e-4, 0)
         learner.optimizers.zero_grad()
         loss = learner.criterion(learner.model(images), labels)
-        learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # in torch
         learner.optimizers.step(learner.scaler)
         enforce(learner.model)
 

@@ -60,5 +60,5 @@ def quantize_input(x: Tensor, spec: ActivationSpec, *, training: bool, codes: bo
     Either way backward takes the gradient with respect to x̂ and returns it through the estimator.
     Stochastic quantizers draw only while training.
     """
-    result: Tensor = _Quantize.apply(x, spec, training, 1.0 if codes else unit_of(spec))  # type: ignore[no-untyped-call]
+    result: Tensor = _Quantize.apply(x, spec, training, 1.0 if codes else unit_of(spec))  # type: ignore[no-untyped-call]  # in torch
     return result

@@ -13,7 +13,7 @@ from torch import Tensor
 
 def _window(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
     """g where low < x < high, else 0: one fused kernel."""
-    return torch.ops.aten.hardtanh_backward(g, x, low, high)  # type: ignore[no-any-return]
+    return torch.ops.aten.hardtanh_backward(g, x, low, high)  # type: ignore[no-any-return]  # an operator
 
 
 def identity(g: Tensor, x: Tensor) -> Tensor:

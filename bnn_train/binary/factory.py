@@ -15,6 +15,8 @@ from bnn_train.binary.spec import Method, Role
 N = TypeVar("N", nn.BatchNorm1d, nn.BatchNorm2d)
 Named = Iterator[tuple[str, nn.Module]]
 
+STREAMS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "hardtanh": nn.Hardtanh}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
@@ -60,7 +62,8 @@ class Layers:
     ) -> nn.Module:
         """A convolution, binary if the method binarizes the role.
 
-        A layer that quantizes its input takes ``dropout`` and ``channel_dropout``, applied after the quantizer.
+        A layer that quantizes its input takes ``dropout`` and ``channel_dropout``, applied after
+        the quantizer.
         """
         options = {"stride": stride, "padding": padding, "groups": groups, "bias": bias}
         return self._layer("conv", role, (inputs, outputs, kernel), options, dropout)
@@ -85,7 +88,7 @@ class Layers:
             initialise(layer)
             return layer
         plain = real(*sizes, **options)
-        plain.role = role  # type: ignore[assignment]  # read by reports
+        plain.role = role  # type: ignore[assignment]  # no parameter, read by reports
         return plain
 
     def norm2d(self, channels: int) -> nn.BatchNorm2d:
@@ -111,7 +114,7 @@ class Layers:
 
     def stream(self) -> nn.Module:
         """The nonlinearity on a residual stream after each addition."""
-        return {"none": nn.Identity, "relu": nn.ReLU, "hardtanh": nn.Hardtanh}[self.method.block.stream]()
+        return STREAMS[self.method.block.stream]()
 
     def chain(self, units: Sequence[Unit]) -> nn.Sequential:
         """The units one after the other, in the method's block order.

@@ -6,7 +6,7 @@ that neither the optimizer nor an evaluation ever meets a half-restored weight.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from bnn_train.binary.weights import quantize, quantize_weight
 class _Binary(nn.Module):
     """What both layers share; mixed in before the float parent."""
 
-    weight: nn.Parameter
+    weight: Tensor
     method: Method
     role: Role
     dropout: float
@@ -111,7 +111,8 @@ class BinaryConv2d(_Binary, nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """N×I×H×W → N×O×H′×W′."""
         if not self.quantizes_input:
-            return self._conv_forward(self.read_input(input), self.read_weight(), self.bias)
+            y: Tensor = self._conv_forward(self.read_input(input), self.read_weight(), self.bias)
+            return y
         if self.reads_latent:
             x, geometry = self._padded(self.read_input(input))
             y = F.conv2d(x, self.weight, None, *geometry)
@@ -131,8 +132,11 @@ class BinaryConv2d(_Binary, nn.Conv2d):
         return padded, Geometry(self.stride, (0, 0), self.dilation, self.groups)
 
     def _input_scale(self, x: Tensor) -> Tensor:
-        """K = A ∗ k (XNOR-Net eq. 10): A = mean |x| over a group's channels, k = 1/(Kh·Kw); N×(1 or O)×H′×W′."""
-        a = x.unflatten(1, (self.groups, -1)).abs().mean(dim=2)  # N G H W
+        """K = A ∗ k (XNOR-Net eq. 10): A = mean |x| over a group's channels, k = 1/(Kh·Kw).
+
+        N×(1 or O)×H′×W′.
+        """
+        a = torch.unflatten(x, 1, (self.groups, -1)).abs().mean(dim=2)  # N G H W
         kh, kw = self.kernel_size
         box = a.new_full((self.groups, 1, kh, kw), 1 / (kh * kw))
         k = F.conv2d(a, box, None, self.stride, self.padding, self.dilation, self.groups)
@@ -172,7 +176,7 @@ class BinaryLinear(_Binary, nn.Linear):
 BinaryLayer = BinaryConv2d | BinaryLinear
 
 # The layer registry: kind → (real layer, binary layer).
-LAYERS: dict[str, tuple[type[nn.Module], type[BinaryLayer]]] = {
+LAYERS: dict[str, tuple[Callable[..., nn.Module], Callable[..., BinaryLayer]]] = {
     "conv": (nn.Conv2d, BinaryConv2d),
     "linear": (nn.Linear, BinaryLinear),
 }

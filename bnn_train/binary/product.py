@@ -41,10 +41,8 @@ class _Product(torch.autograd.Function):
         codes, alpha = quantize(w, spec)
         if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             low = torch.get_autocast_dtype(x.device.type)
-            x, codes = (
-                x.to(low),
-                codes.to(low),
-            )  # whole numbers to 256 are exact even in bfloat16; sums are not
+            # whole numbers to 256 are exact even in bfloat16; sums are not
+            x, codes = x.to(low), codes.to(low)
         ctx.save_for_backward(x, w, codes, alpha)
         ctx.unit, ctx.spec, ctx.centered, ctx.geometry = unit, spec, centered, geometry
         y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
@@ -85,10 +83,11 @@ def _conv(
 ) -> Pair:
     """∂L/∂x̂ and ∂L/∂ŵ; α is laid on the weight, which is smaller than g."""
     weight = codes if alpha is None else codes * alpha
+    stride, padding, dilation, groups = geometry
+    mask = [wanted[0], wanted[2], False]
     grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
-        g, x, weight, None, geometry.stride, geometry.padding, geometry.dilation, False, [0, 0], geometry.groups,
-        [wanted[0], wanted[2], False],
-    )  # fmt: skip
+        g, x, weight, None, stride, padding, dilation, False, [0, 0], groups, mask
+    )
     return grad_x, grad_w
 
 
@@ -100,5 +99,5 @@ def product(
     ``x``: the codes of x̂ = unit·x; the gradient returned for it is that with respect to x̂.
     ``w``: the latent weight; its gradient returns as ``spec.gradient`` says.
     """
-    result: Tensor = _Product.apply(x, unit, w, spec, centered, geometry)  # type: ignore[no-untyped-call]
+    result: Tensor = _Product.apply(x, unit, w, spec, centered, geometry)  # type: ignore[no-untyped-call]  # in torch
     return result

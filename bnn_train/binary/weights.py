@@ -143,5 +143,5 @@ def quantize_weight(w: Tensor, spec: WeightSpec, *, centered: bool) -> Tensor:
 
     ``centered``: whether the method centres its latent weights, which ``official`` asks.
     """
-    result: Tensor = _Quantize.apply(w, spec, centered)  # type: ignore[no-untyped-call]
+    result: Tensor = _Quantize.apply(w, spec, centered)  # type: ignore[no-untyped-call]  # in torch
     return result

@@ -16,5 +16,6 @@ def dry_run(experiment: Experiment) -> str:
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
     with torch.device("meta"):
         model = build(experiment.model, experiment.method, shape, classes)
-    title = f"{experiment.method.name} {experiment.model.name}, input {'×'.join(map(str, shape))}, {classes} classes"
+    name = f"{experiment.method.name} {experiment.model.name}"
+    title = f"{name}, input {'×'.join(map(str, shape))}, {classes} classes"
     return f"{title}\n\n{format_layers(layer_table(model, shape))}\n\n{dump(experiment)}"

@@ -58,8 +58,8 @@ def find(path: Path) -> Path:
 def _run(args: argparse.Namespace) -> None:
     from bnn_train.data.open import open_data
     from bnn_train.training import checkpoint as ckpt
+    from bnn_train.training.compatible import same_classes
     from bnn_train.training.restore import evaluate_checkpoint, experiment_of
-    from bnn_train.training.run import same_classes
     from bnn_train.training.setup import choose_device
 
     path = find(args.checkpoint)
@@ -80,7 +80,8 @@ def _run(args: argparse.Namespace) -> None:
     same_classes(checkpoint, data)
     _, result = evaluate_checkpoint(checkpoint, data, args.split, device=device)
     say(
-        f"{path}: {experiment.method.name} {experiment.model.name}, {args.split} split of {section.name}, {result.total} images"
+        f"{path}: {experiment.method.name} {experiment.model.name},"
+        f" {args.split} split of {section.name}, {result.total} images"
     )
     low, high = result.interval()
     print(f"loss {result.loss:.4f}")

@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bnn_train import __version__
 from bnn_train.cli.common import guarded, say
@@ -106,27 +107,25 @@ def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str])
     from bnn_train.training.restore import experiment_of
     from bnn_train.training.run import resume, run_path
 
-    if where != LATEST:
-        path = Path(where)
-    else:
+    path = Path(where)
+    if where == LATEST:
         path = run_path(experiment) if experiment else latest(Path("runs"))
     if experiment is None and overrides:
         experiment = override(experiment_of(newest(path / "checkpoints")[0]), overrides)
     say(f"resuming {path}")
-    _tell(
-        resume(
-            path, experiment, warn=lambda sentence: say(f"warning: {sentence}; using an older checkpoint")
-        ),
-        path,
-    )
+    _tell(resume(path, experiment, warn=_warn), path)
 
 
-def _tell(report: dict[str, object], path: Path) -> None:
-    low, high = report["top1_interval"]  # type: ignore[misc]
+def _warn(sentence: str) -> None:
+    say(f"warning: {sentence}; using an older checkpoint")
+
+
+def _tell(report: dict[str, Any], path: Path) -> None:
+    low, high = report["top1_interval"]
     print(f"report: {path / 'report.md'}")
     print(
-        f"top-1 {report['top1']:.2f} %  (95 % interval {low:.2f}–{high:.2f}, {report['correct']} of {report['total']} test images,"
-        f" top-5 {report['top5']:.2f} %)"
+        f"top-1 {report['top1']:.2f} %  (95 % interval {low:.2f}–{high:.2f},"
+        f" {report['correct']} of {report['total']} test images, top-5 {report['top5']:.2f} %)"
     )
 
 

@@ -64,7 +64,7 @@ class _Composer(yaml.SafeLoader):
     aliases = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # in PyYAML
         if isinstance(event, yaml.AliasEvent):
             self.aliases += 1
         self._require(self.aliases <= MAX_ALIASES, f"more than {MAX_ALIASES} aliases", event)

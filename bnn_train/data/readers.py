@@ -81,7 +81,7 @@ def _cifar10(config: Data, part: str) -> Images:
     digests = _published(config, part, "CIFAR10", {})
     from torchvision.datasets import CIFAR10
 
-    class Batches(CIFAR10):  # type: ignore[misc]
+    class Batches(CIFAR10):  # type: ignore[misc]  # torchvision has no types
         """CIFAR10 that needs only the files of one part, whose MD5 was checked above."""
 
         train_list: ClassVar = [[Path(name).name, ""] for name in digests]
@@ -102,7 +102,7 @@ def _svhn(config: Data, part: str) -> Images:
     digests = _published(config, part, "SVHN", {"split": part})
     from torchvision.datasets import SVHN
 
-    class Matrix(SVHN):  # type: ignore[misc]
+    class Matrix(SVHN):  # type: ignore[misc]  # torchvision has no types
         """SVHN whose MD5 was checked above."""
 
         def _check_integrity(self) -> bool:

@@ -95,6 +95,6 @@ Network = Annotated[
     Field(discriminator="name"),
 ]
 NETWORKS: dict[str, type[Record]] = {
-    cls.model_fields["name"].annotation.__args__[0]: cls  # type: ignore[union-attr]
+    cls.model_fields["name"].annotation.__args__[0]: cls  # type: ignore[union-attr]  # a Literal
     for cls in (MLP, LeNet5, ConvNet, VGGSmall, NIN, AlexNet, ResNet18, ResNet34, ResNet20)
 }

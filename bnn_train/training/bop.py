@@ -17,7 +17,7 @@ class BopOptimizer(Optimizer):
         super().__init__(params, {"threshold": threshold, "gamma": gamma})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # returns no loss
         """Flip the weights whose averaged gradient points against them."""
         for group in self.param_groups:
             for w in group["params"]:

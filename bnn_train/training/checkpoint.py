@@ -28,7 +28,8 @@ LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safeten
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors under ``model.``, ``optimizer.``, ``ema.``, ``preprocess.``, ``signs.``; the rest in ``state``."""
+    """Tensors under ``model.``, ``optimizer.``, ``ema.``, ``preprocess.``, ``signs.``; the rest in
+    ``state``."""
 
     tensors: dict[str, Tensor]
     state: dict[str, Any]
@@ -103,7 +104,8 @@ def read(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise CheckpointError(
-            f"{path}: damaged, cut short, or not a bnn_train checkpoint ({error}); use another checkpoint of the run"
+            f"{path}: damaged, cut short, or not a bnn_train checkpoint ({error});"
+            " use another checkpoint of the run"
         ) from None
     if _digest(tensors, metadata["state"]) != metadata["sha256"]:
         raise CheckpointError(
@@ -117,7 +119,8 @@ def _check_format(path: Path, metadata: dict[str, str]) -> None:
         raise CheckpointError(f"{path}: a safetensors file, but not a bnn_train checkpoint")
     if metadata.get("version") != str(VERSION):
         raise CheckpointError(
-            f"{path}: checkpoint format {metadata.get('version')}, this bnn_train reads {VERSION}; use the version that wrote it"
+            f"{path}: checkpoint format {metadata.get('version')}, this bnn_train reads {VERSION};"
+            " use the version that wrote it"
         )
 
 

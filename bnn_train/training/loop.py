@@ -49,13 +49,16 @@ def train(
         batches = data.train_batches(epoch, skip=done * training.accumulate)
         model.train()
         clock = time.perf_counter()
-        bar = tqdm(
-            groups(batches, training.accumulate), total=per_epoch, initial=done, desc=f"epoch {epoch + 1}", leave=False, disable=None
-        )  # fmt: skip
-        for group in bar:
+        steps = groups(batches, training.accumulate)
+        name = f"epoch {epoch + 1}"
+        for group in tqdm(steps, total=per_epoch, initial=done, desc=name, leave=False, disable=None):
             lr = learning_rate(
-                experiment.schedule, experiment.optimizer.lr, step=progress.step, steps_per_epoch=per_epoch, epochs=training.epochs
-            )  # fmt: skip
+                experiment.schedule,
+                experiment.optimizer.lr,
+                step=progress.step,
+                steps_per_epoch=per_epoch,
+                epochs=training.epochs,
+            )
             optimizers.set_rate(lr, epoch)
             torch.manual_seed(stream_seed(experiment.seed, "step", progress.step))
             optimizers.zero_grad()
@@ -64,7 +67,7 @@ def train(
                 with torch.autocast(learner.device.type, learner.amp, enabled=learner.amp is not None):
                     logits = model(images)
                     loss = learner.criterion(logits.float(), labels)
-                scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]
+                scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
                 _count(progress, loss, logits, labels)
             if not math.isfinite(progress.meter.loss):
                 raise _diverged("the training loss", progress, epoch, lr)
@@ -93,7 +96,8 @@ def train(
                 check_finite(model, progress, epoch, lr)
                 recorder.save(progress)
                 raise Interrupted(
-                    f"stopped by {stop.signal.name} after step {progress.step} (epoch {epoch + 1}); saved, go on with --resume",
+                    f"stopped by {stop.signal.name} after step {progress.step} (epoch {epoch + 1});"
+                    " saved, go on with --resume",
                     stop.exit_code,
                 )
             if training.checkpoint_every and progress.step % training.checkpoint_every == 0 and not at_end:

@@ -41,7 +41,7 @@ def build_model(
     torch.manual_seed(stream_seed(experiment.seed, "init"))
     model = build(experiment.model, experiment.method, shape, classes)
     enforce(model)
-    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # stub
 
 
 def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -96,7 +96,8 @@ def build_learner(experiment: Experiment, model: nn.Module, device: torch.device
         raise RunError("training.amp fp16 needs a GPU; this machine's CPU has bf16")
     average = None
     if training.ema:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(training.ema), use_buffers=True)
+        update = get_ema_multi_avg_fn(training.ema)  # type: ignore[no-untyped-call]  # in torch
+        average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
     return Learner(
         model=model,
         optimizers=Optimizers(model, experiment.optimizer),

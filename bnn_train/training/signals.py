@@ -31,7 +31,7 @@ class StopRequest:
 
     def _restore(self) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave
         self._former.clear()
 
     @property

@@ -78,7 +78,7 @@ def first_losses(method: str, network: str) -> list[float]:
         optimizers.set_rate(0.01, 0)
         optimizers.zero_grad()
         loss = loss_of(model(images), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # in torch
         optimizers.step(scaler)
         enforce(model)
         losses.append(round(loss.item(), 8))
