@@ -92,9 +92,9 @@ def _tags(event: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """Drop the lines of later steps, and one that a kill cut short."""
+    """Drop the lines of later steps, the test result, which is written anew, and a line cut short."""
     if path.exists():
-        kept = [entry for entry in read_metrics(path) if entry["step"] <= step]
+        kept = [e for e in read_metrics(path) if e["step"] <= step and e.get("event") != "test"]
         write_atomic(path, "".join(f"{json.dumps(entry)}\n" for entry in kept))
 
 

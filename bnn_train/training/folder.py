@@ -8,6 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from bnn_train.errors import CheckpointError, RunError
@@ -17,7 +18,7 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that this process alone may write; ``lock`` holds that claim until it exits."""
+    """A folder that this process alone may write while it is entered; ``lock`` holds that claim."""
 
     path: Path
     lock: int
@@ -41,8 +42,20 @@ class RunFolder:
         """Write a mapping as indented JSON."""
         self.write_text(name, json.dumps(value, indent=2) + "\n")
 
-    def release(self) -> None:
-        """Give up the claim."""
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A mapping that was written here; empty if there is none or it is damaged."""
+        try:
+            value = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self.lock)
 
 

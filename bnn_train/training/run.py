@@ -9,37 +9,23 @@ from typing import Any
 
 import torch
 
-from bnn_train.config.loader import dump, from_mapping
+from bnn_train.config.loader import dump
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
-from bnn_train.errors import CheckpointError, RunError
 from bnn_train.report import diagnostics
 from bnn_train.report.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import git_revision, machine, versions
 from bnn_train.training import checkpoint as ckpt
-from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.compatible import continued, same_classes
 from bnn_train.training.folder import RunFolder, create, reopen
 from bnn_train.training.loop import train
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
-from bnn_train.training.restore import evaluate_checkpoint
+from bnn_train.training.restore import evaluate_checkpoint, experiment_of
 from bnn_train.training.setup import Learner, build_learner, build_model, choose_device
 from bnn_train.training.signals import StopRequest
-
-# What may differ between a run and its continuation: nothing that changes the steps already done.
-FREE_KEYS = (
-    "reference",
-    "run",
-    "data.root",
-    "data.download",
-    "data.workers",
-    "data.eval_batch_size",
-    "training.epochs",
-    "training.log_every",
-    "training.checkpoint_every",
-)
 
 
 def start(experiment: Experiment) -> dict[str, Any]:
@@ -48,77 +34,40 @@ def start(experiment: Experiment) -> dict[str, Any]:
     data = open_data(experiment.data, seed=experiment.seed, device=device)
     model = build_model(experiment, data.shape, len(data.classes), device)
     learner = build_learner(experiment, model, device)
-    folder = create(run_path(experiment), overwrite=experiment.run.overwrite)
-    folder.write_text("config.yaml", dump(experiment))
-    return _run(experiment, data, learner, Progress(), folder, diagnostics.packed_signs(model), resumed=False)
+    with create(run_path(experiment), overwrite=experiment.run.overwrite) as folder:
+        folder.write_text("config.yaml", dump(experiment))
+        signs = diagnostics.packed_signs(model)
+        return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
 
 
 def resume(path: Path, experiment: Experiment | None, warn: Any = lambda sentence: None) -> dict[str, Any]:
     """Go on with the run in ``path`` from its newest intact checkpoint; returns the report.
 
-    ``experiment``, if given, may differ from the stored one in ``FREE_KEYS`` alone.
+    ``experiment``, if given, may differ from the stored one in ``compatible.FREE_KEYS`` alone.
     """
-    folder = reopen(path)
-    checkpoint, skipped = ckpt.newest(folder.checkpoints)
-    for sentence in skipped:
-        warn(sentence)
-    stored = from_mapping(checkpoint.state["experiment"])
-    experiment = stored if experiment is None else _compatible(stored, experiment)
-    device = choose_device(experiment.run)
-    preprocess = checkpoint.section("preprocess")
-    data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
-    same_classes(checkpoint, data)
-    model = build_model(experiment, data.shape, len(data.classes), device)
-    learner = build_learner(experiment, model, device)
-    sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
-    learner.load(sections, checkpoint.state["scaler"])
-    folder.write_text("config.yaml", dump(experiment))
-    progress = Progress.from_json(checkpoint.state["progress"])
-    return _run(experiment, data, learner, progress, folder, checkpoint.section("signs"), resumed=True)
+    with reopen(path) as folder:
+        checkpoint, skipped = ckpt.newest(folder.checkpoints)
+        for sentence in skipped:
+            warn(sentence)
+        stored = experiment_of(checkpoint)
+        experiment = stored if experiment is None else continued(stored, experiment)
+        device = choose_device(experiment.run)
+        preprocess = checkpoint.section("preprocess")
+        data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
+        same_classes(checkpoint, data)
+        model = build_model(experiment, data.shape, len(data.classes), device)
+        learner = build_learner(experiment, model, device)
+        sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
+        learner.load(sections, checkpoint.state["scaler"])
+        folder.write_text("config.yaml", dump(experiment))
+        progress = Progress.from_json(checkpoint.state["progress"])
+        signs = checkpoint.section("signs")
+        return _run(experiment, data, learner, progress, folder, signs, resumed=True)
 
 
 def run_path(experiment: Experiment) -> Path:
     """The run folder of an experiment."""
     return Path(experiment.run.dir or "runs/unnamed")
-
-
-def same_classes(checkpoint: Checkpoint, data: DataBundle) -> None:
-    """The classes by name and order; a renumbered folder would score nonsense."""
-    stored = tuple(checkpoint.state["classes"])
-    if stored == data.classes:
-        return
-    first = next((f"{a!r} is now {b!r}" for a, b in zip(stored, data.classes, strict=False) if a != b), "")
-    raise CheckpointError(
-        f"the checkpoint knows {len(stored)} classes, the data has {len(data.classes)}"
-        f"{': ' + first if first else ''}; give the data set it was trained on"
-    )
-
-
-def _compatible(stored: Experiment, wanted: Experiment) -> Experiment:
-    old, new = _flat(stored.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
-    changed = [
-        key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _free(key)
-    ]
-    if changed:
-        listed = "; ".join(f"{key}: {old.get(key)!r} → {new.get(key)!r}" for key in changed[:8])
-        raise RunError(
-            f"the config no longer is that of the run to resume ({listed}); start a new run, or undo the change"
-        )
-    return wanted
-
-
-def _free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in FREE_KEYS)
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    return {
-        k: v
-        for key, inner in value.items()
-        for k, v in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
 
 
 def _run(
@@ -143,7 +92,6 @@ def _run(
         log.write("test", progress.step, progress.epochs_finished, top1=report["top1"], top5=report["top5"])
     finally:
         log.close()
-        folder.release()
     return report
 
 
@@ -177,11 +125,14 @@ def _speed(progress: Progress, data: DataBundle, experiment: Experiment) -> floa
 
 
 def _write_manifest(experiment: Experiment, data: DataBundle, folder: RunFolder, progress: Progress) -> None:
-    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    manifest = {
+    """What this run ran on; every start of it is listed."""
+    started = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "started": started,
         "from_step": progress.step,
+    }
+    manifest = {
+        "starts": [*folder.read_json("manifest.json").get("starts", []), started],
         "seed": experiment.seed,
         "versions": versions(),
         "machine": machine(),

@@ -140,3 +140,15 @@ def test_gradient_accumulation_equals_one_large_batch(
         )
     assert not torch.equal(weights[0], plain()[1].weight)  # type: ignore[index]
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
+
+
+def test_resuming_a_finished_run_repeats_its_report_and_lists_the_start(tmp_path: Path) -> None:
+    from bnn_train.report.metrics import read_metrics
+    from bnn_train.training.run import resume
+
+    report = start(tiny(tmp_path / "run"))
+    assert resume(tmp_path / "run", None)["correct"] == report["correct"]
+    events = [entry["event"] for entry in read_metrics(tmp_path / "run" / "metrics.jsonl")]
+    assert events.count("test") == 1
+    starts = json.loads((tmp_path / "run" / "manifest.json").read_text())["starts"]
+    assert [entry["from_step"] for entry in starts] == [0, 10]
