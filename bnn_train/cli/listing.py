@@ -18,7 +18,7 @@ def _first_line(text: str | None) -> str:
 
 def _tagged(union: object) -> dict[str, type[Record]]:
     """Name → class of a discriminated union."""
-    members = get_args(get_args(get_args(union)[0])[0])
+    members = get_args(get_args(union)[0])  # Annotated[A | B | …, …]
     return {get_args(cls.model_fields["name"].annotation)[0]: cls for cls in members}
 
 
@@ -44,6 +44,8 @@ def listing(configs: Path) -> str:
         sections.append(
             _section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()})
         )
+    bop = _first_line(schema.Bop.__doc__)
+    sections.insert(4, _section("optimizers of binary weights (optimizer.binary)", {"bop": bop}))
     found = sorted(configs.rglob("*.yaml"))
     if found:
         sections.append("\n".join([f"configs ({len(found)}):", *(f"  {path}" for path in found)]))
