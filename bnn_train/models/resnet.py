@@ -15,6 +15,9 @@ from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape
 
 IMAGENET_FROM = 64  # pixels, where stem "auto" becomes "imagenet"
+ONEDNN_BLOCK = 16
+"""Channels. Below them the gradient of a strided 1×1 convolution writes past its memory on AVX2 and AVX-512
+CPUs (github.com/uxlfoundation/oneDNN/issues/6035)."""
 
 
 class Residual(nn.Module):
@@ -164,10 +167,12 @@ def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, kind: str)
     pooled = layers.method.block.downsample == "avgpool_conv"
     # ceil_mode: an odd map halves upwards, as it does in the 3×3 convolution beside it
     pool = nn.AvgPool2d(stride, ceil_mode=True) if pooled else nn.Identity()
-    conv = layers.conv("downsample", inputs, outputs, 1, stride=1 if pooled else stride)
+    narrow = inputs < ONEDNN_BLOCK
+    pick = nn.MaxPool2d(1, stride) if narrow and not pooled else nn.Identity()
+    conv = layers.conv("downsample", inputs, outputs, 1, stride=1 if pooled or narrow else stride)
     if _preactivation(layers):
-        return _sequence(pool, layers.norm2d(inputs), layers.nonlinearity("downsample"), conv)
-    return _sequence(pool, conv, layers.norm2d(outputs))
+        return _sequence(pool, layers.norm2d(inputs), layers.nonlinearity("downsample"), pick, conv)
+    return _sequence(pool, pick, conv, layers.norm2d(outputs))
 
 
 def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
