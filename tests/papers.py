@@ -1,0 +1,77 @@
+"""How many weights each network's products hold, by role, from the papers' layer lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+from bnn_train.config.schema import Experiment
+from bnn_train.data.shape import input_shape
+
+FC6_SIDE = {224: 6, 32: 3, 28: 2}
+"""AlexNet: the side of the map that fc6 covers."""
+
+
+def weights(e: Experiment, classes: int) -> Counter[str]:
+    """Weights (no biases, no norms) per role: first, body, downsample, last."""
+    channels, side, _ = input_shape(e.data)
+    counts = Counter(NETWORKS[e.model.name](e.model, channels, side, classes))
+    return Counter({role: count for role, count in counts.items() if count})
+
+
+def _mlp(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    return {"first": c * side**2 * m.width, "body": (m.depth - 1) * m.width**2, "last": m.width * classes}
+
+
+def _lenet5(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    return {"first": c * 20 * 25, "body": 20 * 50 * 25 + 800 * 500, "last": 500 * classes}
+
+
+def _convolutions(m: Any, c: int) -> dict[str, int]:
+    w = m.width
+    return {"first": 9 * c * w, "body": 9 * (w * w + w * 2 * w + (2 * w) ** 2 + 2 * w * 4 * w + (4 * w) ** 2)}
+
+
+def _convnet(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    counts = _convolutions(m, c)
+    counts["body"] += 4 * m.width * (side // 8) ** 2 * 1024 + 1024**2
+    return counts | {"last": 1024 * classes}
+
+
+def _vgg_small(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    return _convolutions(m, c) | {"last": 4 * m.width * (side // 8) ** 2 * classes}
+
+
+def _nin(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    body = 192 * 160 + 160 * 96 + 96 * 192 * 25 + 3 * 192**2 + 192**2 * 9
+    return {"first": c * 192 * 25, "body": body, "last": 192 * classes}
+
+
+def _alexnet(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    w = [round(n * m.width) for n in (96, 256, 384, 384, 256, 4096, 4096)]
+    taps = (25, 9, 9, 9, FC6_SIDE[side] ** 2, 1)
+    body = sum(i * o * k for (i, o), k in zip(pairwise(w), taps, strict=True))
+    return {"first": c * w[0] * (121 if side == 224 else 9), "body": body, "last": w[-1] * classes}
+
+
+def _resnet(stages: tuple[int, ...], m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    w = [m.width * 2**i for i in range(len(stages))]
+    body = sum(9 * n * n * (2 * blocks) for n, blocks in zip(w, stages, strict=True))
+    body -= sum(9 * (o * o - i * o) for i, o in pairwise(w))  # a stage's first convolution reads half as many
+    sides = sum(i * o for i, o in pairwise(w)) if m.shortcut == "B" else 0
+    first = c * w[0] * (49 if side == 224 else 9)
+    return {"first": first, "body": body, "downsample": sides, "last": w[-1] * classes}
+
+
+NETWORKS: dict[str, Any] = {
+    "mlp": _mlp,
+    "lenet5": _lenet5,
+    "convnet": _convnet,
+    "vgg_small": _vgg_small,
+    "nin": _nin,
+    "alexnet": _alexnet,
+    "resnet18": lambda *a: _resnet((2, 2, 2, 2), *a),
+    "resnet34": lambda *a: _resnet((3, 4, 6, 3), *a),
+    "resnet20": lambda *a: _resnet((3, 3, 3), *a),
+}

@@ -1,0 +1,81 @@
+"""The shipped configs, shrunk so that they train on a few tiny files of the official formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bnn_train.cli.eval import main as evaluate
+from bnn_train.cli.train import main as train
+from bnn_train.config.loader import load
+from make_data import accept, write_cifar10, write_imagenet, write_mnist, write_svhn
+
+ROOT = Path(__file__).resolve().parents[1]
+PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
+IMAGES = {"mnist": 20, "cifar10": 20, "svhn": 20, "imagenet": 6, "digits": 500}
+"""Test images of each set here."""
+WIDTHS = {
+    "alexnet": 0.05,
+    "mlp": 32,
+    "convnet": 4,
+    "vgg_small": 4,
+    "resnet18": 4,
+    "resnet34": 4,
+    "resnet20": 4,
+}
+"""Shrunk widths; LeNet-5 and NIN are small as they are."""
+TRIAL = {
+    "data.batch_size": 4,
+    "data.train_limit": 4,
+    "data.validation.size": 3,
+    "data.workers": 0,
+    "training.epochs": 1,
+    "training.accumulate": 1,
+    "run.tensorboard": "false",
+    "run.threads": 1,
+}
+"""One step."""
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(ROOT / "configs").with_suffix(""))
+
+
+def write_sets(root: Path, patch: pytest.MonkeyPatch) -> None:
+    """All four data sets below ``root``, taken for the published files."""
+    write_mnist(root / "mnist")
+    write_cifar10(root / "cifar10")
+    write_svhn(root / "svhn")
+    write_imagenet(root / "imagenet")
+    for name in ("mnist", "cifar10", "svhn"):
+        accept(patch, root / name, name)
+
+
+def trial(path: Path, sets: Path, run: Path, **more: Any) -> list[str]:
+    """``bnn-train``'s arguments for one step of a shipped config on the files in ``sets``."""
+    experiment = load(path)
+    changes = TRIAL | {"data.root": sets / experiment.data.name, "run.dir": run, "data.test_limit": "null"}
+    if experiment.data.name == "svhn":
+        changes["data.validation.size"] = 30  # equally many of ten classes, two thirds from train
+    width = WIDTHS.get(experiment.model.name)
+    changes |= ({"model.width": width} if width else {}) | more
+    settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
+    return ["--config", str(path), *settings]
+
+
+def trained(arguments: Sequence[str], run: Path) -> dict[str, Any]:
+    """``bnn-train`` with these arguments; the report it leaves in ``run``."""
+    assert train(arguments) == 0
+    report: dict[str, Any] = json.loads((run / "report.json").read_text())
+    return report
+
+
+def evaluated(run: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The last line that ``bnn-eval`` prints."""
+    capsys.readouterr()
+    assert evaluate(["--checkpoint", str(run)]) == 0
+    return capsys.readouterr().out.splitlines()[-1]
