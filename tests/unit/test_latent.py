@@ -41,6 +41,15 @@ def test_sign_init_is_plus_minus_one() -> None:
     assert set(conv(LatentSpec(init="sign")).weight.unique().tolist()) == {-1.0, 1.0}
 
 
+@pytest.mark.parametrize("init", ["uniform", "glorot", "he_in", "he_out", "sign"])
+def test_biases_begin_at_zero(init: str) -> None:
+    method = METHODS["bc"].model_copy(update={"latent": LatentSpec(init=init)})  # type: ignore[arg-type]
+    for layer in (Layers(method).conv("body", 3, 8, 3, bias=True), Layers(method).linear("body", 9, 8)):
+        assert isinstance(layer, BinaryConv2d | BinaryLinear)
+        assert layer.bias is not None
+        assert layer.bias.tolist() == [0.0] * 8
+
+
 def test_clip_holds_after_enforce() -> None:
     layer = conv(LatentSpec(clip=1.0))
     with torch.no_grad():

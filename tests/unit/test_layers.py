@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnn_train.binary.factory import Layers, Unit
-from bnn_train.binary.layers import BinaryConv2d, BinaryLinear, binary_layers
+from bnn_train.binary.factory import Layers
+from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import BlockSpec, Method
 
 
 def np_sign(x: Tensor) -> Tensor:
@@ -97,31 +96,6 @@ def test_the_first_layer_reads_the_real_image(image: Tensor) -> None:
     torch.testing.assert_close(layer(image), F.conv2d(image, np_sign(layer.weight)))
 
 
-SCOPES = {  # role → which layers are binary, from the papers
-    "fp": set(),
-    "bc": {"first", "body", "downsample", "last"},
-    "bc_stochastic": {"first", "body", "downsample", "last"},
-    "bnn": {"first", "body", "downsample", "last"},
-    "bnn_stochastic": {"first", "body", "downsample", "last"},
-    "bwn": {"body", "downsample"},
-    "xnor": {"body", "downsample"},
-    "xnor_k": {"body", "downsample"},
-    "twn": {"first", "body", "downsample", "last"},
-    "dorefa": {"body"},
-    "bireal": {"body"},
-    "bop": {"first", "body", "downsample", "last"},
-}
-
-
-@pytest.mark.parametrize("name", sorted(METHODS))
-def test_scope(name: str) -> None:
-    roles = ("first", "body", "downsample", "last")
-    made = {
-        role for role in roles if any(binary_layers(nn.Sequential(Layers(METHODS[name]).conv(role, 2, 2, 1))))
-    }
-    assert made == SCOPES[name]
-
-
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_evaluation_is_repeatable_and_changes_nothing(name: str, image: Tensor) -> None:
     layer = Layers(METHODS[name]).conv("body", 4, 6, 3).double().eval()
@@ -147,60 +121,27 @@ def test_dropout_comes_after_the_quantizer() -> None:
     assert set(layer.eval().read_input(torch.randn(10, 200)).unique().tolist()) == {-1.0, 1.0}
 
 
-def units() -> list[Unit]:
-    return [
-        Unit(role="first", kind="conv", inputs=1, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
-        Unit(role="body", kind="conv", inputs=4, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
-        Unit(role="last", kind="linear", inputs=16, outputs=3),
-    ]
+def test_channel_dropout_drops_whole_maps() -> None:
+    layer = Layers(METHODS["bnn"]).conv("body", 200, 3, 1, dropout=0.5, channel_dropout=True)
+    assert isinstance(layer, BinaryConv2d)
+    kept = layer.train().read_input(torch.randn(2, 200, 3, 3)).flatten(2) != 0
+    assert torch.equal(kept.any(dim=2), kept.all(dim=2))
+    assert 0.3 < float(kept.float().mean()) < 0.7
 
 
-ORDERS = {
-    ("bc", "conv-pool-bn-act"): "conv pool norm relu conv pool norm relu flatten linear norm",
-    ("bnn", "conv-pool-bn-act"): "conv pool norm conv pool norm flatten linear norm",
-    ("bwn", "conv-bn-act-pool"): "conv norm relu pool conv norm relu pool flatten linear",
-    ("xnor", "bn-act-conv-pool"): "conv norm relu pool norm conv pool norm relu flatten linear",
+@pytest.mark.parametrize("name", ["bnn", "xnor", "twn", "dorefa", "bop"])
+def test_the_exported_weight_is_that_of_the_forward_pass(name: str) -> None:
+    layer = Layers(METHODS[name]).linear("body", 9, 4, bias=False)
+    assert isinstance(layer, BinaryLinear)
+    assert torch.equal(layer.binary_weight(), layer.read_weight().detach())
+
+
+EXACT = {name: row for name, row in METHODS.items() if row.activation.quantizer != "none"} | {
+    "two bits, no α": METHODS["bnn"].model_copy(update={"activation": METHODS["dorefa"].activation}),
 }
 
 
-@pytest.mark.parametrize(("name", "order"), sorted(ORDERS))
-def test_block_order(name: str, order: str) -> None:
-    kinds = {
-        nn.Conv2d: "conv",
-        nn.Linear: "linear",
-        nn.MaxPool2d: "pool",
-        nn.BatchNorm2d: "norm",
-        nn.BatchNorm1d: "norm",
-        nn.ReLU: "relu",
-        nn.Flatten: "flatten",
-    }
-    assert METHODS[name].block.order == order
-    chain = Layers(METHODS[name]).chain(units())
-    told = [next(kind for cls, kind in kinds.items() if isinstance(m, cls)) for m in chain]
-    assert " ".join(told) == ORDERS[name, order]
-
-
-def test_order_is_a_config_line() -> None:
-    method = METHODS["xnor"].model_copy(update={"block": BlockSpec(order="conv-bn-act-pool")})
-    assert [type(m).__name__ for m in Layers(method).chain(units())][:2] == ["Conv2d", "BatchNorm2d"]
-
-
-def test_norm_takes_its_numbers_from_the_method() -> None:
-    layers = Layers(METHODS["bnn"])
-    assert (layers.norm2d(3).eps, layers.norm1d(3).momentum) == (1e-4, 0.1)
-    gamma = (
-        Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}}))
-        .norm2d(500)
-        .weight.detach()
-    )
-    assert 0.4 < float(gamma.mean()) < 0.6
-    assert float(gamma.min()) >= 0
-
-
-EXACT = [name for name in sorted(METHODS) if METHODS[name].activation.quantizer != "none"]
-
-
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", sorted(EXACT))
 @pytest.mark.parametrize("kind", ["conv", "linear"])
 def test_exact_product_has_the_value_and_gradients_of_the_plain_one(
     name: str, kind: str, image: Tensor
@@ -209,7 +150,7 @@ def test_exact_product_has_the_value_and_gradients_of_the_plain_one(
     from bnn_train.binary.activations import quantize_input
     from bnn_train.binary.weights import quantize_weight
 
-    layers, generator = Layers(METHODS[name]), torch.Generator().manual_seed(5)
+    layers, generator = Layers(EXACT[name]), torch.Generator().manual_seed(5)
     layer = (
         layers.conv("body", 4, 6, 3, padding=1)
         if kind == "conv"

@@ -64,23 +64,49 @@ def test_alpha_per_layer_is_one_number() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("centered", [False, True])
 @pytest.mark.parametrize("gain", ["none", "fan_in"])
-def test_weight_gradients_are_their_formulas(shape: tuple[int, ...], centered: bool, gain: str) -> None:
+@pytest.mark.parametrize("granularity", ["channel", "layer"])
+def test_weight_gradients_are_their_formulas(
+    shape: tuple[int, ...], centered: bool, gain: str, granularity: str
+) -> None:
     w = weights(shape)
-    n = w[0].size
-    alpha = per_filter(lambda f: np.abs(f).mean(), w)
+    shared = w if granularity == "channel" else w[None]  # one entry for each α
+    n = shared[0].size
+    alpha = per_filter(lambda f: np.abs(f).mean(), shared).reshape(-1, *[1] * (w.ndim - 1))
     m = (np.abs(w) < 1).astype(float)
-    factor = n if gain == "fan_in" else 1
+    factor = w[0].size if gain == "fan_in" else 1
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        return per_filter(np.sum, values.reshape(shared.shape)).reshape(alpha.shape)
+
     formulas = {
         "identity": lambda g: g,
         "detached": lambda g: alpha * m * g,
         "official": lambda g: (alpha * m + 1 / n) * g * ((1 - 1 / w.shape[1]) if centered else 1),
-        "exact": lambda g: alpha * m * g + np_sign(w) / n * per_filter(np.sum, g * np_sign(w)),
+        "exact": lambda g: alpha * m * g + np_sign(w) / n * sums(g * np_sign(w)),
     }
     assert formulas.keys() == GRADIENTS.keys()
+    scale = WeightScale(kind="l1", granularity=granularity)  # type: ignore[arg-type]
     for name, formula in formulas.items():
-        spec = WeightSpec(quantizer="sign", scale=WeightScale(kind="l1"), gradient=name, gain=gain)  # type: ignore[arg-type]
+        spec = WeightSpec(quantizer="sign", scale=scale, gradient=name, gain=gain)  # type: ignore[arg-type]
         _, g, grad = run(w, spec, centered=centered)
         np.testing.assert_allclose(grad, factor * formula(g), rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "slope"),
+    [
+        ("clip", lambda w: np.abs(w) <= 1),
+        ("clip_open", lambda w: np.abs(w) < 1),
+        ("approx_sign", lambda w: np.maximum(0, 2 - 2 * np.abs(w))),
+    ],
+)
+def test_the_mask_of_a_weight_gradient_is_the_specs(
+    estimator: str, slope: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    w = weights((4, 3, 3, 3))
+    spec = WeightSpec(quantizer="sign", gradient="detached", estimator=estimator)  # type: ignore[arg-type]
+    _, g, grad = run(w, spec)
+    np.testing.assert_allclose(grad, g * slope(w), rtol=1e-12)
 
 
 def test_exact_gradient_is_autograds_of_alpha_times_surrogate() -> None:
@@ -112,6 +138,19 @@ def test_ternary_is_twns(granularity: str) -> None:
     np.testing.assert_allclose(out, expected, rtol=1e-12)
     np.testing.assert_array_equal(grad, g)
     assert set(np.unique(quantize(torch.from_numpy(w), spec)[0].numpy())) == {-1.0, 0.0, 1.0}
+
+
+def test_a_weight_on_the_threshold_is_zero() -> None:
+    spec = WeightSpec(quantizer="ternary", threshold=1.0)
+    w = torch.tensor([[0.5, -0.5, 0.5, -0.5], [1.0, -1.0, 0.5, -0.5]])
+    assert quantize(w, spec)[0].tolist() == [[0, 0, 0, 0], [1, -1, 0, 0]]
+
+
+def test_stored_weights_are_their_own_code() -> None:
+    w = np_sign(weights((4, 3, 3, 3)))
+    out, g, grad = run(w, WeightSpec(quantizer="stored"))
+    np.testing.assert_array_equal(out, w)
+    np.testing.assert_array_equal(grad, g)
 
 
 def test_ternary_of_all_zero_weights_is_zero_not_nan() -> None:

@@ -1,0 +1,83 @@
+"""The layer factory: which roles are binary, how a chain is ordered, what the norms are."""
+
+import pytest
+from torch import nn
+
+from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.methods import METHODS
+from bnn_train.binary.spec import BlockSpec, Method
+
+SCOPES = {  # role → which layers are binary, from the papers
+    "fp": set(),
+    "bc": {"first", "body", "downsample", "last"},
+    "bc_stochastic": {"first", "body", "downsample", "last"},
+    "bnn": {"first", "body", "downsample", "last"},
+    "bnn_stochastic": {"first", "body", "downsample", "last"},
+    "bwn": {"body", "downsample"},
+    "xnor": {"body", "downsample"},
+    "xnor_k": {"body", "downsample"},
+    "twn": {"first", "body", "downsample", "last"},
+    "dorefa": {"body"},
+    "bireal": {"body"},
+    "bop": {"first", "body", "downsample", "last"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_scope(name: str) -> None:
+    roles = ("first", "body", "downsample", "last")
+    made = {
+        role for role in roles if any(binary_layers(nn.Sequential(Layers(METHODS[name]).conv(role, 2, 2, 1))))
+    }
+    assert made == SCOPES[name]
+
+
+def units() -> list[Unit]:
+    return [
+        Unit(role="first", kind="conv", inputs=1, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
+        Unit(role="body", kind="conv", inputs=4, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
+        Unit(role="last", kind="linear", inputs=16, outputs=3),
+    ]
+
+
+ORDERS = {
+    ("bc", "conv-pool-bn-act"): "conv pool norm relu conv pool norm relu flatten linear norm",
+    ("bnn", "conv-pool-bn-act"): "conv pool norm conv pool norm flatten linear norm",
+    ("bwn", "conv-bn-act-pool"): "conv norm relu pool conv norm relu pool flatten linear",
+    ("xnor", "bn-act-conv-pool"): "conv norm relu pool norm conv pool norm relu flatten linear",
+}
+
+
+@pytest.mark.parametrize(("name", "order"), sorted(ORDERS))
+def test_block_order(name: str, order: str) -> None:
+    kinds = {
+        nn.Conv2d: "conv",
+        nn.Linear: "linear",
+        nn.MaxPool2d: "pool",
+        nn.BatchNorm2d: "norm",
+        nn.BatchNorm1d: "norm",
+        nn.ReLU: "relu",
+        nn.Flatten: "flatten",
+    }
+    assert METHODS[name].block.order == order
+    chain = Layers(METHODS[name]).chain(units())
+    told = [next(kind for cls, kind in kinds.items() if isinstance(m, cls)) for m in chain]
+    assert " ".join(told) == ORDERS[name, order]
+
+
+def test_order_is_a_config_line() -> None:
+    method = METHODS["xnor"].model_copy(update={"block": BlockSpec(order="conv-bn-act-pool")})
+    assert [type(m).__name__ for m in Layers(method).chain(units())][:2] == ["Conv2d", "BatchNorm2d"]
+
+
+def test_norm_takes_its_numbers_from_the_method() -> None:
+    layers = Layers(METHODS["bnn"])
+    assert (layers.norm2d(3).eps, layers.norm1d(3).momentum) == (1e-4, 0.1)
+    gamma = (
+        Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}}))
+        .norm2d(500)
+        .weight.detach()
+    )
+    assert 0.4 < float(gamma.mean()) < 0.6
+    assert float(gamma.min()) >= 0
