@@ -37,8 +37,12 @@ class Recorder:
     log: MetricsLog
     signs: dict[str, Tensor]
 
-    def save(self, progress: Progress) -> None:
-        """Write ``last``; the one before stays as ``previous``."""
+    def save(self, progress: Progress, *, best: bool = False) -> None:
+        """Write ``last``; the one before stays as ``previous``.
+
+        ``best``: this is also the chosen one. It gets that name first: after a kill between the two, the
+        older ``last`` leads to the same weights again, while a newer ``last`` would pass over this epoch.
+        """
         folder = self.folder.checkpoints
         tensors = self.learner.tensors()
         tensors |= {f"preprocess.{name}": t for name, t in self.data.normalizer.state().items()}
@@ -50,9 +54,14 @@ class Recorder:
             "progress": progress.to_json(),
             "scaler": self.learner.scaler.state_dict(),
         }
+        if best:
+            ckpt.write(folder / ckpt.BEST, Checkpoint(tensors, state))
         if (folder / ckpt.LAST).exists():
             ckpt.link(folder / ckpt.LAST, folder / ckpt.PREVIOUS)
-        ckpt.write(folder / ckpt.LAST, Checkpoint(tensors, state))
+        if best:
+            ckpt.link(folder / ckpt.BEST, folder / ckpt.LAST)
+        else:
+            ckpt.write(folder / ckpt.LAST, Checkpoint(tensors, state))
 
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
@@ -66,9 +75,7 @@ class Recorder:
         progress.history.append(entry)
         progress.epochs_finished, progress.meter = epoch + 1, Meter()
         self.signs = diagnostics.packed_signs(self.learner.model)
-        self.save(progress)
-        if best:
-            ckpt.link(self.folder.checkpoints / ckpt.LAST, self.folder.checkpoints / ckpt.BEST)
+        self.save(progress, best=best)
 
     def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:
         model, step = self.learner.model, progress.step

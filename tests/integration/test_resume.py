@@ -2,20 +2,16 @@
 
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import Interrupted, RunError
-from bnn_train.report.metrics import read_metrics
 from bnn_train.training import run
-from bnn_train.training.checkpoint import LAST, Checkpoint, read
+from bnn_train.training.checkpoint import LAST
 from bnn_train.training.run import resume, start
+from same_run import assert_same_run
 from tiny import tiny
-
-TIMES = {"seconds", "images_per_s", "wall_time_s", "time"}
 
 
 class StopAfter:
@@ -33,27 +29,6 @@ class StopAfter:
     def signal(self) -> signal.Signals | None:
         self.left -= 1
         return signal.SIGTERM if self.left <= 0 else None
-
-
-def last(folder: Path) -> Checkpoint:
-    return read(folder / "checkpoints" / LAST)
-
-
-def without_times(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: without_times(v) for k, v in value.items() if k not in TIMES}
-    return [without_times(v) for v in value] if isinstance(value, list) else value
-
-
-def assert_same_run(a: Path, b: Path) -> None:
-    one, other = last(a), last(b)
-    assert one.tensors.keys() == other.tensors.keys()
-    for name in one.tensors:
-        assert torch.equal(one.tensors[name], other.tensors[name]), name
-    assert without_times(one.state["progress"]) == without_times(other.state["progress"])
-    assert without_times(read_metrics(a / "metrics.jsonl")) == without_times(
-        read_metrics(b / "metrics.jsonl")
-    )
 
 
 def interrupted(experiment: Experiment, steps: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
