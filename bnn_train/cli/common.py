@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 
-from bnn_train.errors import EXIT_SIGINT, BnnError, ConfigError, Interrupted
+from bnn_train.errors import EXIT_SIGINT, EXIT_USER_ERROR, BnnError, ConfigError, Interrupted
 
 
 def say(sentence: str) -> None:
@@ -33,5 +34,17 @@ def guarded(command: Callable[[], None]) -> int:
         return EXIT_SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing to tell
-        return 0
+    except (OSError, MemoryError, RuntimeError) as error:
+        say(f"error: {_surroundings(error)}")
+        return EXIT_USER_ERROR
     return 0
+
+
+def _surroundings(error: Exception) -> str:
+    """What the machine refused, as a sentence; the error itself, raised again, if it is ours."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    reason = str(error).partition("\n")[0]
+    if not isinstance(error, MemoryError) and not re.search("can't allocate memory|out of memory", reason):
+        raise error
+    return f"not enough memory ({reason}); lower data.batch_size, data.eval_batch_size or the model's width"

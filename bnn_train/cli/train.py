@@ -75,16 +75,16 @@ def _run(args: argparse.Namespace) -> None:
         print(json.dumps(json_schema(), indent=2))
         return
     experiment = load(args.config, args.set) if args.config else None
-    if args.print_config and experiment is not None:
-        print(dump(experiment), end="")
-    elif args.dry_run and experiment is not None:
-        _dry_run(experiment)
-    elif args.resume:
+    if args.resume and not (args.dry_run or args.print_config):
         _resume(args.resume, experiment, args.set)
-    elif experiment is not None:
-        _start(experiment)
-    else:
+    elif experiment is None:
         raise RunError("--dry-run and --print-config need --config F")
+    elif args.print_config:
+        print(dump(experiment), end="")
+    elif args.dry_run:
+        _dry_run(experiment)
+    else:
+        _start(experiment)
 
 
 def _dry_run(experiment: Experiment) -> None:

@@ -125,7 +125,7 @@ class Run(Record):
     dir: str | None = None
     """The run's folder; default: runs/ and the config's path without configs/ and .yaml."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Count | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads; another number may change the last bits of a result."""
     tensorboard: bool = True
     overwrite: bool = False

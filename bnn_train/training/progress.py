@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from bnn_train.errors import CheckpointError
+
 
 @dataclass
 class Meter:
@@ -55,9 +59,12 @@ class Progress:
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Progress:
-        """The inverse of ``to_json``."""
-        values = dict(state)
-        values["meter"] = Meter(**values["meter"])
-        if values["best_score"] is None:
-            values["best_score"] = float("-inf")
-        return cls(**values)
+        """The inverse of ``to_json``. Raises CheckpointError for anything else."""
+        score = state.get("best_score")
+        values = {**state, "best_score": float("-inf") if score is None else score}
+        try:
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise CheckpointError(f"the checkpoint's progress is damaged ({place}: {first['msg']})") from None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from pydantic import Field, ValidationError
 from torch import nn
 
 from bnn_train.config.loader import from_mapping
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
+from bnn_train.errors import CheckpointError, ConfigError
+from bnn_train.record import Record
 from bnn_train.report.evaluation import Evaluation
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.evaluate import evaluate
@@ -15,9 +20,27 @@ from bnn_train.training.losses import criterion
 from bnn_train.training.setup import build_model, load_weights
 
 
+class _State(Record):
+    """What every run writes into a checkpoint beside the tensors."""
+
+    experiment: dict[str, Any]
+    classes: list[str]
+    shape: tuple[int, int, int] = Field(strict=False)
+    progress: dict[str, Any]
+    scaler: dict[str, Any]
+
+
 def experiment_of(checkpoint: Checkpoint) -> Experiment:
-    """The resolved config that a checkpoint carries."""
-    return from_mapping(checkpoint.state["experiment"])
+    """The resolved config that a checkpoint carries. Raises CheckpointError for a state that no run wrote."""
+    try:
+        _State.model_validate(checkpoint.state)
+        return from_mapping(checkpoint.state["experiment"])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        wrong = f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
+    except ConfigError as error:
+        wrong = "; ".join(error.problems)
+    raise CheckpointError(f"the checkpoint's state is not what this bnn_train writes ({wrong}); use another")
 
 
 def model_of(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
