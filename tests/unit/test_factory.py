@@ -6,7 +6,7 @@ from torch import nn
 from bnn_train.binary.factory import Layers, Unit
 from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import BlockSpec, Method
+from bnn_train.binary.spec import BlockSpec, Method, NormSpec
 
 SCOPES = {  # role → which layers are binary, from the papers
     "fp": set(),
@@ -73,7 +73,9 @@ def test_order_is_a_config_line() -> None:
 
 def test_norm_takes_its_numbers_from_the_method() -> None:
     layers = Layers(METHODS["bnn"])
-    assert (layers.norm2d(3).eps, layers.norm1d(3).momentum) == (1e-4, 0.1)
+    assert (layers.norm2d(3).eps, layers.norm1d(3).eps) == (1e-4, 1e-4)
+    other = Layers(METHODS["bnn"].model_copy(update={"norm": NormSpec(momentum=0.3)}))
+    assert (other.norm2d(3).momentum, other.norm1d(3).momentum) == (0.3, 0.3)
     gamma = (
         Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}}))
         .norm2d(500)

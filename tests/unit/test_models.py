@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.binary.methods import METHODS
 from bnn_train.errors import BnnError
 from bnn_train.models.build import BUILDERS, build
@@ -142,6 +142,17 @@ def test_initial_values(network: Network, side: int, std: object) -> None:
         assert float(layer.weight.detach().std()) == pytest.approx(std(i, o, k), rel=5 / math.sqrt(n))
     for layer in [*layers, *real(model, nn.Linear)]:
         assert layer.bias is None or bool((layer.bias == 0).all())
+
+
+@pytest.mark.parametrize(("network", "shape"), SMALLEST)
+def test_networks_leave_the_start_of_latent_weights_to_the_method(
+    network: Network, shape: tuple[int, int, int]
+) -> None:
+    """BNN: U(−1, 1), whose standard deviation is 1/√3."""
+    for _, layer in binary_layers(build(network, METHODS["bnn"], shape, 10)):
+        w = layer.weight.detach()
+        assert float(w.abs().max()) <= 1
+        assert float(w.std()) == pytest.approx(3**-0.5, rel=5 / math.sqrt(w.numel()))
 
 
 def test_only_resnets_and_vgg_have_no_convolution_biases() -> None:
