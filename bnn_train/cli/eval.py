@@ -87,12 +87,12 @@ def _run(args: argparse.Namespace) -> None:
     print(f"loss {result.loss:.4f}")
     print(f"top-5 {result.top5:.2f} %")
     print(f"95 % interval of top-1: {low:.2f}–{high:.2f} %")
+    print(f"top-1 {result.top1:.2f} %")
     if args.json:
         _write_json(
             args.json,
             {"top1": result.top1, "top5": result.top5, "correct": result.top1_correct, "total": result.total},
         )
-    print(f"top-1 {result.top1:.2f} %")
 
 
 def _write_json(path: Path, value: dict[str, float]) -> None:
