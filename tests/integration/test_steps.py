@@ -54,13 +54,13 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "accumulated gradients": {
         "training": {"accumulate": 2},
-        "data": {"train_limit": 70},  # groups of 32, 32 and 6 images: the mean over images, not batches
+        "data": {"train_limit": 70, "drop_last": False},  # steps of 32, 32 and 6 images
         "optimizer": {"name": "sgd", "lr": 0.01},
     },
-    "unequal batches in one step": {
+    "unequal batches in one step": {  # the mean over images, not over batches
         "method": "fp",
         "training": {"accumulate": 5},
-        "data": {"train_limit": 70},
+        "data": {"train_limit": 70, "drop_last": False},
         "optimizer": {"name": "sgd", "lr": 0.1},
     },
     "clipped gradients": {"training": {"clip_grad_norm": 0.02}, "optimizer": {"name": "sgd", "lr": 1.0}},

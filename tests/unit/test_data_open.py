@@ -94,6 +94,31 @@ def test_augmentation_by_sample(cifar: dict[str, Any]) -> None:
     np.testing.assert_allclose(joined(data.eval_batches("test"))[0], cifar["sets"]["test"], atol=1e-3)
 
 
+def test_a_second_augmentation_has_draws_of_its_own(cifar: dict[str, Any]) -> None:
+    data = opened({**cifar["section"], "augment": ["pad_crop_flip", {"name": "pad_crop_flip", "pad": 2}]})
+    order = permutation(1, 0, 40)
+    once = torch.from_numpy(cifar["sets"]["train"][:40][order])
+    for first_draw, pad in ((0, 4), (64, 2)):
+        step = PadCropFlip(name="pad_crop_flip", pad=pad)
+        once = pad_crop_flip(once, step, seed=1, epoch=0, ids=order, first_draw=first_draw)
+    np.testing.assert_allclose(joined(data.train_batches(0))[0], once.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("take", ["last", "random", "balanced"])
+def test_no_validation_image_ever_trains(cifar: dict[str, Any], take: str) -> None:
+    data = opened({**cifar["section"], "validation": {"size": 10, "take": take}})
+    every = {image.tobytes() for image in cifar["sets"]["train"]}
+    held = _pixels(data.eval_batches("validation"))
+    assert (len(every), len(held)) == (50, 10)
+    for epoch in range(3):
+        assert _pixels(data.train_batches(epoch)) == every - held
+    assert _pixels(data.eval_batches("train")) == every - held
+
+
+def _pixels(batches: Any) -> set[bytes]:
+    return {np.rint(image).astype(np.uint8).tobytes() for image in joined(batches)[0]}
+
+
 @pytest.mark.parametrize("normalize", [["mean_std"], ["pixel_mean"], ["gcn", "lcn"]])
 def test_continuing_within_an_epoch(cifar: dict[str, Any], normalize: list[str]) -> None:
     section = {**cifar["section"], "augment": ["pad_crop_flip"], "normalize": normalize}
