@@ -88,6 +88,7 @@ def link(source: Path, target: Path) -> None:
         temporary.unlink(missing_ok=True)
         os.link(source, temporary)
         os.replace(temporary, target)
+        temporary.unlink(missing_ok=True)  # between names of one file, POSIX has a rename do nothing
         _sync(target.parent)
     except OSError as error:
         raise RunError(f"{target}: cannot link it to {source.name}: {error}") from error

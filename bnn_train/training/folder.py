@@ -99,10 +99,13 @@ def create(path: Path, *, overwrite: bool) -> RunFolder:
 
 
 def reopen(path: Path) -> RunFolder:
-    """The folder of a run to go on with."""
+    """The folder of a run to go on with, without what a killed process left half-written."""
     if not (path / CHECKPOINTS).is_dir():
         raise CheckpointError(f"{path}: no run to resume here: {path / CHECKPOINTS} does not exist")
-    return _claim(path)
+    folder = _claim(path)
+    for stale in [*path.glob(".*.tmp"), *folder.checkpoints.glob(".*.tmp")]:
+        stale.unlink(missing_ok=True)
+    return folder
 
 
 def latest(root: Path) -> Path:

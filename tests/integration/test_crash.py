@@ -74,6 +74,7 @@ def test_death_at_every_rename_and_link(after: bool, straight: Path, tmp_path: P
         except CheckpointError:
             assert not list((folder / "checkpoints").glob("*.safetensors"))
             continue
+        assert not list(folder.rglob("*.tmp"))
         resumed += 1
         assert_same_run(straight, folder)
     assert resumed >= 12
