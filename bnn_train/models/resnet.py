@@ -60,13 +60,14 @@ class GlobalAverage(nn.AdaptiveAvgPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W → N×C×1×1."""
-        if x.requires_grad:
-            x.register_hook(lambda g: _laid_out_as(x, g))  # type: ignore[no-untyped-call]  # in torch
+        if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
+            x.register_hook(_channels_last)  # type: ignore[no-untyped-call]  # in torch;
+            # a closure that held x would keep every step's graph alive
         return super().forward(x)
 
 
-def _laid_out_as(x: Tensor, g: Tensor) -> Tensor:
-    return g if g.stride() == x.stride() else torch.empty_like(x).copy_(g)
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def resnet(
