@@ -91,8 +91,11 @@ def test_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "other" / "thesis.tex").exists()
 
 
+@pytest.mark.parametrize(
+    "looks", [{"log_every": 1}, {"log_every": 50}, {"log_every": 50, "checkpoint_every": 2}]
+)
 def test_nan_in_a_latent_weight_stops_the_run_though_the_loss_is_finite(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    looks: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bnn_train.training import loop
 
@@ -105,14 +108,24 @@ def test_nan_in_a_latent_weight_stops_the_run_though_the_loss_is_finite(
 
     monkeypatch.setattr(loop, "enforce", poison)
     with pytest.raises(NonFiniteError, match=r"the parameter linear1\.weight is no longer finite"):
-        start(tiny(tmp_path / "run"))
+        start(tiny(tmp_path / "run", training=looks))
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
 def test_a_diverging_loss_stops_the_run(tmp_path: Path) -> None:
     changes = {"method": "fp", "optimizer": {"name": "sgd", "lr": 1e30}, "loss": "cross_entropy"}
-    with pytest.raises(NonFiniteError, match="no longer finite at step"):
+    with pytest.raises(NonFiniteError, match=r"the training loss is no longer finite at step 2 \(epoch 1, "):
         start(tiny(tmp_path / "run", **changes))
+
+
+def test_mixed_precision_rounds_the_products_to_bfloat16(tmp_path: Path) -> None:
+    """So the loss is another, but nearly the same."""
+    losses = []
+    for amp in ("none", "bf16"):
+        report = start(tiny(tmp_path / amp, method="fp", training={"amp": amp, "epochs": 1}))
+        losses.append(report["history"][0]["train_loss"])
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 def test_gradient_accumulation_equals_one_large_batch(

@@ -92,14 +92,15 @@ def test_sgd_momentum(nesterov: bool) -> None:
     np.testing.assert_allclose(values(model)["linear2.weight"], w, atol=1e-6)
 
 
-def test_adamax() -> None:
+@pytest.mark.parametrize("eps", [1e-8, 1e-2])
+def test_adamax(eps: float) -> None:
     model = network("fp")
     w = values(model)["linear2.weight"].astype(np.float64)
-    grads = one_step(model, {"name": "adamax", "betas": [0.9, 0.99]}, lr=0.02, steps=3)
+    grads = one_step(model, {"name": "adamax", "betas": [0.9, 0.99], "eps": eps}, lr=0.02, steps=3)
     m, u = np.zeros_like(w), np.zeros_like(w)
     for t, step in enumerate(grads, start=1):
         g = step["linear2.weight"].astype(np.float64)
-        m, u = 0.9 * m + 0.1 * g, np.maximum(0.99 * u, np.abs(g) + 1e-8)
+        m, u = 0.9 * m + 0.1 * g, np.maximum(0.99 * u, np.abs(g) + eps)
         w = w - 0.02 / (1 - 0.9**t) * m / u
     np.testing.assert_allclose(values(model)["linear2.weight"], w, atol=1e-5)
 
