@@ -14,6 +14,7 @@ from bnn_train.binary.latent import enforce
 from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.methods import METHODS
 from bnn_train.config.schema import Optimizer
+from bnn_train.training.bop import BopOptimizer
 from bnn_train.training.optimizers import Optimizers
 
 SECTION: TypeAdapter[Optimizer] = TypeAdapter(Optimizer)
@@ -144,6 +145,13 @@ def test_bop_flips_exactly_where_the_average_points_against_the_weight() -> None
             flipped += int(flip.sum())
         np.testing.assert_array_equal(values(model)[f"{name}.weight"], w)
     assert flipped > 0
+
+
+def test_bop_flips_beyond_the_threshold_not_on_it() -> None:
+    w = torch.ones(3)
+    w.grad = torch.tensor([0.25, 0.5, -0.5])
+    BopOptimizer([w], threshold=0.25, gamma=1.0).step()
+    assert w.tolist() == [1, -1, 1]
 
 
 def test_bop_gamma_decays_by_epoch() -> None:
