@@ -22,6 +22,7 @@ import torch
 from bnn_train.binary.latent import enforce
 from bnn_train.config.loader import load
 from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.setup import build_learner, build_model
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -101,10 +102,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch", type=int)
-    parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall", help="cpu: for a machine that does more")
+    parser.add_argument(
+        "--clock", choices=sorted(CLOCKS), default="wall", help="cpu: for a machine that does more"
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     random.seed(0)
     rows = []
     print(

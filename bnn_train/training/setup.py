@@ -14,13 +14,15 @@ from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.models.build import build
 from bnn_train.training.losses import Criterion, criterion
+from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
 
 AMP_TYPES = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(run: Run) -> torch.device:
-    """The device a run section asks for; sets the number of CPU threads."""
+    """The device a run section asks for; sets up CPU threads and memory."""
+    keep_freed_memory()
     if run.threads is not None:
         torch.set_num_threads(run.threads)
     if run.device == "cuda" and not torch.cuda.is_available():
