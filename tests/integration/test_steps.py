@@ -109,22 +109,30 @@ def batches(e: Experiment, data: DataBundle, epoch: int) -> Iterator[list[tuple[
     yield from (every[at : at + size] for at in range(0, len(every), size))
 
 
-def replay(e: Experiment, data: DataBundle) -> tuple[nn.Sequential, nn.Sequential]:
-    """The network after the run's steps, and the moving average of it."""
+History = list[dict[str, float]]
+
+
+def replay(e: Experiment, data: DataBundle) -> tuple[nn.Sequential, nn.Sequential, History]:
+    """The network after the run's steps, the moving average of it, and each epoch's numbers."""
     torch.manual_seed(stream_seed(e.seed, "init"))
     model = build(e.model, e.method, data.shape, len(data.classes)).train()
     assert isinstance(model, nn.Sequential)
     hold(model, e)
     average = copy.deepcopy(model)
     optimizer, factors = optimizer_of(model, e)
-    loss_of, step = criterion(e.loss), 0
+    loss_of, step, history = criterion(e.loss), 0, []
     for epoch in range(e.training.epochs):
+        before, seen = signs(model, e), []
         for group in batches(e, data, epoch):
             torch.manual_seed(stream_seed(e.seed, "step", step))
             optimizer.zero_grad()
             images = sum(len(labels) for _, labels in group)
             for x, labels in group:
-                (loss_of(model(x), labels) * len(labels) / images).backward()
+                logits = model(x)
+                loss = loss_of(logits, labels)
+                (loss * len(labels) / images).backward()
+                right = int((logits.argmax(dim=1) == labels).sum())
+                seen.append((loss.item() * len(labels), right, len(labels)))
             if e.training.clip_grad_norm:
                 clip(model, e.training.clip_grad_norm)
             rate = RATES[e.schedule.name](e.optimizer.lr, step, epoch)
@@ -136,7 +144,17 @@ def replay(e: Experiment, data: DataBundle) -> tuple[nn.Sequential, nn.Sequentia
             step += 1
         if e.method.norm.reestimate:
             normalize_anew(average if e.training.ema else model, data)
-    return model, average
+        losses, rights, counts = (sum(column) for column in zip(*seen, strict=True))
+        entry = {"lr": rate, "train_loss": losses / counts, "train_top1": 100 * rights / counts}
+        if len(before):
+            entry["flip_rate"] = float((signs(model, e) != before).float().mean())
+        history.append(entry)
+    return model, average, history
+
+
+def signs(model: nn.Module, e: Experiment) -> Tensor:
+    parts = [p.detach().flatten() < 0 for name, p in model.named_parameters() if name in binary(model, e)]
+    return torch.cat(parts) if parts else torch.empty(0)
 
 
 @torch.no_grad()
@@ -178,7 +196,7 @@ def test_a_run_is_these_steps(name: str, tmp_path: Path) -> None:
     report = start(e)
     got = ckpt.read(tmp_path / "run" / "checkpoints" / ckpt.LAST)
     data = open_data(e.data, seed=e.seed, device=CPU)
-    model, average = replay(e, data)
+    model, average, history = replay(e, data)
     assert_same(got.section("model"), model)
     if e.training.ema:
         assert_same(got.section("ema.module"), average)
@@ -186,6 +204,9 @@ def test_a_run_is_these_steps(name: str, tmp_path: Path) -> None:
     loss, right = loss_and_right(evaluated, e, data, "test")
     assert (report["loss"], report["correct"]) == (pytest.approx(loss, rel=1e-4), right)
     loss, right = loss_and_right(evaluated, e, data, "validation")
+    for entry, expected in zip(report["history"], history, strict=True):
+        assert {key: entry[key] for key in expected} == pytest.approx(expected, rel=1e-4)
+        assert ("flip_rate" in entry) == ("flip_rate" in expected)
     last = report["history"][-1]
     assert (last["validation_loss"], last["validation_top1"]) == (pytest.approx(loss, rel=1e-4), 2.5 * right)
 

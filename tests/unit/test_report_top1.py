@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,17 @@ def test_names_do_not_break_the_tables(tmp_path: Path) -> None:
     value["per_class"][0]["class"] = "a|b\nc"
     write_report(tmp_path, value)
     assert "| a\\|b c | 8 | 10 | 80.00 |" in (tmp_path / "report.md").read_text()
+
+
+def test_a_report_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    replace, fsync = Path.replace, os.fsync
+    monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("rename"), replace(a, b))[1])
+    monkeypatch.setattr(os, "fsync", lambda d: (calls.append("sync"), fsync(d))[1])
+    write_report(tmp_path, report())
+    assert calls == ["sync", "rename", "sync"] * 2
 
 
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
