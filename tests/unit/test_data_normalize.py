@@ -97,16 +97,34 @@ def test_pixel_mean(images: torch.Tensor) -> None:
     np.testing.assert_allclose(own(images[:5]).numpy(), x[:5] - x.mean(axis=0), atol=1e-6)
 
 
-def test_zca_after_gcn() -> None:
-    images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (2500, 3, 4, 4)).astype(np.uint8))
+def test_gcn_of_a_nearly_constant_image_and_of_a_constant_one() -> None:
+    """pylearn2 divides by anything from 1e-8 up, and by 1 below."""
+    faint = torch.full((2, 1, 4, 4), 100, dtype=torch.uint8)
+    faint[0, 0, 0, 0] = 101
+    result = normalizer({"name": "gcn", "norm": "std", "scale": 1000.0}, shape=(1, 4, 4))(faint).numpy()
+    assert result[0].std() == pytest.approx(1000, rel=1e-4)
+    np.testing.assert_array_equal(result[1], 0)
+
+
+def test_a_step_is_fitted_on_the_output_of_those_before_it(images: torch.Tensor) -> None:
+    own = normalizer("signed", "pixel_mean")
+    own.fit(images)
+    expected = (images.numpy() / 127.5 - 1).mean(axis=0) / 255
+    np.testing.assert_allclose(own.state()["1.mean"].numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [20, 2500])
+def test_zca_after_gcn(count: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (count, 3, 4, 4)).astype(np.uint8)
+    images = torch.from_numpy(pixels)
     own = normalizer("gcn", {"name": "zca", "bias": 0.1}, shape=(3, 4, 4))
     own.fit(images)
-    x = gcn(images.numpy().astype(np.float64), 55.0, "l2", 0.0).reshape(2500, 48)
+    x = gcn(images.numpy().astype(np.float64), 55.0, "l2", 0.0).reshape(count, 48)
     mean = x.mean(axis=0)
-    covariance = (x - mean).T @ (x - mean) / 2500
+    covariance = (x - mean).T @ (x - mean) / count
     values, vectors = np.linalg.eigh(covariance)
     whitened = (x - mean) @ vectors @ np.diag(1 / np.sqrt(values + 0.1)) @ vectors.T
-    np.testing.assert_allclose(own(images).numpy().reshape(2500, 48), whitened, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(own(images).numpy().reshape(count, 48), whitened, rtol=2e-4, atol=2e-4)
 
 
 def test_svhn_chain(images: torch.Tensor) -> None:

@@ -84,6 +84,16 @@ def test_the_last_batch(cifar: dict[str, Any], drop_last: bool, sizes: list[int]
     assert data.batches_per_epoch == len(sizes)
 
 
+def test_every_split_is_normalized_alike(cifar: dict[str, Any]) -> None:
+    data = opened({**cifar["section"], "normalize": ["signed"]})
+    for split, pixels in (("train", cifar["sets"]["train"][:40]), ("test", cifar["sets"]["test"])):
+        images, _ = joined(data.eval_batches(split))
+        np.testing.assert_allclose(images, pixels / 127.5 - 1, atol=1e-6)
+    images, _ = joined(data.train_batches(0))
+    expected = cifar["sets"]["train"][:40][permutation(1, 0, 40)] / 127.5 - 1
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+
+
 def test_augmentation_by_sample(cifar: dict[str, Any]) -> None:
     data = opened({**cifar["section"], "augment": ["pad_crop_flip"]})
     order = permutation(1, 2, 40)

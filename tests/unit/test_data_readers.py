@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -99,7 +100,9 @@ def test_a_failed_download(
     monkeypatch.setattr(
         getattr(datasets, {"cifar10": "CIFAR10"}.get(name, name.upper())), "download", offline
     )
-    with pytest.raises(DataError, match=r"fetching .* failed \(<urlopen error no route to host>\)") as raised:
+    with pytest.raises(
+        DataError, match=r"no such file; .* fetching it failed \(<urlopen error no route to host>\)"
+    ) as raised:
         read(config(name, tmp_path, download=True), "train")
     assert DATASETS[name].how_to_get in str(raised.value)
     assert capsys.readouterr().out == ""
@@ -113,6 +116,31 @@ def test_a_download_is_checked_and_read(tmp_path: Path, monkeypatch: pytest.Monk
     accept(monkeypatch, published, "mnist")
     monkeypatch.setattr(MNIST, "download", lambda self: (published / "MNIST").rename(tmp_path / "MNIST"))
     same(read(config("mnist", tmp_path, download=True), "train"), sets["train"], labels(40))
+
+
+def truncated(content: bytes) -> bytes:
+    return content[:-1]
+
+
+def a_login_page(content: bytes) -> bytes:
+    return b"<html>"
+
+
+def relabelled(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize("damage", [truncated, a_login_page, relabelled])
+def test_a_damaged_file_is_refused_though_a_download_was_asked_for(
+    damage: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision downloads no file that is there, and reads all of them."""
+    write_mnist(tmp_path)
+    accept(monkeypatch, tmp_path, "mnist")
+    file = tmp_path / "MNIST/raw/train-labels-idx1-ubyte"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: damaged or not the published file"):
+        read(config("mnist", tmp_path, download=True), "train")
 
 
 def test_digits() -> None:
@@ -140,3 +168,5 @@ def test_synthetic_is_fixed_and_learnable(more: dict[str, Any]) -> None:
     distances = torch.cdist(test.images.float().flatten(1), means.flatten(1))
     assert (distances.argmin(dim=1) == test.labels).float().mean() > 0.95
     assert float((train.images[0].float() - train.images[means.shape[0]].float()).abs().mean()) > 10
+    known = {image.numpy().tobytes() for image in train.images}
+    assert not any(image.numpy().tobytes() in known for image in test.images)
