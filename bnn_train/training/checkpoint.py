@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bnn_train.errors import CheckpointError, RunError
+from bnn_train.report.files import sync
 
 FORMAT = "bnn_train checkpoint"
 VERSION = 1
@@ -63,22 +64,14 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         save_file(tensors, temporary, metadata=metadata)
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
         raise RunError(
             f"{path}: cannot write the checkpoint: {error}; the one before is untouched"
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def link(source: Path, target: Path) -> None:
@@ -89,7 +82,7 @@ def link(source: Path, target: Path) -> None:
         os.link(source, temporary)
         os.replace(temporary, target)
         temporary.unlink(missing_ok=True)  # between names of one file, POSIX has a rename do nothing
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise RunError(f"{target}: cannot link it to {source.name}: {error}") from error
 

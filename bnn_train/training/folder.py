@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from bnn_train.errors import CheckpointError, RunError
+from bnn_train.report.files import write_atomic
 
 CHECKPOINTS = "checkpoints"
 
@@ -30,13 +31,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole or not at all."""
-        temporary = self.path / f".{name}.{os.getpid()}.tmp"
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, self.path / name)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise RunError(f"{self.path / name}: cannot write: {error.strerror}") from error
+        write_atomic(self.path / name, text)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a mapping as indented JSON."""
