@@ -26,7 +26,7 @@ def import_torchvision() -> None:
         if "torchvision::" not in str(error):
             raise
         _declare()
-        import torchvision  # noqa: F401
+        import torchvision  # noqa: F401  # only whether it imports
 
 
 def _declare() -> None:
