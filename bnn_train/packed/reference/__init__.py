@@ -1,0 +1,1 @@
+"""Every step in numpy: the definition that the native engines equal."""

@@ -1,0 +1,111 @@
+"""The engine that runs a program with the reference's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnn_train.packed.engine import last_reads
+from bnn_train.packed.program import (
+    BitWeight,
+    Conv,
+    Emission,
+    Epilogue,
+    InputScale,
+    IntWeight,
+    Map,
+    Mean,
+    Pool,
+    Program,
+    Step,
+    Subsample,
+)
+from bnn_train.packed.reference import maps, product
+from bnn_train.packed.reference.bit_product import bit_product
+from bnn_train.packed.reference.epilogue import epilogue, threshold
+from bnn_train.packed.reference.weights import codes, digits, reals
+from bnn_train.packed.shapes import border_classes
+
+Array = NDArray[Any]
+
+
+class ReferenceEngine:
+    """A program in numpy. The tensors are taken as they are: the file's reader has checked them."""
+
+    name = "reference"
+
+    def __init__(self, program: Program, tensors: Mapping[str, Array]) -> None:
+        self.program = program
+        self.tensors = tensors
+        self._last = last_reads(program)
+
+    def run(self, x: Array, threads: int) -> NDArray[np.float32]:
+        """Value 0, N images, to logits N×classes. ``threads`` is left to numpy."""
+        values = {0: x}
+        for i in range(len(self.program.steps)):
+            values.update(self.step(i, values, threads))
+            values = {v: array for v, array in values.items() if self._last.get(v, -1) > i}
+        return np.ascontiguousarray(values[self.program.output].reshape(len(x), -1))
+
+    def step(self, i: int, inputs: Mapping[int, Array], threads: int) -> dict[int, Array]:
+        """Step ``i`` alone, on given values."""
+        with np.errstate(all="ignore"):
+            found = self._step(self.program.steps[i], inputs)
+        return {v: np.ascontiguousarray(array) for v, array in found.items()}
+
+    def _step(self, step: Step, values: Mapping[int, Array]) -> dict[int, Array]:
+        x = values[step.input]
+        match step:
+            case Conv():
+                return self._emit(self._product(step, x), step, step.epilogue, values, self._classes(step, x))
+            case Map():
+                return self._emit(x, step, step.epilogue, values, np.zeros(x.shape[1:3], np.int64))
+            case Pool():
+                flip = None if step.flip is None else self.tensors[step.flip]
+                return {step.output: maps.pool(x, step, flip)}
+            case InputScale():
+                return {step.output: maps.input_scale(x, step)}
+            case Subsample():
+                channels = self.program.values[step.output].channels
+                return {step.output: maps.subsample(x, step, channels)}
+            case Mean():
+                return {step.output: maps.mean(x)}
+
+    def _classes(self, step: Conv, x: Array) -> Array:
+        rows, columns, _, count = border_classes(step.geometry, *x.shape[1:3])
+        return rows[:, None] * count + columns[None, :]
+
+    def _product(self, step: Conv, x: Array) -> Array:
+        """The sum over the window: int32 or int64 where exact, else float32."""
+        source, weight = self.program.values[step.input], step.weight
+        inner = source.channels // step.geometry.groups
+        if source.code is not None and isinstance(weight, BitWeight):
+            rows = self.tensors[weight.tensor]
+            return bit_product(x, source.channels, source.code, rows, weight.code, step.geometry, step.pad)
+        if isinstance(weight, IntWeight):
+            w = digits(weight, self.tensors)
+            return (product.whole if source.type == "u8" else product.rounded)(x, w, step.geometry)
+        if isinstance(weight, BitWeight) and source.type == "u8":
+            return product.whole(x, codes(weight, self.tensors, step.geometry, inner), step.geometry)
+        return product.real(x, reals(weight, self.tensors, step.geometry, inner), step.geometry)
+
+    def _emit(
+        self, y: Array, step: Emission, e: Epilogue, values: Mapping[int, Array], classes: Array
+    ) -> dict[int, Array]:
+        """The step's values: real, bits, or both. Whole-number thresholds see the product itself."""
+        found: dict[int, Array] = {}
+        real = epilogue(y, e, self.tensors, values, classes)
+        if step.output is not None:
+            found[step.output] = real
+        if step.bits is not None and step.thresholds is not None:
+            exact = self.tensors[step.thresholds.tensor].dtype == np.int32
+            found[step.bits] = threshold(y if exact else real, step.thresholds, self.tensors)
+        return found
+
+
+def build(program: Program, tensors: Mapping[str, Array]) -> ReferenceEngine:
+    """The engine of a checked program."""
+    return ReferenceEngine(program, {name: np.asarray(t) for name, t in tensors.items()})

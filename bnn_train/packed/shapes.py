@@ -1,0 +1,119 @@
+"""How large the result of a window is, and which of its taps lie inside the map. Whole numbers of any size
+in, so that nothing overflows before it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnn_train.packed.program import Geometry
+
+Size = tuple[int, int]
+Indices = NDArray[np.int64]
+
+
+class Axis(NamedTuple):
+    """One direction of a window: rows or columns."""
+
+    size: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+    @property
+    def reach(self) -> int:
+        """Pixels from the first tap to the last, both included."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def steps(self, ceil: bool = False) -> int:
+        """Output pixels; 0 or fewer where the window does not fit. ``ceil`` as in PyTorch's pooling: a last
+        window may leave the padded map, unless it begins outside the map and its left padding."""
+        room = self.size + 2 * self.padding - self.reach
+        count = (-(-room // self.stride) if ceil else room // self.stride) + 1
+        if ceil and (count - 1) * self.stride >= self.size + self.padding:
+            count -= 1
+        return count
+
+    def inside(self, tap: int, steps: int) -> tuple[int, int, int]:
+        """For one tap: the first output pixel that sees the map through it, the end of those, and the first's
+        input pixel."""
+        shift = tap * self.dilation - self.padding
+        first = max(0, -(shift // self.stride))
+        end = min(steps, (self.size - 1 - shift) // self.stride + 1)
+        return first, max(first, end), first * self.stride + shift
+
+    def taps_inside(self, steps: int, padded: bool = False) -> tuple[Indices, Indices]:
+        """First tap and end of the taps inside the map (``padded``: inside the padded map) for every output
+        pixel."""
+        start = np.arange(steps, dtype=np.int64) * self.stride - self.padding
+        low, high = (-self.padding, self.size + self.padding) if padded else (0, self.size)
+        first = np.maximum(0, -((start - low) // self.dilation))
+        end = np.minimum(self.kernel, (high - 1 - start) // self.dilation + 1)
+        return first, np.maximum(first, end)
+
+
+def axes(geometry: Geometry, height: int, width: int) -> tuple[Axis, Axis]:
+    """The two directions of a window over a map."""
+    g = geometry
+    rows, columns = zip((height, width), g.kernel, g.stride, g.padding, g.dilation, strict=True)
+    return Axis(*rows), Axis(*columns)
+
+
+def output_size(geometry: Geometry, height: int, width: int, ceil: bool = False) -> Size:
+    """H′ and W′; not positive where the window does not fit."""
+    rows, columns = axes(geometry, height, width)
+    return rows.steps(ceil), columns.steps(ceil)
+
+
+def border_classes(geometry: Geometry, height: int, width: int) -> tuple[Indices, Indices, int, int]:
+    """Row class of each output row, column class of each output column, and how many of each there are.
+
+    A row class is a distinct set of kernel rows that lie inside the map, numbered in order of first
+    appearance from output row 0 on; columns alike. The class of a pixel is row class · number of column
+    classes + column class.
+    """
+    rows, columns = (_classes(axis) for axis in axes(geometry, height, width))
+    return rows, columns, int(rows.max()) + 1, int(columns.max()) + 1
+
+
+def _classes(axis: Axis) -> Indices:
+    first, end = axis.taps_inside(axis.steps())
+    empty = first == end
+    first, end = np.where(empty, 0, first), np.where(empty, 0, end)
+    _, appeared, classes = np.unique(first * (axis.kernel + 1) + end, return_index=True, return_inverse=True)
+    rank = np.empty(len(appeared), dtype=np.int64)
+    rank[np.argsort(appeared)] = np.arange(len(appeared))
+    return np.asarray(rank[classes.reshape(-1)])
+
+
+class Tap(NamedTuple):
+    """One position of a window: where it stands in the kernel, which output pixels see the map through it,
+    and which input pixels those are."""
+
+    row: int
+    column: int
+    outputs: tuple[slice, slice]
+    inputs: tuple[slice, slice]
+
+
+def taps(geometry: Geometry, map_size: Sequence[int], size: Size) -> Iterator[Tap]:
+    """The positions of a window over a map H, W in row order, those that never see the map left out;
+    ``size``: H′ and W′."""
+    rows, columns = axes(geometry, map_size[0], map_size[1])
+    for row in range(rows.kernel):
+        top = _slices(rows, row, size[0])
+        for column in range(columns.kernel):
+            left = _slices(columns, column, size[1])
+            if top and left:
+                yield Tap(row, column, (top[0], left[0]), (top[1], left[1]))
+
+
+def _slices(axis: Axis, tap: int, steps: int) -> tuple[slice, slice] | None:
+    first, end, start = axis.inside(tap, steps)
+    if first == end:
+        return None
+    return slice(first, end), slice(start, start + (end - first - 1) * axis.stride + 1, axis.stride)
