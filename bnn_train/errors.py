@@ -36,6 +36,10 @@ class RunError(BnnError):
     """A run folder that cannot be used, or a training that cannot go on."""
 
 
+class ExportError(BnnError):
+    """A network that cannot be lowered to a packed program, or whose packed twin does not agree with it."""
+
+
 class NonFiniteError(RunError):
     """NaN or infinity in the loss or in a parameter."""
 
