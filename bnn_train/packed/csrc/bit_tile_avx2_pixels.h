@@ -1,0 +1,79 @@
+// From the words of two pixels' windows to the offsets of their tables. To be included after `#pragma GCC target`.
+#pragma once
+#include <cstring>
+#include <immintrin.h>
+
+#include "bit_tile.h"
+#include "bit_tile_avx2_table.h"
+
+namespace bnn {
+namespace lut {
+namespace {
+
+// Words begin .. begin + count of the window's words in a row, then zeros up to a multiple of 32 bytes.
+template <int Words>  // the shape's words, 0: any
+inline void gather(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
+  const int words = Words ? Words : shape.words;
+  int tap = begin / words, skip = begin % words, done = 0;
+  for (; done < count && skip; ++tap, skip = 0) {
+    const int n = words - skip < count ? words - skip : count;
+    std::memcpy(row, pixel + shape.tap_offset[tap] + skip, size_t(n) * 4);
+    done = n;
+  }
+  for (; done + words <= count; ++tap, done += words)
+    std::memcpy(row + done, pixel + shape.tap_offset[tap], size_t(words) * 4);
+  for (int w = 0; done < count; ++done, ++w) row[done] = pixel[shape.tap_offset[tap] + w];
+  for (; done % 8; ++done) row[done] = 0;
+}
+
+inline void gather_row(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
+  switch (shape.words) {
+    case 1: return gather<1>(shape, pixel, begin, count, row);
+    case 2: return gather<2>(shape, pixel, begin, count, row);
+    case 4: return gather<4>(shape, pixel, begin, count, row);
+    case 8: return gather<8>(shape, pixel, begin, count, row);
+    default: return gather<0>(shape, pixel, begin, count, row);
+  }
+}
+
+inline void put_offsets(uint16_t* to, __m256i nibbles) {
+  const __m256i low = _mm256_cvtepu8_epi16(_mm256_castsi256_si128(nibbles));
+  const __m256i high = _mm256_cvtepu8_epi16(_mm256_extracti128_si256(nibbles, 1));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_slli_epi16(low, 4));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 16), _mm256_slli_epi16(high, 4));
+}
+
+inline uint16_t byte_sum(__m256i v) {
+  const __m256i s = _mm256_sad_epu8(v, _mm256_setzero_si256());
+  const __m128i t = _mm_add_epi64(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+  return static_cast<uint16_t>(_mm_cvtsi128_si32(t) + _mm_extract_epi32(t, 2));
+}
+
+// offset[j] = 16 * (nibble j of a + 16 * nibble j of b), up to 96 entries of rubbish behind them; parity: Σ p of a and of b.
+inline void prepare(const uint32_t* a, const uint32_t* b, int words, uint16_t* offset, uint16_t* parity) {
+  const __m256i low = _mm256_set1_epi8(15);
+  const __m256i odd = _mm256_setr_epi8(0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0,  //
+                                       0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0);
+  __m256i odd_a = _mm256_setzero_si256(), odd_b = odd_a;
+  unsigned sum_a = 0, sum_b = 0;
+  for (int w = 0; w < words; w += 8, offset += 64) {
+    const __m256i va = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + w));
+    const __m256i vb = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + w));
+    const __m256i a0 = _mm256_and_si256(va, low), a1 = _mm256_and_si256(_mm256_srli_epi16(va, 4), low);
+    const __m256i b0 = _mm256_and_si256(vb, low), b1 = _mm256_and_si256(_mm256_srli_epi16(vb, 4), low);
+    odd_a = _mm256_add_epi8(odd_a, _mm256_add_epi8(_mm256_shuffle_epi8(odd, a0), _mm256_shuffle_epi8(odd, a1)));
+    odd_b = _mm256_add_epi8(odd_b, _mm256_add_epi8(_mm256_shuffle_epi8(odd, b0), _mm256_shuffle_epi8(odd, b1)));
+    put_offsets(offset, _mm256_or_si256(a0, _mm256_slli_epi16(b0, 4)));
+    put_offsets(offset + (words - w < 8 ? (words - w) * 4 : 32), _mm256_or_si256(a1, _mm256_slli_epi16(b1, 4)));
+    if (w % 512 == 504) {  // 2 a step in each byte
+      sum_a += byte_sum(odd_a), sum_b += byte_sum(odd_b);
+      odd_a = odd_b = _mm256_setzero_si256();
+    }
+  }
+  parity[0] = static_cast<uint16_t>(sum_a + byte_sum(odd_a));
+  parity[1] = static_cast<uint16_t>(sum_b + byte_sum(odd_b));
+}
+
+}  // namespace
+}  // namespace lut
+}  // namespace bnn
