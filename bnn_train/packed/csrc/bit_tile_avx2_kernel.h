@@ -10,6 +10,9 @@ namespace {
 
 #define BNN_UNROLL _Pragma("GCC unroll 16")
 
+// Keeps the compiler from reordering a sum of seven into a tree, whose leaves would not fit in the registers.
+#define BNN_PIN(v) __asm__("" : "+x"(v))
+
 inline __m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
 inline void store(void* p, __m256i v) { _mm256_store_si256(static_cast<__m256i*>(p), v); }
 inline __m256i table(uint16_t offset) {
@@ -57,11 +60,15 @@ inline void block_sums(const uint8_t* index, const uint16_t* const (&offset)[P],
     BNN_UNROLL for (int k = 0; k < kStep; ++k) {
       __m256i w[O];
       BNN_UNROLL for (int o = 0; o < O; ++o) w[o] = load(index + ((j + k) * O + o) * kLanes);
+#ifdef PINW
+      BNN_UNROLL for (int o = 0; o < O; ++o) if (o<PINW) BNN_PIN(w[o]);
+#endif
       BNN_UNROLL for (int p = 0; p < P; ++p) {
         const __m256i t = table(offset[p][j + k]);
         BNN_UNROLL for (int o = 0; o < O; ++o) {
           const __m256i r = _mm256_shuffle_epi8(t, w[o]);
           s[p * O + o] = k == 0 ? r : _mm256_add_epi8(s[p * O + o], r);
+          BNN_PIN(s[p * O + o]);
         }
       }
     }
