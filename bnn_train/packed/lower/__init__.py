@@ -1,0 +1,4 @@
+"""From a trained network to a packed program: trace, plan, fold, pack.
+
+The only part of ``packed`` that needs torch.
+"""

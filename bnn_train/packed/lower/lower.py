@@ -1,0 +1,58 @@
+"""A trained network → its packed program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import nn
+
+from bnn_train.packed.lower.builder import Builder
+from bnn_train.packed.lower.emit import Emission
+from bnn_train.packed.lower.first import Pixels, absorbs, affine
+from bnn_train.packed.lower.graph import Shape
+from bnn_train.packed.lower.options import Options
+from bnn_train.packed.lower.plan import Plan, plan
+from bnn_train.packed.lower.trace import Traced, trace
+from bnn_train.packed.program import Preprocess, Program
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The program with its tensors, and how it came from the network."""
+
+    program: Program
+    tensors: dict[str, NDArray[Any]]
+    preprocess: tuple[Preprocess, ...]
+    """Steps that the first layer could not absorb; value 0 is then real."""
+    built: Builder
+    traced: Traced
+    plan: Plan
+    options: Options
+
+
+def lower(
+    model: nn.Module, shape: Shape, pixels: Sequence[Pixels] = (), options: Options | None = None
+) -> Lowered:
+    """The packed program of a network in evaluation mode, for images C×H×W that ``pixels`` normalizes.
+
+    Raises ExportError, naming the layer, for what the program cannot express.
+    """
+    options = options or Options()
+    traced = trace(model, shape)
+    planned = plan(traced.graph)
+    folded = affine(pixels, shape[0])
+    emission = Emission(planned, folded if absorbs(traced.graph, folded) else None, options)
+    built = emission.run()
+    preprocess = (
+        () if emission.pixels is not None else tuple(_stored(i, step, built) for i, step in enumerate(pixels))
+    )
+    program = built.program(emission.real[traced.graph.output])
+    return Lowered(program, built.tensors, preprocess, built, traced, planned, options)
+
+
+def _stored(i: int, step: Pixels, built: Builder) -> Preprocess:
+    names = {name: built.tensor(f"images.{i}.{name}", array) for name, array in step.tensors.items()}
+    return Preprocess(kind=step.kind, options=step.options, tensors=names)  # type: ignore[arg-type]  # checked by pydantic

@@ -1,0 +1,124 @@
+"""The float32 constants of the modules between products, exactly as torch computes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bnn_train.binary.activations import quantize_input, unit_of
+from bnn_train.binary.layers import BinaryLayer
+from bnn_train.errors import ExportError
+from bnn_train.packed.lower.graph import Op, binary
+
+F32 = NDArray[np.float32]
+Function = Callable[[Tensor], Tensor]
+"""Values M×C of one number each → M×C, channel by channel."""
+_FAR = 2.0**100
+"""So large that the summand of a norm vanishes beside it, so that the factor can be read off."""
+
+
+def array(t: Tensor) -> F32:
+    """As numpy has it."""
+    return t.detach().to(torch.float32).contiguous().numpy().copy()
+
+
+def apply(module: nn.Module, x: Tensor) -> Tensor:
+    """A module on M×C numbers, each a map of one pixel."""
+    with torch.no_grad():
+        if isinstance(module, nn.BatchNorm2d):
+            x = x[:, :, None, None]
+        result: Tensor = module(x)
+        return result.reshape(len(x), -1)
+
+
+def norm_of(op: Op) -> tuple[F32, F32]:
+    """Factor a and summand b of a batch norm in evaluation, which is fma(x, a, b).
+
+    Read off the module: b = f(0); a = f(2¹⁰⁰)/2¹⁰⁰, where b is less than half a unit of the last place.
+    torch computes a = γ·rsqrt(σ² + ε) and b = fma(−μ, a, β), the same for any batch and layout.
+    """
+    module = _module(op)
+    if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) or module.running_mean is None:
+        raise ExportError(
+            f"{op.layer}: normalizes with the statistics of the batch; the packed program needs running ones"
+        )
+    probes = torch.tensor([[0.0], [_FAR]]).expand(2, op.channels)
+    summand, far = apply(module, probes.contiguous())
+    factor = far / _FAR
+    if not bool(torch.isfinite(torch.stack([factor, summand])).all()):
+        raise ExportError(
+            f"{op.layer}: its factor or summand is not finite; the checkpoint is of a run that diverged"
+        )
+    return array(factor), array(summand)
+
+
+def fused(factor: F32, summand: F32, module: nn.Module) -> bool:
+    """Whether torch rounds x·a + b once, as the packed program does; without FMA instructions it does not."""
+    x = torch.linspace(-9.7, 11.3, 64)[:, None].expand(-1, len(factor)).contiguous()
+    exact = x.numpy().astype(np.longdouble) * factor + summand
+    return bool((apply(module, x).numpy() == exact.astype(np.float32)).all())
+
+
+def product_scale(op: Op) -> F32 | None:
+    """What multiplies a whole-number product, rounded as ``binary.product`` does; None for nothing."""
+    layer = binary(op)
+    if layer is None:
+        return None
+    alpha = layer.codes()[1]
+    unit = unit_of(layer.method.activation) if layer.quantizes_input else 1.0
+    if alpha is None:
+        return None if unit == 1 else np.full(op.channels, unit, dtype=np.float32)
+    spread = alpha.expand(op.channels, *alpha.shape[1:])
+    return array((spread * unit if layer.quantizes_input else spread).reshape(-1))
+
+
+def bias_of(op: Op) -> F32 | None:
+    """O, or None."""
+    bias = getattr(_module(op), "bias", None)
+    return array(bias) if isinstance(bias, Tensor) else None
+
+
+def codes_function(layer: BinaryLayer) -> Function:
+    """The quantizer on a layer's input."""
+    return lambda x: quantize_input(x, layer.method.activation, training=False, codes=True)
+
+
+def chain_function(modules: Sequence[nn.Module]) -> Function:
+    """Modules one after the other; a maximum over one number is that number."""
+
+    def function(x: Tensor) -> Tensor:
+        for module in modules:
+            x = apply(module, x)
+        return x
+
+    return function
+
+
+def product_function(op: Op) -> Function:
+    """From whole-number products to a layer's output: the operations of ``binary.product``, then the bias."""
+    scale, bias = product_scale(op), bias_of(op)
+
+    def function(x: Tensor) -> Tensor:
+        y = x if scale is None else x * torch.from_numpy(scale)
+        return y if bias is None else y + torch.from_numpy(bias)
+
+    return function
+
+
+def falls(ops: Sequence[Op]) -> NDArray[np.bool_]:
+    """For each channel, whether a chain of elementwise operations falls: an odd number of γ < 0."""
+    result = np.zeros(ops[0].channels if ops else 1, dtype=np.bool_)
+    for op in ops:
+        if op.kind == "norm":
+            result ^= norm_of(op)[0] < 0
+    return result
+
+
+def _module(op: Op) -> nn.Module:
+    if op.module is None:
+        raise ExportError(f"{op.layer}: has no module")
+    return op.module

@@ -1,0 +1,185 @@
+"""Which operations become one step: what follows a product, what stands between a value and a quantizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from bnn_train.errors import ExportError
+from bnn_train.packed.lower.graph import ELEMENTWISE, Graph, Key, Op, key_of, scales_input
+from bnn_train.packed.program import Activation
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A product or another value, and what an epilogue lays over it."""
+
+    base: Op
+    folds: bool
+    """Whether the base is a product that nothing else reads, so that its own step does all of this."""
+    norm: Op | None = None
+    activation: Activation = "none"
+    residual: Op | None = None
+    stream: Activation = "none"
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the base itself."""
+        return self == Segment(self.base, self.folds)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """The bits that some products read."""
+
+    value: Op
+    """What they quantize."""
+    key: Key
+    products: tuple[Op, ...]
+    base: Op
+    """The number that is compared with thresholds: everything in ``chain`` is folded into them."""
+    chain: tuple[Op, ...]
+    """From the base to the value: elementwise operations and max-poolings, each with one reader."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is emitted, in order."""
+
+    graph: Graph
+    emitted: tuple[Op, ...]
+    real: frozenset[Op]
+    """Values that exist as real numbers."""
+    quantizations: dict[Op, list[Quantization]] = field(default_factory=dict)
+    """By base."""
+
+
+def plan(graph: Graph) -> Plan:
+    """The steps of a graph: as few real values as its readers allow."""
+    by_base: dict[Op, list[Quantization]] = {}
+    for quantization in _quantizations(graph):
+        by_base.setdefault(quantization.base, []).append(quantization)
+    emitted, real = _Needs(by_base).of(graph)
+    order = tuple(op for op in graph.ops if op in emitted)
+    return Plan(graph, order, frozenset(real), by_base)
+
+
+class _Needs:
+    """What must be emitted, and what of it as real numbers."""
+
+    def __init__(self, by_base: dict[Op, list[Quantization]]) -> None:
+        self.by_base = by_base
+        self.emitted: set[Op] = set()
+        self.real: set[Op] = set()
+
+    def of(self, graph: Graph) -> tuple[set[Op], set[Op]]:
+        self._real(graph.output)
+        for op in graph.ops:
+            if op.kind == "product" and (key_of(op) is None or scales_input(op)):
+                self._real(op.inputs[0])
+        for base, quantizations in self.by_base.items():
+            self._emit(base)
+            if len(quantizations) > 1 or not emits(base):
+                self._real(base)
+        return self.emitted, self.real
+
+    def _real(self, op: Op) -> None:
+        self.real.add(op)
+        self._emit(op)
+
+    def _emit(self, op: Op) -> None:
+        todo = [op]
+        while todo:
+            op = todo.pop()
+            if op in self.emitted:
+                continue
+            self.emitted.add(op)
+            needed = _needed(op)
+            self.real.update(needed)
+            todo += needed
+
+
+def emits(op: Op) -> bool:
+    """Whether the step that gives this value may give bits as well."""
+    return op.kind in (*ELEMENTWISE, "product", "add")
+
+
+def _needed(op: Op) -> list[Op]:
+    """The real values that the step of an operation reads; products see to their own inputs."""
+    if not emits(op):
+        return list(op.inputs)
+    found = segment(op)
+    residual = [] if found.residual is None else [found.residual]
+    return residual if found.folds else [found.base, *residual]
+
+
+def segment(op: Op) -> Segment:
+    """The longest stretch that ends at ``op`` and fits one epilogue: [norm] [act] [+ residual] [act]."""
+    if op.kind in ("relu", "hardtanh") and _only(op.inputs[0]) and op.inputs[0].kind == "add":
+        return replace(_sum(op.inputs[0]), stream=_activation(op))
+    return _sum(op) if op.kind == "add" else _arm(op)
+
+
+def _sum(op: Op) -> Segment:
+    """An addition on top of the arm that ends in a product; addition commutes."""
+    first, second = op.inputs
+    if first.shape != second.shape:
+        raise ExportError(
+            f"{op.layer}: adds values of different shapes, which the packed program has no step for"
+        )
+    for own, other in ((first, second), (second, first)):
+        if _only(own) and (arm := _arm(own)).folds:
+            return replace(arm, residual=other)
+    return Segment(first, folds=False, residual=second)
+
+
+def _arm(op: Op) -> Segment:
+    """[norm] [act], or ``op`` itself."""
+    activation: Activation = "none"
+    norm = None
+    if op.kind in ("relu", "hardtanh"):
+        activation, op = _activation(op), op.inputs[0]
+        if not _only(op):
+            return Segment(op, folds=False, activation=activation)
+    if op.kind == "norm":
+        norm, op = op, op.inputs[0]
+        if not _only(op):
+            return Segment(op, folds=False, norm=norm, activation=activation)
+    return Segment(op, folds=op.kind == "product", norm=norm, activation=activation)
+
+
+def _only(op: Op) -> bool:
+    """Whether a value has a single reader, so that the reader may absorb it."""
+    return len(op.users) == 1
+
+
+def _activation(op: Op) -> Activation:
+    return "relu" if op.kind == "relu" else "hardtanh"
+
+
+def _quantizations(graph: Graph) -> list[Quantization]:
+    """Every quantizer, once for all products that share it."""
+    readers: dict[tuple[Op, Key], list[Op]] = {}
+    for op in graph.ops:
+        key = key_of(op)
+        if key is not None:
+            readers.setdefault((op.inputs[0], key), []).append(op)
+    return [_quantization(value, key, tuple(products)) for (value, key), products in readers.items()]
+
+
+def _quantization(value: Op, key: Key, products: tuple[Op, ...]) -> Quantization:
+    chain: list[Op] = []
+    base = value
+    while _absorbs(base, key, chain[0:1] or list(products)):
+        chain.insert(0, base)
+        base = base.inputs[0]
+    return Quantization(value, key, products, base, tuple(chain))
+
+
+def _absorbs(op: Op, key: Key, readers: list[Op]) -> bool:
+    """Whether thresholds may absorb an operation: monotone, and no reader needs its real value.
+
+    A maximum of signs is a sign; of codes with more binary digits it is not a maximum of each digit.
+    """
+    if op.kind not in ELEMENTWISE and not (op.kind == "maxpool" and key[1] == 1):
+        return False
+    return set(op.users) == set(readers) and not any(scales_input(reader) for reader in readers)
