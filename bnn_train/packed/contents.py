@@ -1,0 +1,71 @@
+"""What may stand in a tensor. Every check answers with what is wrong, or None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnn_train.packed.reference.weights import widen
+
+Array = NDArray[Any]
+Check = Callable[[Array], str | None]
+MAX_REAL = 1e30
+MAX_THRESHOLD = float(np.finfo(np.float32).max)
+_BLOCK = 2**20
+
+
+def anything(_tensor: Array) -> str | None:
+    """No rule but type and shape."""
+    return None
+
+
+def reals(tensor: Array) -> str | None:
+    """Finite, and far enough from the largest float32 that sums stay finite. Also for the upper halves
+    (uint16)."""
+    return _bounded(tensor, MAX_REAL)
+
+
+def limits(tensor: Array) -> str | None:
+    """float32 thresholds: finite."""
+    return _bounded(tensor, MAX_THRESHOLD)
+
+
+def _bounded(tensor: Array, most: float) -> str | None:
+    flat = tensor.reshape(-1)
+    for at in range(0, flat.size, _BLOCK):
+        block = widen(flat[at : at + _BLOCK])
+        if not (np.abs(block) <= np.float32(most)).all():  # false for NaN as well
+            return f"it holds NaN, infinity or a number beyond ±{most:.3g}"
+    return None
+
+
+def between(low: int, high: int) -> Check:
+    """Whole numbers in [low, high]."""
+
+    def check(tensor: Array) -> str | None:
+        least, most = int(tensor.min()), int(tensor.max())
+        if low <= least and most <= high:
+            return None
+        return f"it holds {least if least < low else most}; {low} to {high} are allowed"
+
+    return check
+
+
+def positive(tensor: Array) -> str | None:
+    """Finite reals above 0."""
+    return reals(tensor) or ("it holds a number that is not above 0" if (tensor <= 0).any() else None)
+
+
+def rows_of(count: int) -> Check:
+    """Rows of ``count`` bits: those behind in the last byte are 0."""
+
+    def check(tensor: Array) -> str | None:
+        used = count % 8
+        if used and (tensor[..., -1] >> used).any():
+            return f"the unused bits after bit {count} of a filter are not 0"
+        return None
+
+    return check

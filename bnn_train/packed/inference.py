@@ -1,0 +1,166 @@
+"""Shape inference once more: every value has the type and size that its step gives it."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.graph import check_code, title
+from bnn_train.packed.program import (
+    BitWeight,
+    Conv,
+    Epilogue,
+    Geometry,
+    InputScale,
+    IntWeight,
+    Map,
+    Mean,
+    Pool,
+    Program,
+    RealWeight,
+    Step,
+    Subsample,
+    Value,
+)
+from bnn_train.packed.shapes import axes, output_size
+
+_MAX_WINDOW = 2**24
+Values = tuple[Value, ...]
+
+
+def check_shapes(program: Program) -> None:
+    """Raises PackedFileError; indices must be good."""
+    for i, step in enumerate(program.steps):
+        try:
+            _check(step, program.values)
+        except PackedFileError as error:
+            raise PackedFileError(f"{title(i, step)}: {error}") from None
+    output = program.values[program.output]
+    if (output.type, output.height, output.width) != ("f32", 1, 1):
+        raise PackedFileError(f"the output is {_described(output)}; it must be f32 1×1×classes")
+
+
+def _check(step: Step, values: Values) -> None:
+    source = values[step.input]
+    match step:
+        case Conv():
+            _check_conv(step, values)
+        case Map():
+            _need(source, "f32", "its input")
+            _check_emission(step, values, (source.height, source.width), source.channels, 1)
+        case Pool():
+            _check_pool(step, source, values[step.output])
+        case InputScale():
+            _need(source, "f32", "its input")
+            size = window_size(step.geometry, source)
+            _divides(step.geometry.groups, source.channels, "input")
+            _equal(values[step.output], "f32", size, step.geometry.groups)
+        case Subsample():
+            _check_subsample(step, source, values[step.output])
+        case Mean():
+            _need(source, "f32", "its input")
+            _equal(values[step.output], "f32", (1, 1), source.channels)
+
+
+def _check_conv(step: Conv, values: Values) -> None:
+    source = values[step.input]
+    _check_weight(step, source)
+    size = window_size(step.geometry, source)
+    written = [values[i] for i in (step.output, step.bits) if i is not None]
+    channels = written[0].channels
+    _divides(step.geometry.groups, source.channels, "input")
+    _divides(step.geometry.groups, channels, "output")
+    if step.pad and source.type != "bits":
+        _refuse(f"padding with the code {step.pad} is for bits; its input is {source.type}")
+    _check_emission(step, values, size, channels, step.geometry.groups)
+
+
+def _check_weight(step: Conv, source: Value) -> None:
+    weight = step.weight
+    kinds = {"bits": BitWeight, "u8": BitWeight | IntWeight, "f32": BitWeight | IntWeight | RealWeight}
+    if not isinstance(weight, kinds[source.type]):
+        _refuse(f"{source.type} inputs have no product with {weight.kind} weights")
+    if isinstance(weight, BitWeight):
+        check_code("its weight", weight.code)
+        if weight.gain is not None and source.type != "u8":
+            _refuse(f"a gain is for u8 inputs; its input is {source.type}")
+
+
+def _check_emission(
+    step: Conv | Map, values: Values, size: tuple[int, int], channels: int, groups: int
+) -> None:
+    if step.output is not None:
+        _equal(values[step.output], "f32", size, channels)
+    if step.bits is not None:
+        _equal(values[step.bits], "bits", size, channels)
+    _check_epilogue(step.epilogue, values, size, channels, groups)
+
+
+def _check_epilogue(e: Epilogue, values: Values, size: tuple[int, int], channels: int, groups: int) -> None:
+    if e.residual is not None:
+        _equal(values[e.residual], "f32", size, channels, "its residual")
+    if e.input_scale is not None:
+        _equal(values[e.input_scale], "f32", size, groups, "its input scale")
+
+
+def _check_pool(step: Pool, source: Value, result: Value) -> None:
+    if source.type == "u8" or (source.type == "bits" and step.kind == "average"):
+        _refuse(f"there is no {step.kind} of {source.type}")
+    if source.code is not None and len(source.code.values) > 1:
+        _refuse("bits are pooled with one plane only")
+    if step.flip is not None and source.type != "bits":
+        _refuse("flip is for bits; its input is f32")
+    if step.geometry.groups != 1:
+        _refuse("a pooling window has one group")
+    size = window_size(step.geometry, source, step.ceil)
+    _equal(result, source.type, size, source.channels)
+    if result.code != source.code:
+        _refuse("its output's code is not its input's")
+    for axis in axes(step.geometry, source.height, source.width):
+        first, end = axis.taps_inside(axis.steps(step.ceil))
+        if (first == end).any():
+            _refuse("a window lies wholly outside the map; take less padding")
+
+
+def _check_subsample(step: Subsample, source: Value, result: Value) -> None:
+    _need(source, "f32", "its input")
+    if min(step.stride) < 1:
+        _refuse(f"its stride is {step.stride}; 1 is the least")
+    size = (-(-source.height // step.stride[0]), -(-source.width // step.stride[1]))
+    _equal(result, "f32", size, result.channels)
+    if step.before + source.channels > result.channels:
+        _refuse(f"{step.before} + {source.channels} channels do not fit in its output's {result.channels}")
+
+
+def window_size(geometry: Geometry, source: Value, ceil: bool = False) -> tuple[int, int]:
+    """H′ and W′. Raises PackedFileError where the window has no place."""
+    least = (*geometry.kernel, *geometry.stride, *geometry.dilation, *(p + 1 for p in geometry.padding))
+    if min(least) < 1 or max(least) > _MAX_WINDOW:
+        _refuse("kernel, stride and dilation are 1 or more, padding 0 or more")
+    size = output_size(geometry, source.height, source.width, ceil)
+    if min(size) < 1:
+        _refuse(f"its window does not fit in {source.height}×{source.width} pixels")
+    return size
+
+
+def _divides(groups: int, channels: int, what: str) -> None:
+    if channels % groups:
+        _refuse(f"{groups} groups do not divide the {channels} {what} channels")
+
+
+def _need(value: Value, kind: str, what: str) -> None:
+    if value.type != kind:
+        _refuse(f"{what} is {value.type}; it must be {kind}")
+
+
+def _equal(value: Value, kind: str, size: tuple[int, int], channels: int, what: str = "its output") -> None:
+    if (value.type, value.height, value.width, value.channels) != (kind, *size, channels):
+        _refuse(f"{what} is {_described(value)}; it must be {kind} {size[0]}×{size[1]}×{channels}")
+
+
+def _described(value: Value) -> str:
+    return f"{value.type} {value.height}×{value.width}×{value.channels}"
+
+
+def _refuse(message: str) -> NoReturn:
+    raise PackedFileError(message)

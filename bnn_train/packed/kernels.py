@@ -1,0 +1,62 @@
+"""Which engine runs a program: the one asked for, else the fastest that this machine has."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bnn_train.packed.engine import Engine
+from bnn_train.packed.errors import KernelError, NativeUnavailable
+from bnn_train.packed.program import Program
+from bnn_train.packed.reference import engine as reference
+
+NAMES = ("reference", "portable", "avx2", "avx512", "neon")
+VARIABLE = "BNN_KERNEL"
+_told: list[str] = []
+
+
+def build(program: Program, tensors: Mapping[str, NDArray[Any]], kernel: str | None = None) -> Engine:
+    """The engine named by ``kernel``, else by the variable BNN_KERNEL, else the best there is.
+
+    Raises KernelError for a name that does not exist, NativeUnavailable for one that cannot run here.
+    """
+    wanted = kernel or os.environ.get(VARIABLE) or None
+    if wanted is not None and wanted not in NAMES:
+        raise KernelError(f"kernel {wanted!r} does not exist; choose one of {', '.join(NAMES)}")
+    if wanted == "reference":
+        return reference.build(program, tensors)
+    try:
+        return _native(program, tensors, wanted)
+    except NativeUnavailable as reason:
+        if wanted is not None:
+            raise
+        _tell(f"bnn_train.packed: {reason}; running the slow numpy reference\n")
+        return reference.build(program, tensors)
+
+
+def _native(program: Program, tensors: Mapping[str, NDArray[Any]], wanted: str | None) -> Engine:
+    try:
+        from bnn_train.packed import native  # type: ignore[attr-defined]
+    except ImportError:
+        raise NativeUnavailable("this installation has no native kernels") from None
+
+    found = native.available()
+    if not found:
+        raise NativeUnavailable("the native kernels are not built (python -m bnn_train.packed.build)")
+    if wanted is not None and wanted not in found:
+        raise NativeUnavailable(
+            f"kernel {wanted} cannot run on this machine; it has {', '.join(found)} and reference"
+        )
+    engine: Engine = native.build(program, tensors, wanted or found[0])
+    return engine
+
+
+def _tell(line: str) -> None:
+    """Once in a process."""
+    if not _told:
+        _told.append(line)
+        sys.stderr.write(line)

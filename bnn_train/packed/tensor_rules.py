@@ -1,0 +1,182 @@
+"""The tensors that each step needs: their types, shapes and contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnn_train.packed import contents
+from bnn_train.packed.bits import code_numbers
+from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.graph import title
+from bnn_train.packed.program import (
+    BitWeight,
+    Conv,
+    Epilogue,
+    IntWeight,
+    Map,
+    Pool,
+    Program,
+    RealWeight,
+    Step,
+    Thresholds,
+    Value,
+)
+from bnn_train.packed.shapes import border_classes
+
+Array = NDArray[Any]
+Tensors = Mapping[str, Array]
+MAX_GAIN = 2**23 - 1
+MAX_DIGITS = 3
+
+
+class Need(NamedTuple):
+    """One tensor that must be there."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    check: contents.Check = contents.anything
+
+
+def demand(where: str, needs: Iterator[Need], tensors: Tensors) -> set[str]:
+    """The names of the tensors needed. Raises PackedFileError for one that is missing or different."""
+    used = set()
+    for need in needs:
+        tensor = tensors.get(need.name)
+        if tensor is None:
+            raise PackedFileError(f"{where}: there is no tensor {need.name}")
+        if tensor.dtype != np.dtype(need.dtype) or tensor.shape != need.shape:
+            found, wanted = _described(tensor.dtype, tensor.shape), _described(need.dtype, need.shape)
+            raise PackedFileError(f"{where}: tensor {need.name} is {found}; it must be {wanted}")
+        wrong = need.check(tensor)
+        if wrong:
+            raise PackedFileError(f"{where}: tensor {need.name}: {wrong}")
+        used.add(need.name)
+    return used
+
+
+def _described(dtype: Any, shape: tuple[int, ...]) -> str:
+    return f"{dtype} {'×'.join(map(str, shape))}"
+
+
+def check_tensors(program: Program, tensors: Tensors) -> set[str]:
+    """The names of all tensors that steps use. Raises PackedFileError; shapes must agree already."""
+    used: set[str] = set()
+    for i, step in enumerate(program.steps):
+        where = title(i, step)
+        used |= demand(where, _needs(step, program.values, tensors), tensors)
+        if isinstance(step, Conv | Map) and step.thresholds is not None:
+            exact = isinstance(step, Conv) and program.values[step.input].type != "f32"
+            _check_exactness(where, step, exact, tensors)
+    return used
+
+
+def _check_exactness(where: str, step: Conv | Map, exact: bool, tensors: Tensors) -> None:
+    """Whole thresholds see whole products, with nothing in between."""
+    if step.thresholds is None or tensors[step.thresholds.tensor].dtype != np.int32:
+        return
+    if not exact:
+        raise PackedFileError(f"{where}: int32 thresholds for a real product; they must be float32")
+    if step.epilogue != Epilogue():
+        raise PackedFileError(f"{where}: int32 thresholds and an epilogue; they exclude each other")
+
+
+def _needs(step: Step, values: tuple[Value, ...], tensors: Tensors) -> Iterator[Need]:
+    source = values[step.input]
+    if isinstance(step, Pool) and step.flip is not None:
+        yield Need(step.flip, "uint8", (source.channels,), contents.between(0, 1))
+    if not isinstance(step, Conv | Map):
+        return
+    result = next(values[i] for i in (step.output, step.bits) if i is not None)
+    classes, most = 1, 0
+    if isinstance(step, Conv):
+        yield from _weight(step, source, result.channels, tensors)
+        most = product_bound(step, source, tensors)
+        _check_bound(step, source, most)
+        *_, rows, columns = border_classes(step.geometry, source.height, source.width)
+        classes = rows * columns
+    yield from _epilogue(step.epilogue, result.channels, classes, tensors)
+    if step.thresholds is not None and step.bits is not None:
+        yield from _thresholds(step.thresholds, values[step.bits], most, tensors)
+
+
+def _weight(step: Conv, source: Value, outputs: int, tensors: Tensors) -> Iterator[Need]:
+    weight, kernel = step.weight, step.geometry.kernel
+    inner = source.channels // step.geometry.groups
+    match weight:
+        case BitWeight():
+            count = kernel[0] * kernel[1] * inner
+            rows = (len(weight.code.values), outputs, -(-count // 8))
+            yield Need(weight.tensor, "uint8", rows, contents.rows_of(count))
+            if weight.gain is not None:
+                yield Need(weight.gain, "int32", (inner,), contents.between(1, MAX_GAIN))
+        case IntWeight():
+            found = tensors.get(weight.tensor)
+            most = MAX_DIGITS if source.type == "u8" else 1
+            digits = 1 if found is None or found.ndim == 0 else min(found.shape[0], most)
+            yield Need(weight.tensor, "int8", (digits, outputs, *kernel, inner))
+        case RealWeight():
+            dtype = "float32" if weight.kind == "f32" else "uint16"
+            yield Need(weight.tensor, dtype, (outputs, *kernel, inner), contents.reals)
+
+
+def product_bound(step: Conv, source: Value, tensors: Tensors) -> int:
+    """A bound of |whole-number product|, the same for all outputs; 0 for real products.
+
+    Codes: taps · channels · largest codes, padding included. Pixels: 255 times the largest sum of a filter's
+    |weights|. Reals times whole numbers: the sum of the rounded input's products.
+    """
+    weight = step.weight
+    taps = step.geometry.kernel[0] * step.geometry.kernel[1]
+    count = taps * (source.channels // step.geometry.groups)
+    if isinstance(weight, IntWeight):
+        return (255 if source.type == "u8" else 127) * _digit_sum(tensors[weight.tensor])
+    if not isinstance(weight, BitWeight) or source.type == "f32":
+        return 0
+    largest = int(abs(code_numbers(weight.code)).max())
+    if source.code is not None:
+        return count * largest * max(abs(step.pad), int(abs(code_numbers(source.code)).max()))
+    total = count if weight.gain is None else taps * int(tensors[weight.gain].sum(dtype=np.int64))
+    return 255 * largest * total
+
+
+def _digit_sum(digits: Array) -> int:
+    """The largest Σ_d 256^d Σ |digit_d| of any filter, filter by filter."""
+    most = 0
+    for filters in digits.swapaxes(0, 1):
+        sums = [int(np.abs(row.astype(np.int16)).sum(dtype=np.int64)) for row in filters]
+        most = max(most, sum(256**d * total for d, total in enumerate(sums)))
+    return most
+
+
+def _check_bound(step: Conv, source: Value, bound: int) -> None:
+    """Products stay in the type that engines add them in."""
+    bits = 62 if source.type == "u8" else 31
+    if bound >= 2**bits:
+        raise PackedFileError(f"{step.layer}: sums to {bound} leave {bits + 1} bits; the layer is too wide")
+
+
+def _epilogue(e: Epilogue, outputs: int, classes: int, tensors: Tensors) -> Iterator[Need]:
+    for name in (e.scale, *(e.norm or ())):
+        if name is not None:
+            yield Need(name, "float32", (outputs,), contents.reals)
+    if e.bias is not None:
+        found = tensors.get(e.bias)
+        single = found is not None and found.shape[0] == 1
+        yield Need(e.bias, "float32", (1 if single else classes, outputs), contents.reals)
+
+
+def _thresholds(rule: Thresholds, result: Value, most: int, tensors: Tensors) -> Iterator[Need]:
+    levels = 2 ** len(result.code.values if result.code else ()) - 1
+    found, shape = tensors.get(rule.tensor), (levels, result.channels)
+    if found is not None and found.dtype == np.int32:
+        reach = min(most + 1, 2**31 - 1)
+        yield Need(rule.tensor, "int32", shape, contents.between(-reach, reach))
+    else:
+        yield Need(rule.tensor, "float32", shape, contents.limits)
+    if rule.flip is not None:
+        yield Need(rule.flip, "uint8", (result.channels,), contents.between(0, 1))
