@@ -99,45 +99,48 @@ struct Part {
   int stride;
 };
 
-// 16 filters of one pixel: r = Σ r, base = -Σ p of the filters.
-inline void finish(const Part& part, int pixel, int filter, __m256i r, __m256i base) {
-  if (pixel >= part.count || filter >= part.shape.outputs) return;
-  const __m256i own = _mm256_set1_epi16(static_cast<int16_t>(part.room.parity[pixel]));
-  const __m256i sum = _mm256_add_epi16(_mm256_add_epi16(r, r), _mm256_add_epi16(base, own));
-  __m256i v[2] = {_mm256_unpacklo_epi16(sum, _mm256_setzero_si256()), _mm256_unpackhi_epi16(sum, _mm256_setzero_si256())};
+// What `finish` cannot store at once: a row of pops that ends within a vector, or one that an earlier segment began.
+__attribute__((noinline)) void add_or_cut(const Part& part, int pixel, int filter, const int32_t* some) {
+  if (pixel >= part.count) return;
   int32_t* to = part.pops + size_t(pixel) * size_t(part.stride) + filter;
-  if (filter + 16 <= part.shape.outputs && !part.again) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v[0]);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 8), v[1]);
-    return;
-  }
-  alignas(32) int32_t some[16];
-  store(some, v[0]), store(some + 8, v[1]);
-  for (int f = 0; f < 16 && filter + f < part.shape.outputs; ++f) to[f] = part.again ? to[f] + some[f] : some[f];
+  for (int f = 0; f < kLanes && filter + f < part.shape.outputs; ++f) to[f] = part.again ? to[f] + some[f] : some[f];
 }
 
-template <int P, int O>
-inline void tile(const Part& part, const uint8_t* index, int begin, int pair) {
-  const int left = part.nibbles - begin, count = left < kBlock ? left : kBlock;
+// One vector of filters of one pair: pops = 2 Σ r + Σ p(pixel) - Σ p(filter).
+inline void finish(const Part& part, int pixel, int filter, const uint8_t* head, const __m256i (&r)[4]) {
+  const bool whole = !part.again && pixel + 2 <= part.count && filter + kLanes <= part.shape.outputs;
+  alignas(32) int32_t some[2 * kLanes];
+  int32_t* to = whole ? part.pops + size_t(pixel) * size_t(part.stride) + filter : some;
+  const int stride = whole ? part.stride : kLanes;
+  const __m256i zero = _mm256_setzero_si256();
+  BNN_UNROLL for (int i = 0; i < 4; ++i) {
+    const __m256i own = _mm256_set1_epi16(static_cast<int16_t>(part.room.parity[pixel + i % 2]));
+    const __m256i v = _mm256_add_epi16(_mm256_add_epi16(r[i], r[i]), _mm256_add_epi16(load(head + i / 2 * 32), own));
+    int32_t* eight = to + (i % 2 ? stride : 0) + i / 2 * 16;
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(eight), _mm256_unpacklo_epi16(v, zero));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(eight + 8), _mm256_unpackhi_epi16(v, zero));
+  }
+  if (!whole) add_or_cut(part, pixel, filter, some), add_or_cut(part, pixel + 1, filter, some + kLanes);
+}
+
+template <template <int> class Index, int P, int O>
+inline void tile(const Part& part, const uint8_t* index, int begin, int count, int pair) {
   const uint16_t* offset[P];
   BNN_UNROLL for (int p = 0; p < P; ++p) offset[p] = part.room.offset + size_t(pair + p) * part.row_offsets + begin;
   Sums<P * O> sums;
-  block_sums<P, O>(index, offset, count, sums);
-  BNN_UNROLL for (int p = 0; p < P; ++p) {
-    uint16_t* kept = part.room.sums + (pair + p) * O * 64;
-    for (int o = 0; o < O; ++o, kept += 64) {
-      __m256i r[4];
-      split(sums.total[p * O + o], sums.high[p * O + o], r);
-      if (begin)
-        for (int i = 0; i < 4; ++i) r[i] = _mm256_add_epi16(r[i], load(kept + i * 16));
-      if (left > count) {
-        for (int i = 0; i < 4; ++i) store(kept + i * 16, r[i]);
-        continue;
-      }
-      const uint8_t* head = part.group + size_t(o) * part.group_bytes;
-      for (int i = 0; i < 4; ++i)
-        finish(part, (pair + p) * 2 + i % 2, part.filter + o * kLanes + i / 2 * 16, r[i], load(head + i / 2 * 32));
-    }
+  block_sums<Index, P, O>(index, part.group_bytes, offset, count, sums);
+  const bool last = begin + count == part.nibbles;
+  for (int i = 0; i < P * O; ++i) {
+    const int p = pair + i / O, o = i % O;
+    uint16_t* kept = part.room.sums + (p * O + o) * 64;
+    __m256i r[4];
+    split(sums.total[i], sums.high[i], r);
+    if (begin)
+      BNN_UNROLL for (int k = 0; k < 4; ++k) r[k] = _mm256_add_epi16(r[k], load(kept + k * 16));
+    if (last)
+      finish(part, p * 2, part.filter + o * kLanes, part.group + size_t(o) * part.group_bytes, r);
+    else
+      BNN_UNROLL for (int k = 0; k < 4; ++k) store(kept + k * 16, r[k]);
   }
 }
 
@@ -155,23 +158,48 @@ inline void spread(const Part& part, int begin, int count) {
   }
 }
 
+// O vectors of filters for all pixels, P pairs at a time; the weights of a block are unpacked once for all of them ...
 template <int P, int O>
-void columns(const Part& part) {
+void many(const Part& part) {
   const int pairs = (part.count + 1) / 2;
   for (int begin = 0; begin < part.nibbles; begin += kBlock) {
-    spread<O>(part, begin, part.nibbles - begin < kBlock ? part.nibbles - begin : kBlock);
+    const int count = part.nibbles - begin < kBlock ? part.nibbles - begin : kBlock;
+    spread<O>(part, begin, count);
     int pair = 0;
-    for (; pair + P <= pairs; pair += P) tile<P, O>(part, part.room.index, begin, pair);
-    for (; pair < pairs; ++pair) tile<1, O>(part, part.room.index, begin, pair);
+    for (; pair + P <= pairs; pair += P) tile<Spread, P, O>(part, part.room.index, begin, count, pair);
+    for (; pair < pairs; ++pair) tile<Spread, 1, O>(part, part.room.index, begin, count, pair);
+  }
+}
+
+// ... or, for few pixels, where they are used.
+template <int P, int O>
+void few(const Part& part) {
+  for (int begin = 0; begin < part.nibbles; begin += kBlock) {
+    const int count = part.nibbles - begin < kBlock ? part.nibbles - begin : kBlock;
+    tile<Packed, P, O>(part, part.group + kHead + begin / 2 * kLanes, begin, count, 0);
+  }
+}
+
+template <int O>
+void run_groups(const Part& part) {
+  switch ((part.count + 1) / 2) {
+    case 1: return few<1, O>(part);
+    case 2: return few<2, O>(part);
+    default: return O == 4 ? many<1, O>(part) : many<3, O>(part);
   }
 }
 
 void run_part(Part part, int groups) {
-  const size_t step = part.group_bytes;
-  int g = 0;
-  for (; g + 4 <= groups; g += 4, part.group += 4 * step, part.filter += 4 * kLanes) columns<2, 4>(part);
-  for (; g + 2 <= groups; g += 2, part.group += 2 * step, part.filter += 2 * kLanes) columns<2, 2>(part);
-  if (g < groups) columns<4, 1>(part);
+  while (groups > 0) {
+    const int some = groups < kMaxO ? groups : kMaxO;
+    switch (some) {
+      case 1: run_groups<1>(part); break;
+      case 2: run_groups<2>(part); break;
+      case 3: run_groups<3>(part); break;
+      default: run_groups<4>(part);
+    }
+    groups -= some, part.group += size_t(some) * part.group_bytes, part.filter += some * kLanes;
+  }
 }
 
 void run(const BitShape& shape, const void* packed, const uint32_t* const* pixels, int count, int32_t* pops, int stride,

@@ -26,55 +26,61 @@ struct Sums {
   __m256i total[N], high[N];
 };
 
-template <int N>
-inline void fold(Sums<N>& sums, const __m256i (&s)[N]) {
-  BNN_UNROLL for (int i = 0; i < N; ++i) {
+// Weight nibbles, a byte each, in steps of 7: `index` holds count × O vectors.
+template <int O>
+struct Spread {
+  static constexpr int kTurn = 1, kTurns = kStep;
+  static void at(const uint8_t* index, size_t, int j, __m256i (&w)[1][O]) {
+    BNN_UNROLL for (int o = 0; o < O; ++o) w[0][o] = load(index + (j * O + o) * kLanes);
+  }
+};
+
+// Weight nibbles as they are packed, two in a byte, in steps of 6: vector o begins o * `stride` bytes after `index`.
+template <int O>
+struct Packed {
+  static constexpr int kTurn = 2, kTurns = 3;
+  static void at(const uint8_t* index, size_t stride, int j, __m256i (&w)[2][O]) {
+    const __m256i low = _mm256_set1_epi8(15);
+    BNN_UNROLL for (int o = 0; o < O; ++o) {
+      const __m256i v = load(index + size_t(o) * stride + j / 2 * kLanes);
+      w[0][o] = _mm256_and_si256(v, low);
+      w[1][o] = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+    }
+  }
+};
+
+// One step: Turns × Index::kTurn look-ups of P pairs with O vectors of filters, added in four bits and then in eight.
+template <template <int> class Index, int P, int O, int Turns>
+inline void step(const uint8_t* index, size_t stride, const uint16_t* const (&offset)[P], int j, Sums<P * O>& sums) {
+  __m256i s[P * O];
+  BNN_UNROLL for (int turn = 0; turn < Turns; ++turn) {
+    __m256i w[Index<O>::kTurn][O];
+    Index<O>::at(index, stride, j + turn * Index<O>::kTurn, w);
+    BNN_UNROLL for (int k = 0; k < Index<O>::kTurn; ++k)
+      BNN_UNROLL for (int p = 0; p < P; ++p) {
+        const __m256i t = table(offset[p][j + turn * Index<O>::kTurn + k]);
+        BNN_UNROLL for (int o = 0; o < O; ++o) {
+          const __m256i r = _mm256_shuffle_epi8(t, w[k][o]);
+          s[p * O + o] = turn + k == 0 ? r : _mm256_add_epi8(s[p * O + o], r);
+          BNN_PIN(s[p * O + o]);
+        }
+      }
+  }
+  BNN_UNROLL for (int i = 0; i < P * O; ++i) {
     sums.total[i] = _mm256_add_epi8(sums.total[i], s[i]);
     sums.high[i] = _mm256_add_epi8(sums.high[i], _mm256_srli_epi16(s[i], 4));
   }
 }
 
-// `index`: count × O vectors of weight nibbles; offset[p]: where the tables of pair p's nibbles begin, in bytes.
-template <int P, int O>
-inline void look_up(const uint8_t* index, const uint16_t* const (&offset)[P], int j, int count, Sums<P * O>& sums) {
-  __m256i s[P * O];
-  BNN_UNROLL for (int i = 0; i < P * O; ++i) s[i] = _mm256_setzero_si256();
-  for (int k = 0; k < count; ++k, ++j) {
-    __m256i w[O];
-    BNN_UNROLL for (int o = 0; o < O; ++o) w[o] = load(index + (j * O + o) * kLanes);
-    BNN_UNROLL for (int p = 0; p < P; ++p) {
-      const __m256i t = table(offset[p][j]);
-      BNN_UNROLL for (int o = 0; o < O; ++o)
-        s[p * O + o] = _mm256_add_epi8(s[p * O + o], _mm256_shuffle_epi8(t, w[o]));
-    }
-  }
-  fold(sums, s);
-}
-
-template <int P, int O>
-inline void block_sums(const uint8_t* index, const uint16_t* const (&offset)[P], int count, Sums<P * O>& sums) {
+// `count` look-ups (even, at most kBlock); offset[p]: where the tables of pair p's nibbles begin, in bytes.
+template <template <int> class Index, int P, int O>
+inline void block_sums(const uint8_t* index, size_t stride, const uint16_t* const (&offset)[P], int count,
+                       Sums<P * O>& sums) {
+  constexpr int kTurn = Index<O>::kTurn, kWhole = kTurn * Index<O>::kTurns;
   BNN_UNROLL for (int i = 0; i < P * O; ++i) sums.total[i] = sums.high[i] = _mm256_setzero_si256();
   int j = 0;
-  for (; j + kStep <= count; j += kStep) {
-    __m256i s[P * O];
-    BNN_UNROLL for (int k = 0; k < kStep; ++k) {
-      __m256i w[O];
-      BNN_UNROLL for (int o = 0; o < O; ++o) w[o] = load(index + ((j + k) * O + o) * kLanes);
-#ifdef PINW
-      BNN_UNROLL for (int o = 0; o < O; ++o) if (o<PINW) BNN_PIN(w[o]);
-#endif
-      BNN_UNROLL for (int p = 0; p < P; ++p) {
-        const __m256i t = table(offset[p][j + k]);
-        BNN_UNROLL for (int o = 0; o < O; ++o) {
-          const __m256i r = _mm256_shuffle_epi8(t, w[o]);
-          s[p * O + o] = k == 0 ? r : _mm256_add_epi8(s[p * O + o], r);
-          BNN_PIN(s[p * O + o]);
-        }
-      }
-    }
-    fold(sums, s);
-  }
-  if (j < count) look_up<P, O>(index, offset, j, count - j, sums);
+  for (; j + kWhole <= count; j += kWhole) step<Index, P, O, Index<O>::kTurns>(index, stride, offset, j, sums);
+  for (; j < count; j += kTurn) step<Index, P, O, 1>(index, stride, offset, j, sums);
 }
 
 // The four 16-bit sums of r in one pair of byte sums: [0] pixel a, filters 0..15, [1] b of the same, [2] and [3] filters 16..31.
