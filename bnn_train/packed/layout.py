@@ -165,7 +165,7 @@ def _check_cover(entries: list[Entry], payload: int) -> None:
         if entry.begin != at:
             what = "overlaps" if entry.begin < at else "leaves a gap to"
             raise PackedFileError(
-                f"tensor {entry.name}: it begins at byte {entry.begin} and {what} the one before (ends at {at})"
+                f"tensor {entry.name}: it begins at {entry.begin} and {what} the one before (ends at {at})"
             )
         if entry.end - entry.begin != count * DTYPES[entry.dtype].itemsize:
             raise PackedFileError(
