@@ -16,6 +16,7 @@ using namespace lut;
 
 constexpr int kMaxO = 4;    // vectors of filters in a tile
 constexpr int kPairs = 32;  // pairs of pixels that are prepared together
+constexpr int kRows = 8;    // pixels whose words are gathered together: reading a row at once would wait for its stores
 constexpr int kHead = 64;   // bytes of a group before its nibbles: -Σ p of its filters, 16 bits each
 
 constexpr size_t up(size_t n, size_t to) { return (n + to - 1) / to * to; }
@@ -67,14 +68,14 @@ struct Scratch {
   uint8_t* index;    // weight nibbles of a block, a byte each: kBlock × O vectors
   uint16_t* sums;    // Σ r: pairs × O × 4 × 16
   uint16_t* parity;  // Σ p: pairs × 2
-  uint32_t* row;     // the words of two pixels
+  uint32_t* row;     // the words of kRows pixels
   uint16_t* offset;  // pairs × row_offsets
   size_t bytes;
   Scratch(const Plan& plan, void* base) : bytes(0) {
     index = take<uint8_t>(base, size_t(kBlock) * kMaxO * kLanes);
     sums = take<uint16_t>(base, size_t(kPairs) * kMaxO * 64);
     parity = take<uint16_t>(base, kPairs * 2);
-    row = take<uint32_t>(base, 2 * kSegment);
+    row = take<uint32_t>(base, kRows * up(size_t(plan.segment_words(0)), 8));
     offset = take<uint16_t>(base, kPairs * plan.row_offsets());
   }
   template <class T>
@@ -130,7 +131,7 @@ inline void tile(const Part& part, const uint8_t* index, int begin, int count, i
   Sums<P * O> sums;
   block_sums<Index, P, O>(index, part.group_bytes, offset, count, sums);
   const bool last = begin + count == part.nibbles;
-  for (int i = 0; i < P * O; ++i) {
+  BNN_UNROLL for (int i = 0; i < P * O; ++i) {
     const int p = pair + i / O, o = i % O;
     uint16_t* kept = part.room.sums + (p * O + o) * 64;
     __m256i r[4];
@@ -202,6 +203,18 @@ void run_part(Part part, int groups) {
   }
 }
 
+void prepare_rows(const BitShape& shape, const Plan& plan, const Scratch& room, int segment, const uint32_t* const* pixels,
+                  int first, int count) {
+  const int words = plan.segment_words(segment);
+  const size_t row = up(size_t(words), 8);
+  for (int i = 0; i < count; ++i) gather(shape, pixels[first + i], segment * kSegment, words, room.row + size_t(i) * row);
+  for (int i = 0; i < count; i += 2) {
+    const uint32_t* a = room.row + size_t(i) * row;
+    prepare(a, i + 1 < count ? a + row : a, words, room.offset + size_t(first + i) / 2 * plan.row_offsets(),
+            room.parity + first + i);
+  }
+}
+
 void run(const BitShape& shape, const void* packed, const uint32_t* const* pixels, int count, int32_t* pops, int stride,
          void* scratch) {
   const Plan plan(shape);
@@ -211,12 +224,8 @@ void run(const BitShape& shape, const void* packed, const uint32_t* const* pixel
     const auto* group = static_cast<const uint8_t*>(packed);
     for (int i = 0; i < plan.segments; group += plan.group_bytes(i) * size_t(plan.groups), ++i) {
       const int words = plan.segment_words(i);
-      for (int pixel = 0; pixel < some; pixel += 2) {
-        uint32_t *a = room.row, *b = room.row + kSegment;
-        gather_row(shape, pixels[first + pixel], i * kSegment, words, a);
-        gather_row(shape, pixels[first + (pixel + 1 < some ? pixel + 1 : pixel)], i * kSegment, words, b);
-        prepare(a, b, words, room.offset + size_t(pixel / 2) * plan.row_offsets(), room.parity + pixel);
-      }
+      for (int pixel = 0; pixel < some; pixel += kRows)
+        prepare_rows(shape, plan, room, i, pixels + first, pixel, some - pixel < kRows ? some - pixel : kRows);
       run_part(Part{shape, room, group, plan.group_bytes(i), plan.row_offsets(), words * 8, 0, some, i > 0,
                     pops + size_t(first) * size_t(stride), stride},
                plan.groups);

@@ -10,30 +10,38 @@ namespace bnn {
 namespace lut {
 namespace {
 
-// Words begin .. begin + count of the window's words in a row, then zeros up to a multiple of 32 bytes.
-template <int Words>  // the shape's words, 0: any
-inline void gather(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
-  const int words = Words ? Words : shape.words;
-  int tap = begin / words, skip = begin % words, done = 0;
-  for (; done < count && skip; ++tap, skip = 0) {
-    const int n = words - skip < count ? words - skip : count;
-    std::memcpy(row, pixel + shape.tap_offset[tap] + skip, size_t(n) * 4);
-    done = n;
-  }
-  for (; done + words <= count; ++tap, done += words)
-    std::memcpy(row + done, pixel + shape.tap_offset[tap], size_t(words) * 4);
-  for (int w = 0; done < count; ++done, ++w) row[done] = pixel[shape.tap_offset[tap] + w];
-  for (; done % 8; ++done) row[done] = 0;
+// Words of a tap, `Words` at a time where their count is a multiple of it (0: any).
+template <int Words>
+inline void copy(const uint32_t* from, int words, uint32_t* to) {
+  if (!Words) std::memcpy(to, from, size_t(words) * 4);
+  for (int w = 0; Words && w < words; w += Words) std::memcpy(to + w, from + w, size_t(Words) * 4);
 }
 
-inline void gather_row(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
-  switch (shape.words) {
-    case 1: return gather<1>(shape, pixel, begin, count, row);
-    case 2: return gather<2>(shape, pixel, begin, count, row);
-    case 4: return gather<4>(shape, pixel, begin, count, row);
-    case 8: return gather<8>(shape, pixel, begin, count, row);
-    default: return gather<0>(shape, pixel, begin, count, row);
+template <int Words>
+inline void gather_taps(const BitShape& shape, const uint32_t* pixel, uint32_t* row) {
+  const int words = Words == 1 || Words == 2 ? Words : shape.words;
+  for (int tap = 0; tap < shape.taps; ++tap, row += words) copy<Words>(pixel + shape.tap_offset[tap], words, row);
+}
+
+// Words begin .. begin + count of the window, where these are not all of them.
+inline void gather_part(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
+  for (int at = begin, end = begin + count; at < end;) {
+    const int tap = at / shape.words, skip = at % shape.words;
+    const int n = end - at < shape.words - skip ? end - at : shape.words - skip;
+    copy<0>(pixel + shape.tap_offset[tap] + skip, n, row);
+    row += n, at += n;
   }
+}
+
+// The window's words in a row, then zeros up to a multiple of 32 bytes.
+inline void gather(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
+  if (count % 8) _mm256_store_si256(reinterpret_cast<__m256i*>(row + count / 8 * 8), _mm256_setzero_si256());
+  if (count != shape.taps * shape.words) return gather_part(shape, pixel, begin, count, row);
+  if (shape.words == 1) return gather_taps<1>(shape, pixel, row);
+  if (shape.words == 2) return gather_taps<2>(shape, pixel, row);
+  if (shape.words % 8 == 0) return gather_taps<8>(shape, pixel, row);
+  if (shape.words % 4 == 0) return gather_taps<4>(shape, pixel, row);
+  return gather_taps<0>(shape, pixel, row);
 }
 
 inline void put_offsets(uint16_t* to, __m256i nibbles) {
