@@ -1,0 +1,1 @@
+"""What ``bench_packed.py`` measures and against whom."""

@@ -1,0 +1,83 @@
+"""Single layers, convolutions and dense ones: ours against every peer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench import ours_product as ours
+from bench.cases import CONVOLUTIONS, DENSE, Case
+from bench.limits import Limit, limits
+from bench.peers import FP32, INT8, products
+from bench.record import Record
+from bench.table import Row
+from bench.timing import Plan, Sample, best, interleave, ratio
+
+Samples = Mapping[str, Sample]
+QUICK = 2
+
+
+def measure(
+    record: Record, peers: Sequence[str], batch: int, threads: int, plan: Plan, *, dense: bool, quick: bool
+) -> None:
+    """Two tables: times in microseconds, and how many times faster ours is."""
+    shapes = DENSE if dense else CONVOLUTIONS
+    bound = next((limit for limit in limits(threads) if limit.kind == "binary"), None)
+    found: dict[str, Samples] = {}
+    cases: list[Case] = []
+    for shape in shapes[:QUICK] if quick else shapes:
+        case = Case(shape, batch)
+        cases.append(case)
+        found[shape.name] = _one(record, case, peers, threads, plan, bound)
+    kind = "Dense layers" if dense else "Convolutions"
+    title = f"{kind}, batch {batch}, {threads} thread(s)"
+    times = [{"layer": name, **_times(samples)} for name, samples in found.items()]
+    record.add(f"{title}: microseconds, median", times, left=("layer",), samples=found)
+    rows = [_ratios(case, found[case.shape.name], bound) for case in cases]
+    record.add(f"{title}: how many times faster ours (packed in, float32 out) is", rows, left=("layer",))
+
+
+def _one(
+    record: Record, case: Case, peers: Sequence[str], threads: int, plan: Plan, bound: Limit | None
+) -> Samples:
+    """All engines on one case: results first, then times. An engine whose result is wrong isn't timed."""
+    right = []
+    for engine in [*ours.products(case, threads), *products(peers, case, threads)]:
+        verdict = engine.verdict()
+        if verdict.startswith("WRONG"):
+            record.wrong.append(f"{case.shape.name}, batch {case.batch}: {engine.name} is {verdict}")
+            print(record.wrong[-1], flush=True)
+        else:
+            right.append(engine)
+    return interleave([*right, *([bound.engine] if bound else [])], plan)
+
+
+def _times(samples: Samples) -> Row:
+    return {name: 1e6 * sample.median for name, sample in samples.items() if not name.startswith("limit")}
+
+
+def _ratios(case: Case, samples: Samples, bound: Limit | None) -> Row:
+    f32 = samples.get(ours.F32)
+    share = None
+    if bound is not None and f32 is not None:
+        of_limit = ratio(f32, samples[bound.engine.name])
+        share = None if of_limit is None else 100 * of_limit * case.macs / bound.macs
+    return {
+        "layer": case.shape.name,
+        "MMAC": round(case.macs / 1e6),
+        "GMAC/s": None if f32 is None else case.macs / f32.median / 1e9,
+        "% of limit": share,
+        **{title: ratio(f32, samples.get(name)) for title, name in _columns(samples).items()},
+    }
+
+
+def _columns(samples: Samples) -> dict[str, str]:
+    """Title → engine; the best of a kind is chosen row by row."""
+    chosen = {
+        "torch fp32": "torch fp32",
+        "best fp32": best(samples, FP32),
+        "best int8": best(samples, INT8),
+        "OV binary node": "OV binary node",
+        "OV binary call": "OV binary call",
+        "bnn-lab": "bnn-lab",
+    }
+    return {title: name for title, name in chosen.items() if name is not None}
