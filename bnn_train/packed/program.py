@@ -1,8 +1,9 @@
 """The packed program: typed values and a flat list of steps over them. Data only, as it stands in the file.
 
-Arrays are channel-last: a ``u8`` or ``f32`` value is N×H×W×C, a ``bits`` value uint32 N×H×W×P×⌈C/32⌉: P planes, channel
-c at bit c mod 32 of word c // 32, unused bits 0. A set bit is the sign −1. A dense layer is a convolution whose kernel
-is the whole map, so nothing is ever flattened. What a step computes stands at its class; ``reference`` says it in numpy.
+Arrays are channel-last: a ``u8`` or ``f32`` value is N×H×W×C, a ``bits`` value uint32 N×H×W×P×⌈C/32⌉: P
+planes, channel c at bit c mod 32 of word c // 32, unused bits 0. A set bit is the sign −1. A dense layer is a
+convolution whose kernel is the whole map, so nothing is ever flattened. What a step computes stands at its
+class; ``reference`` says it in numpy.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ Size = Annotated[int, Field(ge=1, le=2**24)]
 Index = Annotated[int, Field(ge=0, lt=4096)]
 """A value, by its place in ``Program.values``."""
 Pair = Annotated[tuple[int, int], Field(strict=False)]
+PlaneValue = Annotated[int, Field(ge=1, le=2**15)]
 Activation = Literal["none", "relu", "hardtanh"]
-"""``relu``: max(y, 0); ``hardtanh``: clip to [−1, 1]. Both keep NaN."""
+"""``relu``: 0 where y < 0; ``hardtanh``: −1 where y < −1, 1 where y > 1; elsewhere y itself, NaN and −0.0
+included."""
 
 
 class Code(Record):
-    """What the signs s_p ∈ {−1, +1} of P planes mean: (offset + Σ_p values[p]·s_p) / denominator, a whole number.
+    """What the signs s_p ∈ {−1, +1} of P planes mean: (offset + Σ_p values[p]·s_p) / denominator, a whole
+    number.
 
-    Sign: (0, (1,), 1). Ternary: (0, (1, 1), 2). Unsigned codes 0…3: (3, (1, 2), 2), plane p the binary digit p of the code,
-    digit 0 the sign −1.
+    Sign: (0, (1,), 1). Ternary: (0, (1, 1), 2). Unsigned codes 0…3: (3, (1, 2), 2), plane p the binary digit
+    p of the code, digit 0 the sign −1.
     """
 
     offset: int = Field(default=0, ge=-(2**16), le=2**16)
-    values: Annotated[tuple[Annotated[int, Field(ge=1, le=2**15)], ...], Field(strict=False, min_length=1, max_length=8)] = (1,)
+    values: Annotated[tuple[PlaneValue, ...], Field(strict=False, min_length=1, max_length=8)] = (1,)
     denominator: int = Field(default=1, ge=1, le=2**8)
 
 
@@ -59,22 +63,25 @@ class Geometry(Record):
 
 
 class BitWeight(Record):
-    """Quantized weights: for each plane and output channel the n = Kh·Kw·I bits of a filter in the order (row, column, input
-    channel of the group), eight to a byte, lowest bit first, the last byte filled with zeros."""
+    """Quantized weights: for each plane and output channel the n = Kh·Kw·I bits of a filter in the order
+    (row, column, input channel of the group), eight to a byte, lowest bit first, the last byte filled with
+    zeros."""
 
     kind: Literal["bits"] = "bits"
     tensor: Name
     """uint8 P×O×⌈n/8⌉."""
     code: Code = Code()
     gain: Name | None = None
-    """int32 I, with a ``u8`` input only: the whole-number factor (1…2²³−1) of each input channel of a group; absent: 1."""
+    """int32 I, with a ``u8`` input only: the whole-number factor (1…2²³−1) of each input channel of a group;
+    absent: 1."""
 
 
 class IntWeight(Record):
     """Whole-number weights Σ_d 256^d·digit_d with signed digits; real weights over a per-channel ``scale``.
 
-    With a ``u8`` input, 1 to 3 digits. With an ``f32`` input one digit, and the input of each image is itself rounded:
-    m = max |x|, q = rint(x·(127/m)) (0 where m = 0), y = (Σ q·w)·(m/127), in float32, before the epilogue.
+    With a ``u8`` input, 1 to 3 digits. With an ``f32`` input one digit, and the input of each image is itself
+    rounded: m = max |x|, q = rint(x·(127/m)), y = (Σ q·w)·(m/127), in float32 (the sum itself exact), before
+    the epilogue. Where 127/m is not a finite number above 0 (m = 0, tiny, infinite or NaN), q = 0.
     """
 
     kind: Literal["int"] = "int"
@@ -94,7 +101,8 @@ Weight = Annotated[BitWeight | IntWeight | RealWeight, Field(discriminator="kind
 
 
 class Epilogue(Record):
-    """From a product to a real value, in float32, each line rounded once, in this order; absent lines are left out.
+    """From a product to a real value, in float32, each line rounded once, in this order; absent lines are
+    left out.
 
         y = y · scale[c]
         y = y · K[pixel, group of c]
@@ -122,12 +130,18 @@ class Epilogue(Record):
 
 
 class Thresholds(Record):
-    """From a number to a code of L+1 levels, L = 2^P − 1: the count of thresholds passed, written in P binary digits, a
-    digit 0 as the sign −1. A threshold is failed iff y < t (or, where ``flip``, y > t); NaN passes."""
+    """From a number to a code of L+1 levels, L = 2^P − 1: the count of thresholds passed, written in P binary
+    digits, a digit 0 as the sign −1. A threshold is failed iff y < t (or, where ``flip``, y > t); NaN passes.
+
+    int32 thresholds lie in [−b − 1, b + 1], b = ``tensor_rules.product_bound``; one that always passes is −b
+    − 1 (``flip``: b + 1), one that never does b + 1 (−b − 1). Real ones are finite; one that passes (fails)
+    for every finite y but the largest float32 itself is −3.4028235e38 (3.4028235e38), with ``flip`` the other
+    way round.
+    """
 
     tensor: Name
-    """L×O. int32: compared with the whole-number product itself, and the step has no epilogue; float32: with the
-    epilogue's result."""
+    """L×O. int32: compared with the whole-number product itself, and the step has no epilogue; float32: with
+    the epilogue's result."""
     flip: Name | None = None
     """uint8 O of 0 and 1; absent: all 0."""
 
@@ -143,11 +157,13 @@ class Emission(Record):
 
 
 class Conv(Emission):
-    """Σ over the window of input · weight, then ``epilogue``.
+    """Σ over the window of input · weight, then ``epilogue``; ``thresholds`` see its result, whole ones the
+    product.
 
-    input × weight: ``bits`` × ``bits`` → whole number, exact (int32); ``u8`` × ``bits`` or ``int`` → whole number, exact
-    (int64); ``f32`` × anything → float32, the order of the sum left open. Padded taps of ``u8`` and ``f32`` inputs contribute 0;
-    those of ``bits`` inputs have the code ``pad``.
+    input × weight: ``bits`` × ``bits`` → whole number, exact (int32); ``u8`` × ``bits`` or ``int`` → whole
+    number, exact (int64); ``f32`` × anything → float32, the order of the sum left open. Padded taps of ``u8``
+    and ``f32`` inputs contribute 0; those of ``bits`` inputs have the code ``pad``, which need not be one of
+    the input's codes.
     """
 
     op: Literal["conv"] = "conv"
@@ -169,12 +185,13 @@ class Map(Emission):
 
 
 class Pool(Record):
-    """Pooling, channel by channel; padded and (where the window of ``ceil`` leaves the map) missing taps never win a maximum.
+    """Pooling, channel by channel; padded and (where the window of ``ceil`` leaves the map) missing taps
+    never win a maximum.
 
-    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane: the pixel is +1 if any tap is +1; where ``flip``
-    (a channel whose threshold falls), only if all taps are. ``average``, ``f32``: the sum in row order, divided by the number
-    of taps inside the padded map (``include_padding``) or inside the map. As in PyTorch, ``ceil`` drops a last window that
-    would begin outside the map and its left padding.
+    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane: the pixel is +1 if any tap is +1;
+    where ``flip`` (a channel whose threshold falls), only if all taps are. ``average``, ``f32``: the sum in
+    row order, divided by the number of taps inside the padded map (``include_padding``) or inside the map. As
+    in PyTorch, ``ceil`` drops a last window that would begin outside the map and its left padding.
     """
 
     op: Literal["pool"] = "pool"
@@ -190,8 +207,9 @@ class Pool(Record):
 
 
 class InputScale(Record):
-    """K of XNOR-Net: the box-filtered mean of |x| over the channels of a group; H′×W′×groups. Padding counts as 0, the
-    divisor is always Kh·Kw."""
+    """K of XNOR-Net: the box-filtered mean of |x| over the channels of a group; H′×W′×groups. Padding counts
+    as 0, the divisor is always Kh·Kw. Added in float64, divided once by Kh·Kw·channels of a group, rounded
+    once to float32."""
 
     op: Literal["input_scale"] = "input_scale"
     layer: Name
@@ -201,7 +219,8 @@ class InputScale(Record):
 
 
 class Subsample(Record):
-    """Every ``stride``-th pixel, from the first; channel c goes to ``before`` + c, the other channels of the output are 0."""
+    """Every ``stride``-th pixel, from the first; channel c goes to ``before`` + c, the other channels of the
+    output are 0."""
 
     op: Literal["subsample"] = "subsample"
     layer: Name
@@ -212,7 +231,7 @@ class Subsample(Record):
 
 
 class Mean(Record):
-    """The mean of each map; 1×1×C."""
+    """The mean of each map; 1×1×C. Added and divided in float64, rounded once to float32."""
 
     op: Literal["mean"] = "mean"
     layer: Name
@@ -224,8 +243,8 @@ Step = Annotated[Conv | Map | Pool | InputScale | Subsample | Mean, Field(discri
 
 
 class Program(Record):
-    """Value 0 is the input (``u8``, or ``f32`` behind a preprocessing); every other value is written by exactly one step
-    before any reads it."""
+    """Value 0 is the input (``u8``, or ``f32`` behind a preprocessing); every other value is written by
+    exactly one step before any reads it."""
 
     values: Annotated[tuple[Value, ...], Field(strict=False, min_length=2, max_length=4096)]
     steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1, max_length=4096)]
@@ -236,15 +255,16 @@ class Program(Record):
 class Preprocess(Record):
     """A real-valued step on the pixels that no layer could absorb, computed in float32 before the program.
 
-    ``scale01``: x/255. ``signed``: x·(2/255) − 1. ``mean_std``: (x/255 − mean)/std. ``pixel_mean``: x/255 − mean. ``gcn``, ``zca``,
-    ``lcn``: as in ``data.normalize``, whose statistics they carry.
+    ``scale01``: x/255. ``signed``: x·(2/255) − 1. ``mean_std``: (x/255 − mean)/std. ``pixel_mean``: x/255 −
+    mean. ``gcn``, ``zca``, ``lcn``: as in ``data.normalize``, whose statistics they carry.
     """
 
     kind: Literal["scale01", "signed", "mean_std", "pixel_mean", "gcn", "zca", "lcn"]
-    options: dict[str, float | int | str] = {}
-    """The step's settings, by the names of the config."""
-    tensors: dict[str, Name] = {}
-    """Its statistics, by the names of ``Normalizer.state``; float32, in the shapes given there (C×H×W order)."""
+    options: dict[str, float | int | str] = Field(default={})
+    """The step's settings, by the names of the config; all of them (``zca``: may be left out)."""
+    tensors: dict[str, Name] = Field(default={})
+    """Its statistics, by the names of ``Normalizer.state``; float32, in the shapes given there (C×H×W
+    order)."""
 
 
 class Images(Record):
