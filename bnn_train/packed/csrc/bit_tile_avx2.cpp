@@ -29,7 +29,7 @@ struct Plan {
         segments((words + kSegment - 1) / kSegment),
         groups((s.outputs + kLanes - 1) / kLanes) {}
   int segment_words(int i) const { return i + 1 < segments ? kSegment : words - i * kSegment; }
-  size_t group_bytes(int i) const { return kHead + size_t(segment_words(i)) * 4 * kLanes; }
+  size_t group_bytes(int i) const { return kHead + up(size_t(segment_words(i)) * 8, 2 * (kStep - 1)) / 2 * kLanes; }
   size_t row_offsets() const { return up(size_t(segment_words(0)) * 8 + 96, 32); }
 };
 
@@ -97,31 +97,54 @@ struct Part {
   int nibbles, filter, count;  // filter: the first
   bool again;                  // add to what an earlier segment left
   int32_t* pops;
-  int stride;
+  size_t stride;
 };
 
-// What `finish` cannot store at once: a row of pops that ends within a vector, or one that an earlier segment began.
-__attribute__((noinline)) void add_or_cut(const Part& part, int pixel, int filter, const int32_t* some) {
-  if (pixel >= part.count) return;
-  int32_t* to = part.pops + size_t(pixel) * size_t(part.stride) + filter;
-  for (int f = 0; f < kLanes && filter + f < part.shape.outputs; ++f) to[f] = part.again ? to[f] + some[f] : some[f];
-}
-
-// One vector of filters of one pair: pops = 2 Σ r + Σ p(pixel) - Σ p(filter).
-inline void finish(const Part& part, int pixel, int filter, const uint8_t* head, const __m256i (&r)[4]) {
-  const bool whole = !part.again && pixel + 2 <= part.count && filter + kLanes <= part.shape.outputs;
-  alignas(32) int32_t some[2 * kLanes];
-  int32_t* to = whole ? part.pops + size_t(pixel) * size_t(part.stride) + filter : some;
-  const int stride = whole ? part.stride : kLanes;
+// pops = 2 Σ r + Σ p(pixel) - Σ p(filter) of one vector of filters and one pair, whose rows are `stride` apart.
+inline void finish(const __m256i (&r)[4], const __m256i (&own)[2], const uint8_t* head, int32_t* to, size_t stride) {
   const __m256i zero = _mm256_setzero_si256();
   BNN_UNROLL for (int i = 0; i < 4; ++i) {
-    const __m256i own = _mm256_set1_epi16(static_cast<int16_t>(part.room.parity[pixel + i % 2]));
-    const __m256i v = _mm256_add_epi16(_mm256_add_epi16(r[i], r[i]), _mm256_add_epi16(load(head + i / 2 * 32), own));
+    const __m256i v = _mm256_add_epi16(_mm256_add_epi16(r[i], r[i]), _mm256_add_epi16(load(head + i / 2 * 32), own[i % 2]));
     int32_t* eight = to + (i % 2 ? stride : 0) + i / 2 * 16;
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(eight), _mm256_unpacklo_epi16(v, zero));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(eight + 8), _mm256_unpackhi_epi16(v, zero));
   }
-  if (!whole) add_or_cut(part, pixel, filter, some), add_or_cut(part, pixel + 1, filter, some + kLanes);
+}
+
+// The same where a row ends within the vector, the pair is half a one, or an earlier segment's pops are to be added to.
+__attribute__((noinline)) void finish_part(const Part& part, int pixel, int filter, const __m256i (&r)[4],
+                                           const __m256i (&own)[2], const uint8_t* head) {
+  alignas(32) int32_t some[2 * kLanes];
+  finish(r, own, head, some, kLanes);
+  for (int i = 0; i < 2 && pixel + i < part.count; ++i) {
+    int32_t* to = part.pops + size_t(pixel + i) * part.stride + filter;
+    for (int f = 0; f < kLanes && filter + f < part.shape.outputs; ++f)
+      to[f] = some[i * kLanes + f] + (part.again ? to[f] : 0);
+  }
+}
+
+// What follows a block: to 16 bits, onto the blocks before it, and from the last one to pops.
+template <int O>
+inline void settle(const Part& part, int pair, const __m256i* total, const __m256i* high, bool first, bool last) {
+  uint16_t* kept = part.room.sums + pair * O * 64;
+  const int pixel = 2 * pair;
+  const bool whole = !part.again && pixel + 2 <= part.count && part.filter + O * kLanes <= part.shape.outputs;
+  const __m256i own[2] = {_mm256_set1_epi16(static_cast<int16_t>(part.room.parity[pixel])),
+                          _mm256_set1_epi16(static_cast<int16_t>(part.room.parity[pixel + 1]))};
+  int32_t* to = part.pops + size_t(pixel) * part.stride + part.filter;
+  BNN_UNROLL for (int o = 0; o < O; ++o, kept += 64, to += kLanes) {
+    __m256i r[4];
+    split(total[o], high[o], r);
+    if (!first)
+      BNN_UNROLL for (int k = 0; k < 4; ++k) r[k] = _mm256_add_epi16(r[k], load(kept + k * 16));
+    const uint8_t* head = part.group + size_t(o) * part.group_bytes;
+    if (!last)
+      BNN_UNROLL for (int k = 0; k < 4; ++k) store(kept + k * 16, r[k]);
+    else if (whole)
+      finish(r, own, head, to, part.stride);
+    else
+      finish_part(part, pixel, part.filter + o * kLanes, r, own, head);
+  }
 }
 
 template <template <int> class Index, int P, int O>
@@ -131,18 +154,8 @@ inline void tile(const Part& part, const uint8_t* index, int begin, int count, i
   Sums<P * O> sums;
   block_sums<Index, P, O>(index, part.group_bytes, offset, count, sums);
   const bool last = begin + count == part.nibbles;
-  BNN_UNROLL for (int i = 0; i < P * O; ++i) {
-    const int p = pair + i / O, o = i % O;
-    uint16_t* kept = part.room.sums + (p * O + o) * 64;
-    __m256i r[4];
-    split(sums.total[i], sums.high[i], r);
-    if (begin)
-      BNN_UNROLL for (int k = 0; k < 4; ++k) r[k] = _mm256_add_epi16(r[k], load(kept + k * 16));
-    if (last)
-      finish(part, p * 2, part.filter + o * kLanes, part.group + size_t(o) * part.group_bytes, r);
-    else
-      BNN_UNROLL for (int k = 0; k < 4; ++k) store(kept + k * 16, r[k]);
-  }
+  BNN_UNROLL for (int p = 0; p < P; ++p)
+    settle<O>(part, pair + p, sums.total + p * O, sums.high + p * O, begin == 0, last);
 }
 
 template <int O>
@@ -156,6 +169,7 @@ inline void spread(const Part& part, int begin, int count) {
       store(to, _mm256_and_si256(v, low));
       store(to + O * kLanes, _mm256_and_si256(_mm256_srli_epi16(v, 4), low));
     }
+    for (int j = count; j % kStep; ++j, to += O * kLanes) store(to, _mm256_setzero_si256());
   }
 }
 
@@ -227,7 +241,7 @@ void run(const BitShape& shape, const void* packed, const uint32_t* const* pixel
       for (int pixel = 0; pixel < some; pixel += kRows)
         prepare_rows(shape, plan, room, i, pixels + first, pixel, some - pixel < kRows ? some - pixel : kRows);
       run_part(Part{shape, room, group, plan.group_bytes(i), plan.row_offsets(), words * 8, 0, some, i > 0,
-                    pops + size_t(first) * size_t(stride), stride},
+                    pops + size_t(first) * size_t(stride), size_t(stride)},
                plan.groups);
     }
   }

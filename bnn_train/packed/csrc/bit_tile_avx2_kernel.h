@@ -26,7 +26,7 @@ struct Sums {
   __m256i total[N], high[N];
 };
 
-// Weight nibbles, a byte each, in steps of 7: `index` holds count × O vectors.
+// Weight nibbles, a byte each, in steps of 7: `index` holds O vectors for each.
 template <int O>
 struct Spread {
   static constexpr int kTurn = 1, kTurns = kStep;
@@ -38,7 +38,7 @@ struct Spread {
 // Weight nibbles as they are packed, two in a byte, in steps of 6: vector o begins o * `stride` bytes after `index`.
 template <int O>
 struct Packed {
-  static constexpr int kTurn = 2, kTurns = 3;
+  static constexpr int kTurn = 2, kTurns = kStep / 2;
   static void at(const uint8_t* index, size_t stride, int j, __m256i (&w)[2][O]) {
     const __m256i low = _mm256_set1_epi8(15);
     BNN_UNROLL for (int o = 0; o < O; ++o) {
@@ -49,38 +49,34 @@ struct Packed {
   }
 };
 
-// One step: Turns × Index::kTurn look-ups of P pairs with O vectors of filters, added in four bits and then in eight.
-template <template <int> class Index, int P, int O, int Turns>
-inline void step(const uint8_t* index, size_t stride, const uint16_t* const (&offset)[P], int j, Sums<P * O>& sums) {
-  __m256i s[P * O];
-  BNN_UNROLL for (int turn = 0; turn < Turns; ++turn) {
-    __m256i w[Index<O>::kTurn][O];
-    Index<O>::at(index, stride, j + turn * Index<O>::kTurn, w);
-    BNN_UNROLL for (int k = 0; k < Index<O>::kTurn; ++k)
-      BNN_UNROLL for (int p = 0; p < P; ++p) {
-        const __m256i t = table(offset[p][j + turn * Index<O>::kTurn + k]);
-        BNN_UNROLL for (int o = 0; o < O; ++o) {
-          const __m256i r = _mm256_shuffle_epi8(t, w[k][o]);
-          s[p * O + o] = turn + k == 0 ? r : _mm256_add_epi8(s[p * O + o], r);
-          BNN_PIN(s[p * O + o]);
-        }
-      }
-  }
-  BNN_UNROLL for (int i = 0; i < P * O; ++i) {
-    sums.total[i] = _mm256_add_epi8(sums.total[i], s[i]);
-    sums.high[i] = _mm256_add_epi8(sums.high[i], _mm256_srli_epi16(s[i], 4));
-  }
-}
-
-// `count` look-ups (even, at most kBlock); offset[p]: where the tables of pair p's nibbles begin, in bytes.
+// `count` look-ups (at most kBlock) of P pairs with O vectors of filters; up to 6 more are made to complete a step: there both
+// tables and indices are 0, and so is r. offset[p]: where the tables of pair p's nibbles begin, in bytes.
 template <template <int> class Index, int P, int O>
 inline void block_sums(const uint8_t* index, size_t stride, const uint16_t* const (&offset)[P], int count,
                        Sums<P * O>& sums) {
-  constexpr int kTurn = Index<O>::kTurn, kWhole = kTurn * Index<O>::kTurns;
-  BNN_UNROLL for (int i = 0; i < P * O; ++i) sums.total[i] = sums.high[i] = _mm256_setzero_si256();
-  int j = 0;
-  for (; j + kWhole <= count; j += kWhole) step<Index, P, O, Index<O>::kTurns>(index, stride, offset, j, sums);
-  for (; j < count; j += kTurn) step<Index, P, O, 1>(index, stride, offset, j, sums);
+  constexpr int kTurn = Index<O>::kTurn, kTurns = Index<O>::kTurns;
+  __m256i total[P * O], high[P * O], s[P * O];
+  BNN_UNROLL for (int i = 0; i < P * O; ++i) total[i] = high[i] = _mm256_setzero_si256();
+  for (int j = 0; j < count; j += kTurn * kTurns) {
+    BNN_UNROLL for (int turn = 0; turn < kTurns; ++turn) {
+      __m256i w[kTurn][O];
+      Index<O>::at(index, stride, j + turn * kTurn, w);
+      BNN_UNROLL for (int k = 0; k < kTurn; ++k)
+        BNN_UNROLL for (int p = 0; p < P; ++p) {
+          const __m256i t = table(offset[p][j + turn * kTurn + k]);
+          BNN_UNROLL for (int o = 0; o < O; ++o) {
+            const __m256i r = _mm256_shuffle_epi8(t, w[k][o]);
+            s[p * O + o] = turn + k == 0 ? r : _mm256_add_epi8(s[p * O + o], r);
+            BNN_PIN(s[p * O + o]);
+          }
+        }
+    }
+    BNN_UNROLL for (int i = 0; i < P * O; ++i) {
+      total[i] = _mm256_add_epi8(total[i], s[i]);
+      high[i] = _mm256_add_epi8(high[i], _mm256_srli_epi16(s[i], 4));
+    }
+  }
+  BNN_UNROLL for (int i = 0; i < P * O; ++i) sums.total[i] = total[i], sums.high[i] = high[i];
 }
 
 // The four 16-bit sums of r in one pair of byte sums: [0] pixel a, filters 0..15, [1] b of the same, [2] and [3] filters 16..31.

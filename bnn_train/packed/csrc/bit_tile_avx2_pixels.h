@@ -20,7 +20,9 @@ inline void copy(const uint32_t* from, int words, uint32_t* to) {
 template <int Words>
 inline void gather_taps(const BitShape& shape, const uint32_t* pixel, uint32_t* row) {
   const int words = Words == 1 || Words == 2 ? Words : shape.words;
-  for (int tap = 0; tap < shape.taps; ++tap, row += words) copy<Words>(pixel + shape.tap_offset[tap], words, row);
+  const int taps = shape.taps;
+  const int32_t* offset = shape.tap_offset;
+  for (int tap = 0; tap < taps; ++tap, row += words) copy<Words>(pixel + offset[tap], words, row);
 }
 
 // Words begin .. begin + count of the window, where these are not all of them.
@@ -57,12 +59,13 @@ inline uint16_t byte_sum(__m256i v) {
   return static_cast<uint16_t>(_mm_cvtsi128_si32(t) + _mm_extract_epi32(t, 2));
 }
 
-// offset[j] = 16 * (nibble j of a + 16 * nibble j of b), up to 96 entries of rubbish behind them; parity: Σ p of a and of b.
+// offset[j] = 16 * (nibble j of a + 16 * nibble j of b), behind them 16 zeros and room for 80 entries; parity: Σ p of a and b.
 inline void prepare(const uint32_t* a, const uint32_t* b, int words, uint16_t* offset, uint16_t* parity) {
   const __m256i low = _mm256_set1_epi8(15);
   const __m256i odd = _mm256_setr_epi8(0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0,  //
                                        0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0);
   __m256i odd_a = _mm256_setzero_si256(), odd_b = odd_a;
+  uint16_t* end = offset + words * 8;
   unsigned sum_a = 0, sum_b = 0;
   for (int w = 0; w < words; w += 8, offset += 64) {
     const __m256i va = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + w));
@@ -78,6 +81,7 @@ inline void prepare(const uint32_t* a, const uint32_t* b, int words, uint16_t* o
       odd_a = odd_b = _mm256_setzero_si256();
     }
   }
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(end), _mm256_setzero_si256());
   parity[0] = static_cast<uint16_t>(sum_a + byte_sum(odd_a));
   parity[1] = static_cast<uint16_t>(sum_b + byte_sum(odd_b));
 }
