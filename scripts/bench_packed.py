@@ -31,6 +31,7 @@ import torch
 from bench import avx2, layers, limits, networks, peers, sizes, training
 from bench.record import Record, provenance
 from bench.timing import Plan
+from bnn_train.errors import BnnError
 
 SECTIONS = ("limits", "layers", "dense", "networks", "avx2", "sizes", "training")
 BATCHES = {"layers": (8,), "dense": (1, 32, 128, 256), "networks": (1, 8)}
@@ -68,18 +69,19 @@ def measure(section: str, record: Record, args: argparse.Namespace, present: Seq
         return
     for threads in args.threads or THREADS.get(section, (1,)):
         torch.set_num_threads(threads)
+        turns = plan.for_threads(threads)
         if section == "limits":
-            limits.measure(record, threads, plan)
+            limits.measure(record, threads, turns)
         elif section == "training":
-            training.measure(record, threads, plan, quick=args.quick)
+            training.measure(record, threads, turns, quick=args.quick)
         for batch in args.batch or BATCHES.get(section, ()):
             if section == "networks":
                 networks.measure(
-                    record, present, batch, threads, plan, compiled=args.compile, quick=args.quick
+                    record, present, batch, threads, turns, compiled=args.compile, quick=args.quick
                 )
             elif section in ("layers", "dense"):
                 dense = section == "dense"
-                layers.measure(record, present, batch, threads, plan, dense=dense, quick=args.quick)
+                layers.measure(record, present, batch, threads, turns, dense=dense, quick=args.quick)
 
 
 def main() -> int:
@@ -93,7 +95,10 @@ def main() -> int:
         print(f"Left out: {'; '.join(missing)}")
     record = Record()
     for section in SECTIONS if "all" in args.sections else dict.fromkeys(args.sections):
-        measure(section, record, args, present)
+        try:
+            measure(section, record, args, present)
+        except BnnError as error:
+            record.wrong.append(f"{section}: {error}")
         if args.json:
             record.write(args.json)
     for line in record.wrong:

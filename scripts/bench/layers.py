@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bench import ours_product as ours
@@ -10,7 +11,7 @@ from bench.limits import Limit, limits
 from bench.peers import FP32, INT8, products
 from bench.record import Record
 from bench.table import Row
-from bench.timing import Plan, Sample, best, interleave, ratio
+from bench.timing import Engine, Plan, Sample, best, interleave, ratio
 
 Samples = Mapping[str, Sample]
 QUICK = 2
@@ -24,31 +25,35 @@ def measure(
     bound = next((limit for limit in limits(threads) if limit.kind == "binary"), None)
     found: dict[str, Samples] = {}
     cases: list[Case] = []
+    verdicts: Counter[str] = Counter()
     for shape in shapes[:QUICK] if quick else shapes:
         case = Case(shape, batch)
         cases.append(case)
-        found[shape.name] = _one(record, case, peers, threads, plan, bound)
+        right = _right(
+            record, case, [*ours.products(case, threads), *products(peers, case, threads)], verdicts
+        )
+        found[shape.name] = interleave([*right, *([bound.engine] if bound else [])], plan)
     kind = "Dense layers" if dense else "Convolutions"
     title = f"{kind}, batch {batch}, {threads} thread(s)"
     times = [{"layer": name, **_times(samples)} for name, samples in found.items()]
-    record.add(f"{title}: microseconds, median", times, left=("layer",), samples=found)
+    results = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    notes = [f"results: {results}; ours: {ours.kernel()}"]
+    record.add(f"{title}: microseconds, median", times, left=("layer",), notes=notes, samples=found)
     rows = [_ratios(case, found[case.shape.name], bound) for case in cases]
     record.add(f"{title}: how many times faster ours (packed in, float32 out) is", rows, left=("layer",))
 
 
-def _one(
-    record: Record, case: Case, peers: Sequence[str], threads: int, plan: Plan, bound: Limit | None
-) -> Samples:
-    """All engines on one case: results first, then times. An engine whose result is wrong isn't timed."""
+def _right(record: Record, case: Case, engines: Sequence[Engine], verdicts: Counter[str]) -> list[Engine]:
+    """The engines whose results are right; only they are timed."""
     right = []
-    for engine in [*ours.products(case, threads), *products(peers, case, threads)]:
+    for engine in engines:
         verdict = engine.verdict()
+        verdicts[verdict.split()[0] + (" rounding" if verdict.startswith("within") else "")] += 1
         if verdict.startswith("WRONG"):
             record.wrong.append(f"{case.shape.name}, batch {case.batch}: {engine.name} is {verdict}")
-            print(record.wrong[-1], flush=True)
         else:
             right.append(engine)
-    return interleave([*right, *([bound.engine] if bound else [])], plan)
+    return right
 
 
 def _times(samples: Samples) -> Row:

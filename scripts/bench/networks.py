@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench import twin_engines as peers_of
 from bench.lowered import EXACT, VARIANTS, header, packed
+from bench.ours_product import kernel
 from bench.record import Record
 from bench.table import Row
 from bench.timing import Engine, Plan, Sample, best, interleave, ratio
@@ -54,6 +55,7 @@ def _group(
         notes.append(f"  logits of {engine.name}: {verdict} of the largest")
         if verdict.startswith("WRONG"):
             record.wrong.append(f"{twin}, batch {batch}: {engine.name} is {verdict}")
+    notes.append(f"ours: {kernel()}")
     samples = interleave([*ours, *engines], plan)
     title = f"{' and '.join(n.name for n in networks)} against {twin}, batch {batch}, {threads} thread(s)"
     times: list[Row] = [

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases import Case
+from bench.cases import Case, Shape
 from bench.timing import Engine
 from bnn_train.packed.engine import Engine as PackedEngine
 from bnn_train.packed.kernels import build
@@ -39,9 +39,16 @@ SIGNS, RESULT, TARGET = 1, 2, 4
 """Values: the packed input, the small product's, the first of the measured ones. Value 3 is the mean of
 ``RESULT``."""
 
+_TINY = Case(Shape("tiny", 32, 32), 1)
+
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 Runner = Callable[[], object]
+
+
+def kernel() -> str:
+    """The name of the kernel that is measured."""
+    return build(_call(_TINY), _tensors(_TINY)).name
 
 
 def products(case: Case, threads: int) -> list[Engine]:

@@ -6,7 +6,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ class Plan:
     pause: float = 0.002
     """Between engines; the threads of the last one stop spinning meanwhile."""
     most_calls: int = 2000
+
+    def for_threads(self, threads: int) -> Plan:
+        """With a pause that is long enough for OpenMP's threads, which spin for some milliseconds."""
+        return replace(self, pause=0.010) if threads > 1 else self
 
 
 def interleave(engines: Sequence[Engine], plan: Plan) -> dict[str, Sample]:
