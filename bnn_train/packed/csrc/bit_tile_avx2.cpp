@@ -111,15 +111,12 @@ inline void finish(const __m256i (&r)[4], const __m256i (&own)[2], const uint8_t
   }
 }
 
-// The same where a row ends within the vector, the pair is half a one, or an earlier segment's pops are to be added to.
-__attribute__((noinline)) void finish_part(const Part& part, int pixel, int filter, const __m256i (&r)[4],
-                                           const __m256i (&own)[2], const uint8_t* head) {
-  alignas(32) int32_t some[2 * kLanes];
-  finish(r, own, head, some, kLanes);
-  for (int i = 0; i < 2 && pixel + i < part.count; ++i) {
-    int32_t* to = part.pops + size_t(pixel + i) * part.stride + filter;
-    for (int f = 0; f < kLanes && filter + f < part.shape.outputs; ++f)
-      to[f] = some[i * kLanes + f] + (part.again ? to[f] : 0);
+// Where rows end within the vectors, the pair is half a one, or an earlier segment's pops are to be added to.
+__attribute__((noinline)) void copy_part(const Part& part, int pixel, const int32_t* from, int filters) {
+  const int left = part.shape.outputs - part.filter, count = left < filters ? left : filters;
+  for (int i = 0; i < 2 && pixel + i < part.count; ++i, from += filters) {
+    int32_t* to = part.pops + size_t(pixel + i) * part.stride + part.filter;
+    for (int f = 0; f < count; ++f) to[f] = from[f] + (part.again ? to[f] : 0);
   }
 }
 
@@ -131,20 +128,21 @@ inline void settle(const Part& part, int pair, const __m256i* total, const __m25
   const bool whole = !part.again && pixel + 2 <= part.count && part.filter + O * kLanes <= part.shape.outputs;
   const __m256i own[2] = {_mm256_set1_epi16(static_cast<int16_t>(part.room.parity[pixel])),
                           _mm256_set1_epi16(static_cast<int16_t>(part.room.parity[pixel + 1]))};
-  int32_t* to = part.pops + size_t(pixel) * part.stride + part.filter;
-  BNN_UNROLL for (int o = 0; o < O; ++o, kept += 64, to += kLanes) {
+  alignas(32) int32_t some[2 * O * kLanes];
+  int32_t* to = whole ? part.pops + size_t(pixel) * part.stride + part.filter : some;
+  const size_t stride = whole ? part.stride : O * kLanes;
+  const uint8_t* head = part.group;
+  BNN_UNROLL for (int o = 0; o < O; ++o, kept += 64, to += kLanes, head += part.group_bytes) {
     __m256i r[4];
     split(total[o], high[o], r);
     if (!first)
       BNN_UNROLL for (int k = 0; k < 4; ++k) r[k] = _mm256_add_epi16(r[k], load(kept + k * 16));
-    const uint8_t* head = part.group + size_t(o) * part.group_bytes;
-    if (!last)
-      BNN_UNROLL for (int k = 0; k < 4; ++k) store(kept + k * 16, r[k]);
-    else if (whole)
-      finish(r, own, head, to, part.stride);
+    if (last)
+      finish(r, own, head, to, stride);
     else
-      finish_part(part, pixel, part.filter + o * kLanes, r, own, head);
+      BNN_UNROLL for (int k = 0; k < 4; ++k) store(kept + k * 16, r[k]);
   }
+  if (last && !whole) copy_part(part, pixel, some, O * kLanes);
 }
 
 template <template <int> class Index, int P, int O>
