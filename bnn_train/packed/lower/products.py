@@ -17,11 +17,10 @@ from bnn_train.packed.lower.numbers import F32, bias_of, product_scale
 from bnn_train.packed.lower.options import DIGITS
 from bnn_train.packed.lower.weights import (
     bfloat16,
-    code_of_key,
+    bound_of,
     code_of_weight,
     digits_of,
     geometry_of,
-    largest,
     quantized_weight,
     real_weight,
     whole,
@@ -69,9 +68,7 @@ def _of_bits(op: Op, input_: int, out: Builder) -> Product:
             f"{op.layer}: multiplies quantized activations with real weights, which the packed program has no"
             " product for; quantize its weights, or export with --binarize if they are latent"
         )
-    code = code_of_weight(layer)
-    taps = int(codes[0].size)
-    bound = taps * largest(code) * max(largest(code_of_key(key)), abs(layer.method.padding))
+    bound = bound_of(op)
     if bound >= EXACT:
         raise ExportError(
             f"{op.layer}: products reach {bound}, but float32 adds whole numbers only below 2²⁴"

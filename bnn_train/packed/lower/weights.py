@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower.graph import Key, Op, binary
+from bnn_train.packed.lower.graph import Key, Op, binary, key_of
 from bnn_train.packed.lower.numbers import array
 from bnn_train.packed.program import Code, Geometry
 
@@ -39,6 +39,15 @@ def largest(code: Code) -> int:
     """The largest magnitude of a code."""
     spread = sum(code.values)
     return max(abs(code.offset - spread), abs(code.offset + spread)) // code.denominator
+
+
+def bound_of(op: Op) -> int:
+    """The largest magnitude that a product of quantized inputs with quantized weights may have."""
+    layer, key = binary(op), key_of(op)
+    if layer is None or key is None:
+        raise TypeError(f"{op.layer} multiplies real numbers")
+    inputs = max(largest(code_of_key(key)), abs(layer.method.padding))
+    return layer.weight[0].numel() * largest(code_of_weight(layer)) * inputs
 
 
 def channel_last(op: Op, weight: Array) -> Array:

@@ -1,0 +1,145 @@
+"""How a packed value may differ from torch's: not at all after exact sums, by rounding after others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bnn_train.packed.bits import unpack_words
+from bnn_train.packed.lower.graph import Op, binary
+from bnn_train.packed.lower.lower import Lowered
+from bnn_train.packed.lower.numbers import fused, norm_of
+from bnn_train.packed.lower.truth import Nodes, channel_last
+from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Mean, Pool, Step, Thresholds
+
+Array = NDArray[Any]
+TOLERANCE = 1e-6
+"""How far a sum Σ w·x of floats may lie from torch's, relative to the largest Σ |w|·|x| of its channel."""
+ROUNDING = 2.0**-21
+"""… and on top of it, relative to the result: what is rounded after the sum."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One value of one step, on some images."""
+
+    bits: int = 0
+    """How many were compared."""
+    ties: int = 0
+    """… of which so many differ, each within the tolerance of its threshold."""
+    wrong: int = 0
+    """Numbers or bits that differ by more."""
+    deviation: float = 0.0
+    """Of real values: the largest difference as a share of what is tolerated; 0: equal."""
+
+    def __add__(self, other: Check) -> Check:
+        return Check(
+            self.bits + other.bits,
+            self.ties + other.ties,
+            self.wrong + other.wrong,
+            max(self.deviation, other.deviation),
+        )
+
+
+class Judge:
+    """What is expected of every step of a lowered network."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
+        self.program, self.tensors = lowered.program, lowered.tensors
+        self.fused = _norms_are_fused(lowered)
+
+    def exact(self, step: Step) -> bool:
+        """Whether the step must give torch's own numbers, bit for bit, from torch's own inputs."""
+        match step:
+            case Conv():
+                return self.program.values[step.input].type == "bits" and self._rounds_alike(step.epilogue)
+            case Map():
+                return self._rounds_alike(step.epilogue)
+            case Pool():
+                return step.kind == "max"
+            case InputScale() | Mean():
+                return False
+        return True
+
+    def _rounds_alike(self, epilogue: Epilogue) -> bool:
+        return epilogue.norm is None or self.fused
+
+    def real(self, i: int, found: Array, true: Array, nodes: Nodes) -> Check:
+        """An f32 value of step ``i``."""
+        if self.exact(self.program.steps[i]):
+            return Check(wrong=int(((found != true) & ~(np.isnan(found) & np.isnan(true))).sum()))
+        allowed = self._tolerance(i, nodes) + ROUNDING * np.abs(true)
+        apart = np.abs(found.astype(np.float64) - true)
+        share = np.divide(apart, allowed, out=np.zeros_like(apart), where=found != true)
+        return Check(
+            wrong=int((~(share <= 1)).sum()), deviation=float(np.nan_to_num(share, nan=np.inf).max())
+        )
+
+    def bits(self, i: int, v: int, found: Array, true: Array, nodes: Nodes) -> Check:
+        """A ``bits`` value of step ``i``."""
+        value = self.program.values[v]
+        planes = 1 if value.code is None else len(value.code.values)
+        count = len(found) * value.height * value.width * value.channels * planes
+        if np.array_equal(found, true):
+            return Check(bits=count)
+        differs = unpack_words(found ^ true, value.channels)
+        step = self.program.steps[i]
+        if self.exact(step) or isinstance(step, Pool):
+            return Check(bits=count, wrong=int(differs.sum()))
+        near = self._near(i, v, nodes)[..., None, :]
+        return Check(bits=count, ties=int((differs & near).sum()), wrong=int((differs & ~near).sum()))
+
+    def _near(self, i: int, v: int, nodes: Nodes) -> NDArray[np.bool_]:
+        """Whether the number before the quantizer lies within the tolerance of a threshold."""
+        base = self.lowered.built.meanings[v].op
+        number = channel_last(nodes[base.node], base.shape)
+        levels = self.tensors[_thresholds(self.program.steps[i]).tensor]
+        allowed = self._tolerance(i, nodes) + ROUNDING * np.abs(number)
+        return np.asarray(np.any([np.abs(number - level) <= allowed for level in levels], axis=0))
+
+    def _tolerance(self, i: int, nodes: Nodes) -> NDArray[np.float64]:
+        """For each channel of a result, from its largest sum of magnitudes, through the norm's factor."""
+        step = self.program.steps[i]
+        largest = magnitudes(self.lowered.built.sources[i], nodes).double().numpy()
+        if isinstance(step, InputScale):
+            largest = largest.max(keepdims=True)
+        return np.asarray(TOLERANCE * largest * _factor(step, self.tensors))
+
+
+def magnitudes(op: Op, nodes: Nodes) -> Tensor:
+    """For each channel of an operation's value the largest Σ |weight|·|input|, or just |input|."""
+    x = nodes[op.inputs[0].node].abs()
+    module, layer = op.module, binary(op)
+    with torch.no_grad():
+        if isinstance(module, nn.Linear):
+            y = F.linear(x.flatten(1), (layer.read_weight() if layer else module.weight).abs())
+        elif isinstance(module, nn.Conv2d):
+            y = module._conv_forward(x, (layer.read_weight() if layer else module.weight).abs(), None)
+        else:
+            y = x
+    return y.transpose(0, 1).flatten(1).amax(dim=1)
+
+
+def _factor(step: Step, tensors: Mapping[str, Array]) -> Any:
+    if isinstance(step, Conv | Map) and step.epilogue.norm is not None:
+        return np.abs(tensors[step.epilogue.norm[0]]).astype(np.float64)
+    return 1.0
+
+
+def _thresholds(step: Step) -> Thresholds:
+    if not isinstance(step, Conv | Map) or step.thresholds is None:
+        raise TypeError("only a step with thresholds gives bits")
+    return step.thresholds
+
+
+def _norms_are_fused(lowered: Lowered) -> bool:
+    norms = [op for op in lowered.traced.graph.ops if op.kind == "norm"]
+    return all(fused(*norm_of(op), op.module) for op in norms if op.module is not None)
