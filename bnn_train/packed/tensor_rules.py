@@ -68,16 +68,17 @@ def check_tensors(program: Program, tensors: Tensors) -> set[str]:
     used: set[str] = set()
     for i, step in enumerate(program.steps):
         where = title(i, step)
-        used |= demand(where, _needs(step, program.values, tensors), tensors)
         if isinstance(step, Conv | Map) and step.thresholds is not None:
             exact = isinstance(step, Conv) and program.values[step.input].type != "f32"
-            _check_exactness(where, step, exact, tensors)
+            _check_exactness(where, step, step.thresholds, exact, tensors)
+        used |= demand(where, _needs(step, program.values, tensors), tensors)
     return used
 
 
-def _check_exactness(where: str, step: Conv | Map, exact: bool, tensors: Tensors) -> None:
+def _check_exactness(where: str, step: Conv | Map, rule: Thresholds, exact: bool, tensors: Tensors) -> None:
     """Whole thresholds see whole products, with nothing in between."""
-    if step.thresholds is None or tensors[step.thresholds.tensor].dtype != np.int32:
+    limits = tensors.get(rule.tensor)
+    if limits is None or limits.dtype != np.int32:
         return
     if not exact:
         raise PackedFileError(f"{where}: int32 thresholds for a real product; they must be float32")
