@@ -49,10 +49,10 @@ def _group(
     x = normalized(images)
     engines = peers_of.engines(peers, real, x, threads, compiled=compiled)
     ours = [engine for network in networks for engine in _ours(network, images, threads)]
-    notes = []
+    notes = ["logits, as a share of the largest:"]
     for engine in [*ours, *engines]:
         verdict = engine.verdict()
-        notes.append(f"  logits of {engine.name}: {verdict} of the largest")
+        notes.append(f"  {engine.name}: {verdict}")
         if verdict.startswith("WRONG"):
             record.wrong.append(f"{twin}, batch {batch}: {engine.name} is {verdict}")
     notes.append(f"ours: {kernel()}")
