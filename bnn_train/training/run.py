@@ -17,6 +17,7 @@ from bnn_train.report.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import git_revision, machine, versions
+from bnn_train.training import calibration
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.compatible import continued, same_classes
 from bnn_train.training.folder import RunFolder, create, reopen
@@ -36,6 +37,7 @@ def start(experiment: Experiment) -> dict[str, Any]:
     learner = build_learner(experiment, model, device)
     with create(run_path(experiment), overwrite=experiment.run.overwrite) as folder:
         folder.write_text("config.yaml", dump(experiment))
+        calibration.record(folder.path, data)
         signs = diagnostics.packed_signs(model)
         return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
 
