@@ -98,6 +98,13 @@ def border_bias(
     return np.asarray(table.reshape(-1, op.channels) + own, dtype=np.float32)
 
 
+def border_classes_of(op: Op) -> int:
+    """How many border classes a product has on its map."""
+    _, height, width = op.inputs[0].shape
+    classes = shapes.border_classes(geometry_of(op), height, width)
+    return classes[2] * classes[3]
+
+
 def _inside(op: Op) -> tuple[F64, F64]:
     """Which kernel rows, and columns, lie inside the image, for each border class."""
     geometry = geometry_of(op)

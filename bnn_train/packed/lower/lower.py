@@ -9,9 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import nn
 
+from bnn_train.errors import ExportError
 from bnn_train.packed.lower.builder import Builder
 from bnn_train.packed.lower.emit import Emission
-from bnn_train.packed.lower.first import Pixels, absorbs, affine
+from bnn_train.packed.lower.first import Affine, Pixels, absorbs, affine
 from bnn_train.packed.lower.graph import Shape
 from bnn_train.packed.lower.options import Options
 from bnn_train.packed.lower.plan import Plan, plan
@@ -31,6 +32,18 @@ class Lowered:
     traced: Traced
     plan: Plan
     options: Options
+    pixels: Affine | None
+    """What the first layer absorbed."""
+
+    @property
+    def shifts(self) -> bool:
+        """Whether black pixels are not 0 to the network, so that borders need biases of their own."""
+        return self.pixels is not None and bool(self.pixels.summand.any())
+
+    @property
+    def gains(self) -> bool:
+        """Whether the channels of the image have factors of their own."""
+        return self.pixels is not None and bool((self.pixels.factor != self.pixels.factor[0]).any())
 
 
 def lower(
@@ -44,13 +57,17 @@ def lower(
     traced = trace(model, shape)
     planned = plan(traced.graph)
     folded = affine(pixels, shape[0])
+    if not pixels and not absorbs(traced.graph, folded):
+        raise ExportError(
+            "the image is not normalized, but read by a layer that cannot take bytes"
+        )
     emission = Emission(planned, folded if absorbs(traced.graph, folded) else None, options)
     built = emission.run()
     preprocess = (
         () if emission.pixels is not None else tuple(_stored(i, step, built) for i, step in enumerate(pixels))
     )
     program = built.program(emission.real[traced.graph.output])
-    return Lowered(program, built.tensors, preprocess, built, traced, planned, options)
+    return Lowered(program, built.tensors, preprocess, built, traced, planned, options, emission.pixels)
 
 
 def _stored(i: int, step: Pixels, built: Builder) -> Preprocess:
