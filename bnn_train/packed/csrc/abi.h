@@ -1,0 +1,61 @@
+// The C interface of the library: a program as flat data, and what can be done with it. Mirrored in packed/native_abi.py.
+#pragma once
+#include <cstdint>
+
+#define BNN_API extern "C" __attribute__((visibility("default")))
+
+enum BnnType : int64_t { kU8, kF32, kBits };
+enum BnnOp : int64_t { kConv, kMap, kPool, kInputScale, kSubsample, kMean };
+enum BnnWeightKind : int64_t { kBitWeight, kIntWeight, kF32Weight, kBf16Weight };
+enum BnnActivation : int64_t { kNone, kRelu, kHardtanh };
+enum BnnIsa : int64_t { kAvx512, kAvx2, kNeon, kPortable, kIsaCount };
+
+// An absent tensor has data == nullptr and bytes == 0.
+struct BnnTensor {
+  const void* data;
+  int64_t bytes;
+};
+
+struct BnnCode {
+  int64_t offset, denominator, planes, values[8];
+};
+
+struct BnnValue {
+  int64_t type, height, width, channels;
+  BnnCode code;
+};
+
+// Absent indices of values are -1; fields of other operations are 0.
+struct BnnStep {
+  int64_t op, input, output, bits;
+  int64_t kernel[2], stride[2], padding[2], dilation[2], groups;
+  int64_t weight_kind, digits;
+  BnnTensor weight;
+  BnnCode weight_code;
+  BnnTensor gain;
+  int64_t pad;
+  BnnTensor scale, bias, norm_factor, norm_summand;
+  int64_t input_scale, residual, activation, stream;
+  BnnTensor thresholds, flip;
+  int64_t float_thresholds;
+  int64_t average, include_padding, before;
+};
+
+struct BnnProgram {
+  int64_t value_count, step_count, output;
+  const BnnValue* values;
+  const BnnStep* steps;
+};
+
+// Layout check: the sizes of BnnValue and BnnStep that this library was built with.
+BNN_API void bnn_sizes(int64_t* value, int64_t* step);
+// Bit i is set where this processor and this build can run the instruction set i of BnnIsa.
+BNN_API int bnn_isas(void);
+// A model, or nullptr with a sentence in `message`. Every tensor is copied.
+BNN_API void* bnn_create(const BnnProgram* program, int isa, char* message, int64_t size);
+BNN_API void bnn_destroy(void* model);
+// n images in the canonical layout of value 0 -> n x classes. Returns 0, or another number and a sentence in `message`.
+BNN_API int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, char* message, int64_t size);
+// Step `index` alone; in[v] and out[v] are canonical arrays of value v, or nullptr where the step does not touch it.
+BNN_API int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n, int threads,
+                     char* message, int64_t size);

@@ -1,0 +1,99 @@
+// The C interface: nothing is thrown or printed beyond it.
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "model.h"
+
+namespace {
+
+using bnn::Kernels;
+
+const Kernels* kernels_of(int isa) {
+  switch (isa) {
+#if defined(__x86_64__)
+    case kAvx512: return &bnn::kernels_avx512;
+    case kAvx2: return &bnn::kernels_avx2;
+#elif defined(__aarch64__)
+    case kNeon: return &bnn::kernels_neon;
+#endif
+    case kPortable: return &bnn::kernels_portable;
+    default: return nullptr;
+  }
+}
+
+bool runs_here(int isa) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (isa == kAvx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  if (isa == kAvx512)
+    return runs_here(kAvx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vnni");
+#endif
+  return kernels_of(isa) != nullptr;
+}
+
+void tell(char* message, int64_t size, const char* text) {
+  if (!message || size < 1) return;
+  const size_t n = std::min(size_t(size) - 1, std::strlen(text));
+  std::memcpy(message, text, n);
+  message[n] = 0;
+}
+
+// 0, or 1 and what went wrong in `message`.
+template <class Work>
+int guarded(char* message, int64_t size, const Work& work) {
+  try {
+    work();
+    return 0;
+  } catch (const bnn::Fault& fault) {
+    tell(message, size, fault.sentence.c_str());
+  } catch (const std::bad_alloc&) {
+    tell(message, size, "not enough memory");
+  } catch (const std::exception& error) {
+    tell(message, size, error.what());
+  } catch (...) {
+    tell(message, size, "an unknown fault");
+  }
+  return 1;
+}
+
+}  // namespace
+
+void bnn_sizes(int64_t* value, int64_t* step) {
+  *value = sizeof(BnnValue);
+  *step = sizeof(BnnStep);
+}
+
+int bnn_isas(void) {
+  int found = 0;
+  for (int isa = 0; isa < kIsaCount; ++isa) found |= int(kernels_of(isa) && runs_here(isa)) << isa;
+  return found;
+}
+
+void* bnn_create(const BnnProgram* program, int isa, char* message, int64_t size) {
+  void* model = nullptr;
+  guarded(message, size, [&] {
+    const Kernels* kernels = kernels_of(isa);
+    if (!kernels || !runs_here(isa)) throw bnn::Fault{"this processor lacks the instructions"};
+    model = bnn::prepare(*program, *kernels).release();
+  });
+  return model;
+}
+
+void bnn_destroy(void* model) { delete static_cast<bnn::Model*>(model); }
+
+int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, char* message, int64_t size) {
+  return guarded(message, size, [&] {
+    bnn::run_model(*static_cast<bnn::Model*>(model), static_cast<const uint8_t*>(input), n, output, std::max(1, threads));
+  });
+}
+
+int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n, int threads, char* message,
+             int64_t size) {
+  return guarded(message, size, [&] {
+    bnn::run_step(*static_cast<bnn::Model*>(model), size_t(index), in, out, int(n), std::max(1, threads));
+  });
+}

@@ -1,0 +1,239 @@
+// A convolution, and the step that sends a real map through an epilogue: pixels in tiles, block of channels by block.
+#include <algorithm>
+#include <cstring>
+
+#include "filters.h"
+
+namespace bnn {
+
+namespace {
+
+constexpr int kPixels = 96;  // of one task: a multiple of every tile
+
+// Where the pixels of a task stand in every value involved.
+struct Pixels {
+  const uint8_t* in[kPixels];
+  float* out[kPixels];
+  const float* residual[kPixels];
+  const float* input_scale[kPixels];
+  uint8_t* bits[kPixels];
+  int32_t row_class[kPixels];
+  float unit[kPixels];
+};
+
+struct Place {
+  const Layout* layout = nullptr;
+  uint8_t* at = nullptr;
+  uint8_t* operator()(int n, int y, int x) const { return at + layout->at(size_t(n), y, x); }
+};
+
+class EmittingStep : public Step {
+ public:
+  EmittingStep(const Workshop& shop, const Wholes& wholes, int classes)
+      : model_(shop.model), emission_(shop, wholes, classes), emit_(emission_.emit()), input_(int(shop.step.input)) {
+    const int to = emission_.output >= 0 ? emission_.output : emission_.bits;
+    height_ = shop.value(to).layout.height, width_ = shop.value(to).layout.width;
+    reads = {input_};
+    for (int v : {emission_.residual, emission_.input_scale})
+      if (v >= 0) reads.push_back(v);
+    for (int v : {emission_.output, emission_.bits})
+      if (v >= 0) writes.push_back(v);
+    if (emission_.output >= 0 && emission_.residual != input_ && emission_.residual != emission_.input_scale)
+      in_place = emission_.residual;
+  }
+
+ protected:
+  Place place(const Frame& f, int v) const {
+    if (v < 0) return {};
+    return {&model_.values[size_t(v)].layout, f.at[size_t(v)]};
+  }
+  int64_t pixels(const Frame& f) const { return int64_t(f.images) * height_ * width_; }
+
+  // Fills everything but `in` and `unit` for pixels begin … begin + count − 1; calls each(i, n, y, x).
+  template <class Each>
+  void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
+    const Place out = place(f, emission_.output), bits = place(f, emission_.bits);
+    const Place residual = place(f, emission_.residual), scale = place(f, emission_.input_scale);
+    int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
+    for (int i = 0; i < count; ++i) {
+      if (out.at) p.out[i] = reinterpret_cast<float*>(out(n, y, x));
+      if (bits.at) p.bits[i] = bits(n, y, x);
+      if (residual.at) p.residual[i] = reinterpret_cast<const float*>(residual(n, y, x));
+      if (scale.at) p.input_scale[i] = reinterpret_cast<const float*>(scale(n, y, x));
+      each(i, n, y, x);
+      if (++x == width_) {
+        x = 0;
+        if (++y == height_) y = 0, ++n;
+      }
+    }
+  }
+
+  void emit(const Frame& f, const Pixels& p, int first_pixel, EmitTile t, int channels) const {
+    t.out = p.out + first_pixel, t.residual = p.residual + first_pixel, t.input_scale = p.input_scale + first_pixel;
+    t.bits = p.bits + first_pixel, t.row_class = p.row_class + first_pixel, t.unit = p.unit + first_pixel;
+    const auto* acc = static_cast<const int32_t*>(t.acc);
+    for (int c = 0; c < channels; c += kBlock, t.first += kBlock) {
+      const int valid = std::min(channels - c, kBlock);
+      t.acc = acc + c;
+      t.groups = (valid + kLanes - 1) / kLanes;
+      t.valid = valid == 64 ? ~uint64_t(0) : (uint64_t(1) << valid) - 1;
+      f.kernels->emit(emit_, t);
+    }
+  }
+
+  const Model& model_;
+  Emission emission_;
+  Emit emit_;
+  int input_, height_, width_;
+};
+
+class ConvStep : public EmittingStep {
+ public:
+  ConvStep(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value, int classes)
+      : EmittingStep(shop, filters.wholes, classes),
+        filters_(std::move(filters)),
+        window_(in.window),
+        rows_(in.window.rows),
+        columns_(in.window.columns),
+        unit_value_(unit_value),
+        tile_(filters_.product.kind == kPops ? shop.model.kernels->bit_tile : nullptr) {
+    filters_.product.runs = filters_.runs.data();
+    filters_.product.run_count = int(filters_.runs.size());
+    filters_.product.segments = filters_.segments.data();
+    filters_.bit_shape.tap_offset = filters_.tap_offset.data();
+    if (unit_value_ >= 0) reads.push_back(unit_value_);
+    int widest = 0;
+    for (const Panel& p : filters_.panels) widest = std::max(widest, p.channels);
+    stride_ = int(round_up(size_t(std::max(widest, filters_.bit_shape.outputs)), kBlock)) + (filters_.panels.size() == 1 ? kBlock : 0);
+    tile_pixels_ = tile_ ? std::min(kPixels, std::max(1, tile_->preferred)) : 24;
+  }
+
+  int tasks(const Frame& f) const override { return chunks(f) * panel_tasks(f); }
+
+  void run(const Frame& f, int task, uint8_t* scratch) const override {
+    auto& p = *reinterpret_cast<Pixels*>(scratch);
+    const int parts = panel_tasks(f);
+    const int64_t begin = int64_t(task / parts) * kPixels;
+    const int count = int(std::min<int64_t>(kPixels, pixels(f) - begin));
+    locate_inputs(f, begin, count, p);
+    const size_t panels = filters_.panels.size(), part = size_t(task % parts);
+    for (size_t i = panels * part / size_t(parts); i < panels * (part + 1) / size_t(parts); ++i)
+      run_panel(f, filters_.panels[i], p, count, scratch + sizeof(Pixels));
+  }
+
+  size_t scratch_bytes() const override {
+    const size_t acc = size_t(filters_.product.parts) * size_t(tile_pixels_) * size_t(stride_) * 4;
+    return round_up(sizeof(Pixels), 64) + 2 * round_up(acc, 64) + filters_.tile_scratch;
+  }
+
+ private:
+  int chunks(const Frame& f) const { return int((pixels(f) + kPixels - 1) / kPixels); }
+  // Panels are shared out too where there are few pixels.
+  int panel_tasks(const Frame& f) const {
+    if (f.threads == 1) return 1;
+    const int wanted = std::max(1, 8 * f.threads / std::max(1, chunks(f)));
+    return std::min(wanted, int(filters_.panels.size()));
+  }
+
+  void locate_inputs(const Frame& f, int64_t begin, int count, Pixels& p) const {
+    const Place in = place(f, input_);
+    const Place unit = place(f, unit_value_);
+    const Layout& l = *in.layout;
+    const int width = int(columns_.inside.size());
+    const int64_t back = int64_t(window_.rows.padding) * int64_t(l.row) + int64_t(window_.columns.padding) * int64_t(l.pixel);
+    locate(f, begin, count, p, [&](int i, int n, int y, int x) {
+      p.in[i] = in(n, y * window_.rows.stride, x * window_.columns.stride) - back;
+      p.row_class[i] = rows_.of[size_t(y)] * width + columns_.of[size_t(x)];
+      if (unit.at) p.unit[i] = *reinterpret_cast<const float*>(unit(n, 0, 0));
+    });
+  }
+
+  void run_panel(const Frame& f, const Panel& panel, const Pixels& p, int count, uint8_t* scratch) const {
+    auto* acc = reinterpret_cast<int32_t*>(scratch);
+    EmitTile t{};
+    t.acc = acc, t.stride = stride_, t.part_stride = tile_pixels_ * stride_;
+    for (int i = 0; i < count; i += tile_pixels_) {
+      t.count = std::min(tile_pixels_, count - i);
+      for (int b = panel.block_begin; b < panel.block_end; ++b) {
+        const Block& block = filters_.blocks[size_t(b)];
+        const uint8_t* pixels[kPixels];
+        const size_t shift = size_t(block.group) * filters_.group_bytes;
+        for (int k = 0; k < t.count; ++k) pixels[k] = p.in[i + k] + shift;
+        int32_t* to = acc + (block.first - panel.first);
+        if (tile_)
+          run_tile(f, block, pixels, t.count, to, acc + round_up(size_t(t.part_stride) * 4, 64) / 4);
+        else
+          f.kernels->product(filters_.product, block, pixels, t.count, to, stride_, t.part_stride);
+      }
+      t.first = panel.first;
+      emit(f, p, i, t, panel.channels);
+      t.acc = acc;
+    }
+  }
+
+  void run_tile(const Frame& f, const Block& block, const uint8_t* const* pixels, int count, int32_t* to, int32_t* spare) const {
+    const BitShape& shape = filters_.bit_shape;
+    uint8_t* scratch = reinterpret_cast<uint8_t*>(spare) + round_up(size_t(tile_pixels_) * size_t(stride_) * 4, 64);
+    bool add = false;
+    for (const PlanePair& pair : filters_.pairs) {
+      const uint32_t* planes[kPixels];
+      for (int k = 0; k < count; ++k)
+        planes[k] = reinterpret_cast<const uint32_t*>(pixels[k] + size_t(pair.input_plane) * filters_.plane_bytes);
+      const auto* weights = static_cast<const uint8_t*>(block.weights) + size_t(pair.weight_plane) * filters_.packed_plane;
+      const bool direct = !add && pair.coefficient == 1;
+      tile_->run(shape, weights, planes, count, direct ? to : spare, stride_, scratch);
+      if (!direct)
+        for (int k = 0; k < count; ++k)
+          f.kernels->add_pops(to + size_t(k) * size_t(stride_), spare + size_t(k) * size_t(stride_), pair.coefficient, add,
+                              block.valid);
+      add = true;
+    }
+  }
+
+  Filters filters_;
+  Window window_;
+  AxisClasses rows_, columns_;
+  int unit_value_;
+  const BitTile* tile_;
+  int stride_, tile_pixels_;
+};
+
+class MapStep : public EmittingStep {
+ public:
+  explicit MapStep(const Workshop& shop) : EmittingStep(shop, Wholes{}, 1) {
+    if (emission_.output >= 0 && emission_.residual < 0) in_place = input_;
+  }
+
+  int tasks(const Frame& f) const override { return int((pixels(f) + kPixels - 1) / kPixels); }
+
+  void run(const Frame& f, int task, uint8_t* scratch) const override {
+    auto& p = *reinterpret_cast<Pixels*>(scratch);
+    const int64_t begin = int64_t(task) * kPixels;
+    const int count = int(std::min<int64_t>(kPixels, pixels(f) - begin));
+    const Place in = place(f, input_);
+    locate(f, begin, count, p, [&](int i, int n, int y, int x) { p.in[i] = in(n, y, x), p.row_class[i] = 0; });
+    // Pixels of a row lie at one distance: the map itself is the accumulators.
+    const int stride = int(in.layout->pixel / 4);
+    for (int i = 0; i < count;) {
+      int n = 1;
+      while (i + n < count && p.in[i + n] == p.in[i] + size_t(n) * in.layout->pixel) ++n;
+      EmitTile t{};
+      t.acc = p.in[i], t.stride = stride, t.count = n;
+      emit(f, p, i, t, emit_.channels);
+      i += n;
+    }
+  }
+
+  size_t scratch_bytes() const override { return sizeof(Pixels); }
+};
+
+}  // namespace
+
+std::unique_ptr<Step> make_map(const Workshop& shop) { return std::make_unique<MapStep>(shop); }
+
+std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value) {
+  const int classes = int(AxisClasses(in.window.rows).inside.size() * AxisClasses(in.window.columns).inside.size());
+  return std::make_unique<ConvStep>(shop, in, std::move(filters), unit_value, classes);
+}
+
+}  // namespace bnn

@@ -1,0 +1,48 @@
+#include "filters.h"
+
+namespace bnn {
+
+namespace {
+int element_bits(const FilterInput& in) { return in.in.type == kBits ? 1 : in.in.type == kU8 ? 8 : 32; }
+}  // namespace
+
+int group_of_bytes(const FilterInput& in) {
+  if (in.in.type == kBits) return (in.inner + 31) / 32 * 4;
+  return in.inner * element_bits(in) / 8;
+}
+
+std::vector<Stretch> stretches(const FilterInput& in, int per_unit) {
+  const Axis &rows = in.window.rows, &columns = in.window.columns;
+  const int pixel = int(in.in.pixel) * 8 / element_bits(in);  // elements
+  const bool gaps = in.in.type == kF32 && pixel != in.in.channels;
+  const bool whole_rows = in.shop.step.groups == 1 && columns.dilation == 1 && !gaps;
+  const int step = whole_rows ? columns.kernel : 1;
+  const int units = ((step - 1) * pixel + in.inner + per_unit - 1) / per_unit;
+  std::vector<Stretch> found;
+  for (int r = 0; r < rows.kernel; ++r)
+    for (int c = 0; c < columns.kernel; c += step) {
+      const int64_t x = int64_t(r) * rows.dilation * int64_t(in.in.row) + int64_t(c) * columns.dilation * int64_t(in.in.pixel);
+      found.push_back({r, c, step, int(x), units});
+    }
+  return found;
+}
+
+void make_blocks(Filters& f, const FilterInput& in, size_t units, int unit_bytes, int widest) {
+  const int groups = int(in.shop.step.groups), each = in.outputs / groups;
+  std::vector<size_t> at;
+  size_t bytes = 0;
+  for (int g = 0; g < groups; ++g)
+    for (int o = 0; o < each; o += widest) {
+      const int valid = each - o < widest ? each - o : widest, vectors = (valid + kLanes - 1) / kLanes;
+      f.blocks.push_back({g * each + o, valid, vectors, g, nullptr});
+      at.push_back(bytes);
+      bytes += round_up(units * size_t(vectors) * size_t(unit_bytes), 64);
+      if (groups == 1) f.panels.push_back({o, valid, int(f.blocks.size()) - 1, int(f.blocks.size())});
+    }
+  if (groups > 1) f.panels.push_back({0, in.outputs, 0, int(f.blocks.size())});
+  f.weights = Buffer(bytes);
+  for (size_t b = 0; b < f.blocks.size(); ++b) f.blocks[b].weights = f.weights.data() + at[b];
+  f.group_bytes = size_t(group_of_bytes(in));
+}
+
+}  // namespace bnn

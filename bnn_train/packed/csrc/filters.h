@@ -1,0 +1,58 @@
+// A convolution's weights in the order of the kernels, and what its sums need besides.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "emission.h"
+#include "window.h"
+
+namespace bnn {
+
+// Blocks whose sums are made before any of their values is emitted: output channels first … first + channels − 1.
+struct Panel {
+  int first, channels, block_begin, block_end;
+};
+
+// A product of planes for BitTile.
+struct PlanePair {
+  int input_plane, weight_plane, coefficient;
+};
+
+struct Filters {
+  Product product{};
+  std::vector<Run> runs;
+  std::vector<Segment> segments;
+  std::vector<Block> blocks;
+  std::vector<Panel> panels;
+  Buffer weights;
+  Wholes wholes;
+  // for BitTile
+  std::vector<PlanePair> pairs;
+  std::vector<int32_t> tap_offset;
+  BitShape bit_shape{};
+  size_t plane_bytes = 0, group_bytes = 0, tile_scratch = 0;
+  size_t packed_plane = 0;  // bytes of one weight plane's packed block
+};
+
+struct FilterInput {
+  const Workshop& shop;
+  const Layout& in;
+  Window window;
+  int outputs, inner;       // output channels; input channels of a group
+  bool dynamic;             // the input was rounded to 128 + q
+};
+
+Filters pack_signs(const FilterInput& input);
+Filters pack_bytes(const FilterInput& input);
+Filters pack_reals(const FilterInput& input);
+
+// Shared by the three.
+struct Stretch {
+  int row, first_column, columns;  // taps
+  int x, units;                    // bytes from the first tap; 4-byte units
+};
+std::vector<Stretch> stretches(const FilterInput& input, int per_unit);
+void make_blocks(Filters& filters, const FilterInput& input, size_t units, int bytes_per_unit, int widest);
+int group_of_bytes(const FilterInput& input);  // bytes between the groups' channels in a pixel
+
+}  // namespace bnn

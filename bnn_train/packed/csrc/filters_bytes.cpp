@@ -1,0 +1,130 @@
+// Bytes by whole numbers: every weight as signed base-256 digits, every digit a product of its own.
+#include <algorithm>
+
+#include "filters.h"
+#include "signs.h"
+
+namespace bnn {
+
+namespace {
+
+constexpr int kMostUnits = 16000;  // 16000 · 4 · 255 · 128 < 2³¹
+
+struct Digits {
+  int count = 0;
+  std::vector<int8_t> at;  // [digit][output][tap][channel]
+};
+
+// Digits in −128 … 127, lowest first.
+std::vector<int8_t> digits_of(int64_t w) {
+  std::vector<int8_t> found;
+  while (w != 0) {
+    const auto low = int8_t(uint8_t(uint64_t(w) & 255));
+    found.push_back(low);
+    w = (w - low) / 256;
+  }
+  return found;
+}
+
+Digits from_signs(const FilterInput& in) {
+  const Signs signs(in);
+  const BnnStep& s = in.shop.step;
+  const int taps = int(s.kernel[0] * s.kernel[1]);
+  const int32_t* gain = s.gain.data ? elements<int32_t>(s.gain, size_t(in.inner), "gain") : nullptr;
+  const size_t count = size_t(in.outputs) * size_t(taps) * size_t(in.inner);
+  Digits d;
+  for (int o = 0; o < in.outputs; ++o)
+    for (int t = 0; t < taps; ++t)
+      for (int i = 0; i < in.inner; ++i) {
+        const auto digits = digits_of(signs.code(o, t, i) * (gain ? gain[i] : 1));
+        const size_t at = (size_t(o) * size_t(taps) + size_t(t)) * size_t(in.inner) + size_t(i);
+        if (int(digits.size()) > d.count) d.count = int(digits.size()), d.at.resize(digits.size() * count, 0);
+        for (size_t k = 0; k < digits.size(); ++k) d.at[k * count + at] = digits[k];
+      }
+  if (d.count == 0) d.count = 1, d.at.resize(count, 0);
+  return d;
+}
+
+Digits read(const FilterInput& in) {
+  const BnnStep& s = in.shop.step;
+  if (s.weight_kind == kBitWeight) return from_signs(in);
+  const size_t count = size_t(s.digits) * size_t(in.outputs) * size_t(s.kernel[0] * s.kernel[1]) * size_t(in.inner);
+  const int8_t* w = elements<int8_t>(s.weight, count, "weight");
+  return {int(s.digits), std::vector<int8_t>(w, w + count)};
+}
+
+// Segments of one digit, cut so that no int32 sum overflows; returns the units.
+int add_segments(Filters& f, const std::vector<Stretch>& found, int first_unit, int shift) {
+  int32_t unit = first_unit, inside = 0, begin = int32_t(f.segments.size());
+  const auto close = [&] {
+    f.runs.push_back({begin, int32_t(f.segments.size()), 1, int32_t(f.wholes.part_shift.size())});
+    f.wholes.part_shift.push_back(shift);
+    begin = int32_t(f.segments.size()), inside = 0;
+  };
+  for (const Stretch& s : found)
+    for (int32_t u = 0; u < s.units;) {
+      const int32_t n = std::min(s.units - u, kMostUnits - inside);
+      f.segments.push_back({s.x + 4 * u, unit, n});
+      unit += n, u += n, inside += n;
+      if (inside == kMostUnits) close();
+    }
+  if (inside > 0) close();
+  return unit - first_unit;
+}
+
+// The digit of output o that meets byte `e` of a stretch.
+int8_t digit_at(const FilterInput& in, const Digits& d, int digit, int o, const Stretch& s, int e) {
+  const int pixel = int(in.in.pixel), taps = in.window.rows.kernel * in.window.columns.kernel;
+  const int column = e / pixel, i = e % pixel;
+  if (column >= s.columns || i >= in.inner) return 0;
+  const size_t tap = size_t(s.row * in.window.columns.kernel + s.first_column + column);
+  const size_t row = (size_t(digit) * size_t(in.outputs) + size_t(o)) * size_t(taps) + tap;
+  return d.at[row * size_t(in.inner) + size_t(i)];
+}
+
+// What the offset 128 of the input adds to each part, less.
+void correct(Filters& f, const FilterInput& in, const Digits& d, const std::vector<Stretch>& found) {
+  f.wholes.classes = f.product.parts;
+  f.wholes.base.assign(size_t(f.product.parts) * size_t(in.outputs), 0);
+  int64_t unit = 0;
+  for (const Stretch& s : found)
+    for (int u = 0; u < s.units; ++u, ++unit)
+      for (int o = 0; o < in.outputs; ++o)
+        for (int e = 0; e < 4; ++e)
+          f.wholes.base[size_t(unit / kMostUnits) * size_t(in.outputs) + size_t(o)] -= 128 * digit_at(in, d, 0, o, s, 4 * u + e);
+}
+
+}  // namespace
+
+Filters pack_bytes(const FilterInput& in) {
+  Filters f;
+  const Digits d = read(in);
+  f.wholes.part_shift.clear();
+  const auto found = stretches(in, 4);
+  int units = 0;
+  for (int k = 0; k < d.count; ++k) units += add_segments(f, found, units, 8 * k);
+  const int each = units / d.count;
+  f.product.kind = kDot;
+  f.product.parts = int(f.wholes.part_shift.size());
+  f.wholes.source = in.dynamic ? kFromDynamic : f.product.parts > 1 ? kFromWide : kFromInt;
+  if (in.dynamic) {
+    if (d.count != 1) throw Fault{"weights of a rounded input have one digit"};
+    correct(f, in, d, found);
+  }
+  make_blocks(f, in, size_t(units), 4 * kLanes, kBlock);
+  for (const Block& b : f.blocks) {
+    auto* to = static_cast<int8_t*>(const_cast<void*>(b.weights));
+    for (int k = 0; k < d.count; ++k) {
+      size_t unit = size_t(k) * size_t(each);
+      for (const Stretch& s : found)
+        for (int u = 0; u < s.units; ++u, ++unit)
+          for (int o = 0; o < b.valid; ++o)
+            for (int e = 0; e < 4; ++e)
+              to[(unit * size_t(b.groups) * kLanes + size_t(o)) * 4 + size_t(e)] =
+                  digit_at(in, d, k, b.first + o, s, 4 * u + e);
+    }
+  }
+  return f;
+}
+
+}  // namespace bnn

@@ -1,0 +1,70 @@
+// Real inputs: real weights, or signs and codes widened to float.
+#include <cstring>
+
+#include "filters.h"
+#include "signs.h"
+
+namespace bnn {
+
+namespace {
+
+using Weight = std::function<float(int o, int tap, int i)>;
+
+Weight weights_of(const FilterInput& in) {
+  const BnnStep& s = in.shop.step;
+  const size_t taps = size_t(s.kernel[0] * s.kernel[1]), inner = size_t(in.inner);
+  const size_t count = size_t(in.outputs) * taps * inner;
+  const auto at = [=](int o, int tap, int i) { return (size_t(o) * taps + size_t(tap)) * inner + size_t(i); };
+  if (s.weight_kind == kF32Weight) {
+    const float* w = elements<float>(s.weight, count, "weight");
+    return [=](int o, int tap, int i) { return w[at(o, tap, i)]; };
+  }
+  if (s.weight_kind == kBf16Weight) {
+    const uint16_t* w = elements<uint16_t>(s.weight, count, "weight");
+    return [=](int o, int tap, int i) {
+      const uint32_t bits = uint32_t(w[at(o, tap, i)]) << 16;
+      float value;
+      std::memcpy(&value, &bits, 4);
+      return value;
+    };
+  }
+  const Signs signs(in);
+  return [=](int o, int tap, int i) { return float(signs.code(o, tap, i)); };
+}
+
+}  // namespace
+
+Filters pack_reals(const FilterInput& in) {
+  Filters f;
+  const Weight weight = weights_of(in);
+  const bool half = in.shop.step.weight_kind == kBf16Weight;
+  const int columns = in.window.columns.kernel, pixel = int(in.in.pixel / 4);
+  int32_t units = 0;
+  const auto found = stretches(in, 1);
+  for (const Stretch& s : found) {
+    f.segments.push_back({s.x, units, s.units});
+    units += s.units;
+  }
+  f.runs = {{0, int32_t(f.segments.size()), 1, 0}};
+  f.product.kind = half ? kFmaBf16 : kFma;
+  f.product.parts = 1;
+  make_blocks(f, in, size_t(units), half ? 2 * kLanes : 4 * kLanes, kBlock);
+  for (const Block& b : f.blocks) {
+    auto* to = static_cast<uint8_t*>(const_cast<void*>(b.weights));
+    const size_t lanes = size_t(b.groups) * kLanes;
+    for (size_t k = 0; k < found.size(); ++k)
+      for (int u = 0; u < found[k].units; ++u)
+        for (int o = 0; o < b.valid; ++o) {
+          const int tap = found[k].row * columns + found[k].first_column + u / pixel;
+          const float w = weight(b.first + o, tap, u % pixel);
+          const size_t at = size_t(f.segments[k].w + u) * lanes + size_t(o);
+          if (half)
+            std::memcpy(to + at * 2, reinterpret_cast<const uint8_t*>(&w) + 2, 2);
+          else
+            std::memcpy(to + at * 4, &w, 4);
+        }
+  }
+  return f;
+}
+
+}  // namespace bnn

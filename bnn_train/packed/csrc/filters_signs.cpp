@@ -1,0 +1,207 @@
+// Signs by signs: pairs of planes, sorted by what they count for.
+#include "signs.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace bnn {
+
+Signs::Signs(const FilterInput& in)
+    : denominator_(in.shop.step.weight_code.denominator),
+      outputs_(in.outputs),
+      inner_(in.inner),
+      stored_(int(in.shop.step.weight_code.planes)) {
+  const BnnCode& code = in.shop.step.weight_code;
+  const size_t taps = size_t(in.shop.step.kernel[0] * in.shop.step.kernel[1]);
+  row_ = (taps * size_t(inner_) + 7) / 8;
+  rows_ = elements<uint8_t>(in.shop.step.weight, size_t(stored_) * size_t(outputs_) * row_, "weight");
+  values_.assign(code.values, code.values + stored_);
+  if (code.offset != 0) values_.push_back(code.offset);
+}
+
+namespace {
+
+class SignPacker {
+ public:
+  explicit SignPacker(const FilterInput& in)
+      : in_(in), signs_(in), code_(in.shop.value(in.shop.step.input).shape.code), words_((in.inner + 31) / 32) {}
+
+  Filters pack(const BitTile* tile) {
+    pairs();
+    if (tile) return with_tile(*tile);
+    const auto found = stretches(in_, 32);
+    int units = 0;
+    for (const Stretch& s : found) units += s.units;
+    for (const PlanePair& pair : f_.pairs) add_run(pair, found, units);
+    f_.product.kind = kPops;
+    f_.product.parts = 1;
+    make_blocks(f_, in_, size_t(units) * size_t(signs_.planes()), 4 * kLanes, kBlock);
+    for (const Block& b : f_.blocks) fill(b, found, size_t(units));
+    bases();
+    return std::move(f_);
+  }
+
+ private:
+  void pairs() {
+    for (int p = 0; p < int(code_.planes); ++p)
+      for (int q = 0; q < signs_.planes(); ++q) f_.pairs.push_back({p, q, int(code_.values[p] * signs_.value(q))});
+    std::stable_sort(f_.pairs.begin(), f_.pairs.end(),
+                     [](const PlanePair& a, const PlanePair& b) { return a.coefficient > b.coefficient; });
+    const int one = f_.pairs.front().coefficient;
+    f_.wholes.source = kFromPops;
+    f_.wholes.multiplier = 2;
+    f_.wholes.divisor = code_.denominator * signs_.denominator();
+    if (one > 0 && one == f_.pairs.back().coefficient) {
+      f_.wholes.multiplier = 2 * one;
+      for (PlanePair& pair : f_.pairs) pair.coefficient = 1;
+    }
+  }
+
+  void add_run(const PlanePair& pair, const std::vector<Stretch>& found, int units) {
+    int32_t unit = pair.weight_plane * units;
+    const auto begin = int32_t(f_.segments.size());
+    for (const Stretch& s : found) {
+      f_.segments.push_back({int32_t(s.x + pair.input_plane * int64_t(in_.in.plane)), unit, s.units});
+      unit += s.units;
+    }
+    const auto end = int32_t(f_.segments.size());
+    if (!f_.runs.empty() && f_.runs.back().coefficient == pair.coefficient)
+      f_.runs.back().end = end;
+    else
+      f_.runs.push_back({begin, end, pair.coefficient, 0});
+  }
+
+  uint32_t word(int plane, int o, int tap, int w) const {
+    uint32_t bits = 0;
+    for (int i = 32 * w; i < std::min(in_.inner, 32 * (w + 1)); ++i)
+      bits |= uint32_t(signs_.negative(plane, o, tap, i)) << (i % 32);
+    return bits;
+  }
+
+  void fill(const Block& b, const std::vector<Stretch>& found, size_t units) {
+    auto* to = static_cast<uint32_t*>(const_cast<void*>(b.weights));
+    const size_t lanes = size_t(b.groups) * kLanes;
+    for (int q = 0; q < signs_.planes(); ++q) {
+      size_t unit = size_t(q) * units;
+      for (const Stretch& s : found)
+        for (int u = 0; u < s.units; ++u, ++unit) {
+          const int tap = s.row * in_.window.columns.kernel + s.first_column + u / words_;
+          for (int o = 0; o < b.valid; ++o) to[unit * lanes + size_t(o)] = word(q, b.first + o, tap, u % words_);
+        }
+    }
+  }
+
+  Filters with_tile(const BitTile& tile) {
+    const Axis &rows = in_.window.rows, &columns = in_.window.columns;
+    for (int r = 0; r < rows.kernel; ++r)
+      for (int c = 0; c < columns.kernel; ++c)
+        f_.tap_offset.push_back(int32_t((int64_t(r) * rows.dilation * int64_t(in_.in.row) +
+                                         int64_t(c) * columns.dilation * int64_t(in_.in.pixel)) / 4));
+    f_.product.kind = kPops;
+    f_.product.parts = 1;
+    f_.plane_bytes = in_.in.plane;
+    constexpr int kWidest = 256;
+    const int each = std::min(in_.outputs / int(in_.shop.step.groups), kWidest);
+    f_.bit_shape = {int(f_.tap_offset.size()), words_, each, nullptr};
+    f_.packed_plane = round_up(tile.packed_bytes(f_.bit_shape), 64);
+    f_.tile_scratch = round_up(tile.scratch_bytes(f_.bit_shape), 64);
+    make_blocks(f_, in_, f_.packed_plane * size_t(signs_.planes()), 0, kWidest);
+    f_.weights = Buffer(f_.packed_plane * size_t(signs_.planes()) * f_.blocks.size());
+    size_t at = 0;
+    for (Block& b : f_.blocks)
+      for (int q = 0; q < signs_.planes(); ++q, at += f_.packed_plane) {
+        if (q == 0) b.weights = f_.weights.data() + at;
+        pack_block(tile, b, q, f_.weights.data() + at);
+      }
+    bases();
+    return std::move(f_);
+  }
+
+  void pack_block(const BitTile& tile, const Block& b, int q, uint8_t* to) const {
+    const int taps = int(f_.tap_offset.size());
+    std::vector<uint32_t> rows(size_t(f_.bit_shape.outputs) * size_t(taps) * size_t(words_), 0);
+    for (int o = 0; o < b.valid; ++o)
+      for (int t = 0; t < taps; ++t)
+        for (int w = 0; w < words_; ++w)
+          rows[(size_t(o) * size_t(taps) + size_t(t)) * size_t(words_) + size_t(w)] = word(q, b.first + o, t, w);
+    BitShape shape = f_.bit_shape;
+    shape.tap_offset = f_.tap_offset.data();
+    tile.pack(shape, rows.data(), to);
+  }
+
+  // Numerators at no difference: with signs t = 1 − 2b and a border of +1, Σ s·t over the taps inside is
+  // n − 2·(pops − negatives of the filter outside); the offset and the padding's code add what they count for.
+  void bases() {
+    const AxisClasses rows(in_.window.rows), columns(in_.window.columns);
+    f_.wholes.classes = int(rows.inside.size() * columns.inside.size());
+    const std::vector<int64_t> sums = tap_sums();
+    f_.wholes.base.reserve(size_t(f_.wholes.classes) * size_t(in_.outputs));
+    for (const auto& row : rows.inside)
+      for (const auto& column : columns.inside)
+        for (int o = 0; o < in_.outputs; ++o) f_.wholes.base.push_back(base(sums, o, row, column));
+    check_range();
+    collapse();
+  }
+
+  // Σ over a tap's channels of the weight numerators, [output][tap].
+  std::vector<int64_t> tap_sums() const {
+    const int taps = in_.window.rows.kernel * in_.window.columns.kernel;
+    std::vector<int64_t> sums(size_t(in_.outputs) * size_t(taps), 0);
+    for (int o = 0; o < in_.outputs; ++o)
+      for (int t = 0; t < taps; ++t)
+        for (int q = 0; q < signs_.planes(); ++q) {
+          int negatives = 0;
+          for (int w = 0; w < words_; ++w) negatives += __builtin_popcount(word(q, o, t, w));
+          sums[size_t(o) * size_t(taps) + size_t(t)] += signs_.value(q) * (in_.inner - 2 * negatives);
+        }
+    return sums;
+  }
+
+  // Over the taps inside: offset·w + Σv·(n·Σv′ for s = t); outside: what the border's +1 counts less, and the padding's code.
+  int64_t base(const std::vector<int64_t>& sums, int o, const std::vector<bool>& row, const std::vector<bool>& column) const {
+    int64_t planes = 0, values = 0, total = 0;
+    for (int p = 0; p < int(code_.planes); ++p) planes += code_.values[p];
+    for (int q = 0; q < signs_.planes(); ++q) values += signs_.value(q);
+    const size_t taps = row.size() * column.size();
+    for (size_t r = 0; r < row.size(); ++r)
+      for (size_t c = 0; c < column.size(); ++c) {
+        const int64_t w = sums[size_t(o) * taps + r * column.size() + c];
+        const int64_t full = planes * values * in_.inner;
+        total += row[r] && column[c] ? full + code_.offset * w
+                                     : full - planes * w + in_.shop.step.pad * code_.denominator * w;
+      }
+    return total;
+  }
+
+  void check_range() const {
+    int64_t most = 0, pops = 0;
+    for (int64_t b : f_.wholes.base) most = std::max(most, b < 0 ? -b : b);
+    for (const PlanePair& p : f_.pairs) pops += std::abs(int64_t(p.coefficient));
+    pops *= f_.wholes.multiplier * int64_t(in_.inner) * in_.window.rows.kernel * in_.window.columns.kernel;
+    if (most + pops > std::numeric_limits<int32_t>::max())
+      throw Fault{"a layer's sums of codes leave the range of int32"};
+  }
+
+  // One class where the border makes no difference.
+  void collapse() {
+    auto& base = f_.wholes.base;
+    const size_t row = size_t(in_.outputs);
+    for (size_t at = row; at < base.size(); at += row)
+      if (!std::equal(base.begin(), base.begin() + int64_t(row), base.begin() + int64_t(at))) return;
+    base.resize(row);
+    f_.wholes.classes = 1;
+  }
+
+  const FilterInput& in_;
+  Signs signs_;
+  const BnnCode& code_;
+  int words_;
+  Filters f_;
+};
+
+}  // namespace
+
+Filters pack_signs(const FilterInput& in) { return SignPacker(in).pack(in.shop.model.kernels->bit_tile); }
+
+}  // namespace bnn

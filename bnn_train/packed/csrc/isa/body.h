@@ -1,0 +1,5 @@
+// The functions of one instruction set, compiled under its own target. Everything here has internal linkage: a copy made
+// for one processor must never serve another.
+#include "emit.h"
+#include "maps.h"
+#include "tile.h"

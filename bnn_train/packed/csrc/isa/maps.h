@@ -1,0 +1,70 @@
+// Pooling, sums and rounding: one pixel or row at a time, channels in lanes. Real rows are padded to 16 channels.
+
+inline void max_real(const float* const* taps, int count, float* out, int channels) {
+  for (int c = 0; c < channels; c += kVec) {
+    VF most = splat_f(-__builtin_inff());
+    for (int t = 0; t < count; ++t) most = keep_nan(most, max_f(most, load_f(taps[t] + c)));
+    store_f(out + c, most);
+  }
+}
+
+inline void average(const float* const* taps, int count, float divisor, float* out, int channels) {
+  for (int c = 0; c < channels; c += kVec) {
+    VF sum = zero_f();
+    for (int t = 0; t < count; ++t) sum = add_f(sum, load_f(taps[t] + c));
+    store_f(out + c, div_f(sum, splat_f(divisor)));
+  }
+}
+
+// A clear bit (+1) wins, except where `flip`.
+inline void max_bits(const uint32_t* const* taps, int count, const uint32_t* flip, uint32_t* out, int words) {
+  for (int w = 0; w < words; ++w) {
+    uint32_t all = taps[0][w], any = all;
+    for (int t = 1; t < count; ++t) all &= taps[t][w], any |= taps[t][w];
+    out[w] = (all & ~flip[w]) | (any & flip[w]);
+  }
+}
+
+inline double abs_sum(const float* x, int count) {
+  double sums[8] = {};
+  int i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int l = 0; l < 8; ++l) sums[l] += double(__builtin_fabsf(x[i + l]));
+  for (; i < count; ++i) sums[0] += double(__builtin_fabsf(x[i]));
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+// The larger of `so_far` and every |x|; NaN wins.
+inline float abs_max(const float* x, int count, float so_far) {
+  VF most = splat_f(so_far);
+  int i = 0;
+  for (; i + kVec <= count; i += kVec) most = keep_nan(most, max_f(most, abs_f(load_f(x + i))));
+  float lanes[kVec];
+  store_f(lanes, most);
+  float found = so_far;
+  for (float lane : lanes) found = found != found || found > lane ? found : lane;
+  for (; i < count; ++i) {
+    const float a = __builtin_fabsf(x[i]);
+    found = found != found || found > a ? found : a;
+  }
+  return found;
+}
+
+// 128 + rint(x * factor), nearest, ties to even.
+inline void quantize(const float* x, float factor, uint8_t* out, int count) {
+  for (int i = 0; i < count; i += kVec) {
+    float part[kVec] = {};
+    const int n = count - i < kVec ? count - i : kVec;
+    std::memcpy(part, x + i, size_t(n) * 4);
+    int32_t whole[kVec];
+    store_i(whole, add_i(to_int(mul_f(load_f(part), splat_f(factor))), splat_i(128)));
+    for (int l = 0; l < n; ++l) out[i + l] = uint8_t(whole[l]);
+  }
+}
+
+inline void sum_rows(const float* x, size_t pixel, int count, double* sum, int channels) {
+  for (int i = 0; i < count; ++i) {
+    const float* row = reinterpret_cast<const float*>(reinterpret_cast<const char*>(x) + size_t(i) * pixel);
+    for (int c = 0; c < channels; ++c) sum[c] += double(row[c]);
+  }
+}

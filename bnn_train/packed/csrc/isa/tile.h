@@ -1,0 +1,113 @@
+// The micro-kernel: M pixels times G groups of 16 output channels. Weights stand in registers, each unit of a pixel is
+// broadcast from memory; one body for signs, bytes and floats.
+
+// Where a tile's sums go: times `coefficient`, and added to what is there or stored.
+struct Sink {
+  int32_t* acc;
+  int stride, coefficient;
+  bool add;
+};
+
+template <class Op, int M, int G>
+void tile(const Segment* segment, const Segment* end, const uint8_t* const* pixels, const uint8_t* weights, int unit_bytes,
+          const Sink& sink) {
+  constexpr int kVectors = G * kLanes / kVec;
+  constexpr int kStep = Op::kBytes * kVec / kLanes;  // bytes of one vector's weights
+  typename Op::Sum sum[M][kVectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) sum[i][j] = Op::zero();
+  for (; segment != end; ++segment) {
+    const uint8_t* x[M];
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) x[i] = pixels[i] + segment->x;
+    const uint8_t* w = weights + size_t(segment->w) * size_t(unit_bytes);
+    const int64_t n = int64_t(segment->n) * 4;
+    for (int64_t k = 0; k < n; k += 4, w += unit_bytes) {
+      typename Op::Weight wv[kVectors];
+#pragma GCC unroll 16
+      for (int j = 0; j < kVectors; ++j) wv[j] = Op::weight(w + j * kStep);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        const typename Op::Input xv = Op::input(x[i] + k);
+#pragma GCC unroll 16
+        for (int j = 0; j < kVectors; ++j) sum[i][j] = Op::step(sum[i][j], wv[j], xv);
+      }
+    }
+  }
+  if (sink.add || sink.coefficient != 1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < kVectors; ++j)
+        Op::combine(sink.acc + i * sink.stride + j * kVec, sum[i][j], sink.coefficient, sink.add);
+    return;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) Op::store(sink.acc + i * sink.stride + j * kVec, sum[i][j]);
+}
+
+using TileFn = void (*)(const Segment*, const Segment*, const uint8_t* const*, const uint8_t*, int, const Sink&);
+
+template <class Op, int G>
+TileFn tile_of(int pixels) {
+  static constexpr TileFn kFns[] = {tile<Op, 1, G>, tile<Op, 2, G>,
+                                    tile<Op, 3, Op::tile(G) >= 3 ? G : 1>, tile<Op, 4, Op::tile(G) >= 4 ? G : 1>,
+                                    tile<Op, 5, Op::tile(G) >= 5 ? G : 1>, tile<Op, 6, Op::tile(G) >= 6 ? G : 1>,
+                                    tile<Op, 7, Op::tile(G) >= 7 ? G : 1>, tile<Op, 8, Op::tile(G) >= 8 ? G : 1>};
+  return kFns[pixels - 1];
+}
+
+template <class Op>
+TileFn tile_for(int groups, int pixels) {
+  if constexpr (kGroups > 1) {
+    if (groups == 4) return tile_of<Op, 4>(pixels);
+    if (groups == 3) return tile_of<Op, 3>(pixels);
+    if (groups == 2) return tile_of<Op, 2>(pixels);
+  }
+  (void)groups;
+  return tile_of<Op, 1>(pixels);
+}
+
+template <class Op>
+void product_with(const Product& p, const Block& block, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
+                  int part_stride) {
+  const int unit_bytes = block.groups * Op::kBytes;
+  for (int g = 0; g < block.groups; g += kGroups) {
+    const int groups = block.groups - g < kGroups ? block.groups - g : kGroups;
+    const uint8_t* weights = static_cast<const uint8_t*>(block.weights) + g * Op::kBytes;
+    const int most = Op::tile(groups);
+    for (int i = 0; i < count;) {
+      const int left = count - i;
+      const int m = left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
+      const TileFn fn = tile_for<Op>(groups, m);
+      int seen = -1;
+      for (const Run* run = p.runs; run != p.runs + p.run_count; ++run) {
+        int32_t* to = acc + size_t(run->part) * size_t(part_stride) + size_t(i) * size_t(stride) + g * kLanes;
+        fn(p.segments + run->begin, p.segments + run->end, pixels + i, weights, unit_bytes,
+           Sink{to, stride, run->coefficient, run->part == seen});
+        seen = run->part;
+      }
+      i += m;
+    }
+  }
+}
+
+inline void product(const Product& p, const Block& block, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
+                    int part_stride) {
+  switch (p.kind) {
+    case kPops:
+      if constexpr (kTilePops) product_with<OpPops>(p, block, pixels, count, acc, stride, part_stride);
+      break;
+    case kDot: product_with<OpDot>(p, block, pixels, count, acc, stride, part_stride); break;
+    case kFma: product_with<OpFma>(p, block, pixels, count, acc, stride, part_stride); break;
+    case kFmaBf16: product_with<OpFmaBf16>(p, block, pixels, count, acc, stride, part_stride); break;
+  }
+}
+
+inline void add_pops(int32_t* sum, const int32_t* pops, int coefficient, int add, int count) {
+  for (int i = 0; i < count; ++i) sum[i] = (add ? sum[i] : 0) + coefficient * pops[i];
+}

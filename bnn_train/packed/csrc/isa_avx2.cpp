@@ -1,0 +1,22 @@
+// AVX2 with FMA.
+#include "kernels.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+
+#include <cstring>
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,popcnt,bmi,bmi2")
+namespace bnn {
+namespace {
+#include "isa/vec_avx2.h"
+// The order matters: the vectors come first.
+#include "isa/body.h"
+}  // namespace
+
+const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, emit,     add_pops, max_real,
+                              average,  max_bits,       abs_sum, abs_max, quantize, sum_rows};
+}  // namespace bnn
+#pragma GCC pop_options
+#endif

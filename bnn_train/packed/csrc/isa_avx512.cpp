@@ -1,0 +1,23 @@
+// AVX-512 with VPOPCNTDQ and VNNI.
+#include "kernels.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+
+#include <cstring>
+
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // in gcc's own headers (gcc.gnu.org/PR105593)
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq,avx512vnni,avx2,fma,popcnt,bmi,bmi2")
+namespace bnn {
+namespace {
+#include "isa/vec_avx512.h"
+// The order matters: the vectors come first.
+#include "isa/body.h"
+}  // namespace
+
+const Kernels kernels_avx512 = {"avx512", nullptr,  product,  emit,    add_pops, max_real, average,
+                                max_bits, abs_sum,  abs_max,  quantize, sum_rows};
+}  // namespace bnn
+#pragma GCC pop_options
+#endif

@@ -1,0 +1,19 @@
+// Any processor; with NEON's own bit tile where there is one.
+#include <cstring>
+
+#include "kernels.h"
+
+namespace bnn {
+namespace {
+#include "isa/vec_portable.h"
+// The order matters: the vectors come first.
+#include "isa/body.h"
+}  // namespace
+
+const Kernels kernels_portable = {"portable", &bit_tile_portable, product, emit,    add_pops, max_real,
+                                  average,    max_bits,           abs_sum, abs_max, quantize, sum_rows};
+#if defined(__aarch64__)
+const Kernels kernels_neon = {"neon",  &bit_tile_neon, product, emit,    add_pops, max_real,
+                              average, max_bits,       abs_sum, abs_max, quantize, sum_rows};
+#endif
+}  // namespace bnn

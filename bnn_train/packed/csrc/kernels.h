@@ -1,0 +1,102 @@
+// What every instruction set offers to the engine, and the prepared data that its functions read. Plain data only: these
+// structures cross translation units compiled for different processors.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "abi.h"
+#include "bit_tile.h"
+
+namespace bnn {
+
+constexpr int kLanes = 16;       // output channels of one group of weights
+constexpr int kBlock = 64;       // output channels of one block
+constexpr int kMaxPixels = 8;    // most pixels of a tile
+
+enum ProductKind : int { kPops, kDot, kFma, kFmaBf16 };
+
+// A run of 4-byte units (32 signs, 4 bytes or a float) that lie side by side in the input.
+struct Segment {
+  int32_t x;  // bytes from the window's first tap
+  int32_t w;  // units from the start of the block's weights
+  int32_t n;  // units
+};
+
+// Segments whose sum is added `coefficient` times to the accumulators of `part`.
+struct Run {
+  int32_t begin, end, coefficient, part;
+};
+
+// Output channels first … first + valid − 1: `groups` vectors of 16 lanes; weights are units × groups × 16 numbers.
+struct Block {
+  int32_t first, valid, groups, group;
+  const void* weights;
+};
+
+struct Product {
+  ProductKind kind;
+  const Run* runs;
+  int run_count;
+  const Segment* segments;
+  int parts;
+};
+
+enum Source : int { kFromPops, kFromInt, kFromWide, kFromFloat, kFromDynamic };
+
+// From accumulators to values. Per-channel rows are padded with zeros to whole blocks.
+struct Emit {
+  Source source;
+  int channels, row;                  // row: channels of a padded row
+  // whole numbers: (base[class][c] - multiplier * acc) / divisor for pops, acc + base[part][c] for kFromDynamic
+  const int32_t* base;
+  int base_classes, multiplier, divisor, shift;  // shift: log2(divisor), or -1
+  int parts;
+  const int32_t* part_shift;          // of each part of kFromWide
+  // the lines of the epilogue; nullptr: absent
+  const float *scale, *bias, *norm_factor, *norm_summand;
+  int bias_classes, has_input_scale, input_scale_groups, has_residual, activation, stream;
+  int to_real;
+  // bits: levels rows of thresholds; planes binary digits
+  int to_bits, levels, planes;
+  size_t plane_bytes;
+  const int32_t* int_threshold;       // failed iff (acc > t) != flip, [class][level][c]; kFromWide: failed iff y < t or y > t
+  const float* float_threshold;       // failed iff (y ^ sign) < t, [level][c]
+  const uint32_t* sign;               // per channel 0 or 0x80000000; nullptr: all 0
+  const uint64_t* flip;               // bit per channel
+  int threshold_classes;
+};
+
+// One tile: `count` pixels of the channels of a block.
+struct EmitTile {
+  const void* acc;                    // int32 or float [part][pixel][stride]
+  int stride, part_stride;
+  int count, first, groups;
+  uint64_t valid;                     // bit per channel of the block
+  float* const* out;
+  const float* const* residual;
+  const float* const* input_scale;
+  uint8_t* const* bits;
+  const int32_t* row_class;           // class of each pixel
+  const float* unit;                  // kFromDynamic: m/127 of each pixel's image
+};
+
+struct Kernels {
+  const char* name;
+  const BitTile* bit_tile;            // nullptr: `product` takes kPops itself
+  void (*product)(const Product&, const Block&, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
+                  int part_stride);
+  void (*emit)(const Emit&, const EmitTile&);
+  void (*add_pops)(int32_t* sum, const int32_t* pops, int coefficient, int add, int count);
+  // pooling of one pixel from its taps
+  void (*max_real)(const float* const* taps, int count, float* out, int channels);
+  void (*average)(const float* const* taps, int count, float divisor, float* out, int channels);
+  void (*max_bits)(const uint32_t* const* taps, int count, const uint32_t* flip, uint32_t* out, int words);
+  double (*abs_sum)(const float* x, int count);
+  float (*abs_max)(const float* x, int count, float so_far);
+  void (*quantize)(const float* x, float factor, uint8_t* out, int count);
+  void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel
+};
+
+extern const Kernels kernels_avx512, kernels_avx2, kernels_neon, kernels_portable;
+
+}  // namespace bnn

@@ -1,0 +1,41 @@
+// Where a value's numbers lie in memory: channel-last, 32 channels of bits to a word, plane after plane, with a border of
+// fixed bytes around every map so that no window ever asks whether it is inside.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "abi.h"
+
+namespace bnn {
+
+inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+struct Layout {
+  int type = kF32, height = 1, width = 1, channels = 1, planes = 1;
+  int top = 0, left = 0, bottom = 0, right = 0;  // border, pixels
+  uint8_t fill = 0;                              // the border's bytes
+  size_t pixel = 0, row = 0, plane = 0, image = 0, origin = 0;  // bytes; origin: of pixel (0, 0)
+
+  bool bordered() const { return top + left + bottom + right > 0; }
+  // Computes the strides. `packed`: no rounding of an f32 pixel to 16 channels.
+  void finish(bool packed) {
+    if (type == kU8) pixel = size_t(channels);
+    if (type == kF32) pixel = 4 * (packed ? size_t(channels) : round_up(size_t(channels), 16));
+    if (type == kBits) pixel = 4 * ((size_t(channels) + 31) / 32);
+    row = pixel * size_t(left + width + right);
+    plane = round_up(row * size_t(top + height + bottom), 64);
+    image = plane * size_t(planes);
+    origin = row * size_t(top) + pixel * size_t(left);
+  }
+  size_t at(size_t n, int y, int x) const {
+    return n * image + origin + size_t(int64_t(row) * y + int64_t(pixel) * x);
+  }
+  bool same(const Layout& o) const {
+    return type == o.type && height == o.height && width == o.width && channels == o.channels && planes == o.planes &&
+           top == o.top && left == o.left && bottom == o.bottom && right == o.right && fill == o.fill && pixel == o.pixel;
+  }
+};
+
+constexpr size_t kSlack = 64;  // bytes behind every buffer that a kernel may read
+
+}  // namespace bnn

@@ -1,0 +1,124 @@
+// A prepared program: values with their memory, steps with their weights as the kernels want them.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+#include "layout.h"
+
+namespace bnn {
+
+// Thrown while a model is made, caught at the C interface.
+struct Fault {
+  std::string sentence;
+};
+
+// Zeroed memory on a 64-byte boundary, with kSlack bytes behind it.
+class Buffer {
+ public:
+  explicit Buffer(size_t bytes = 0);
+  uint8_t* data() const { return begin_; }
+  size_t size() const { return size_; }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(begin_);
+  }
+
+ private:
+  std::unique_ptr<uint8_t[]> memory_;
+  uint8_t* begin_ = nullptr;
+  size_t size_ = 0;
+};
+
+struct Value {
+  BnnValue shape;
+  Layout layout;
+  int slot = -1;
+};
+
+// What a step sees of one call: where each value's images are.
+struct Frame {
+  const Kernels* kernels;
+  std::vector<uint8_t*> at;  // by value
+  int images = 0;
+  int threads = 1;
+};
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  // Pieces of work that may run in any order and at once, for frame.images images.
+  virtual int tasks(const Frame& frame) const = 0;
+  virtual void run(const Frame& frame, int task, uint8_t* scratch) const = 0;
+  virtual size_t scratch_bytes() const { return 0; }
+  std::vector<int> reads, writes;
+  int in_place = -1;  // a value read whose memory may become that of writes[0]
+};
+
+using Steps = std::vector<std::unique_ptr<Step>>;
+
+// One place of memory, `bytes` an image, and the layout of its border if it has one.
+struct Slot {
+  size_t bytes = 0;
+  Layout layout;
+};
+
+struct Memory {
+  std::vector<Buffer> slots, scratch;
+  int images = 0;
+  Frame frame;
+};
+
+struct Model {
+  const Kernels* kernels = nullptr;
+  std::vector<Value> values;
+  Steps steps;
+  std::vector<size_t> first_step;  // of each step of the program, and the end
+  std::vector<Slot> slots;
+  int output = 0, program_values = 0;
+  int chunk = 1;  // images at a time
+  size_t scratch_bytes = 0;
+  std::vector<std::unique_ptr<Memory>> memories;  // one for each chunk that runs at once
+  std::mutex busy;
+  int busy_threads = 0;
+};
+
+// prepare.cpp
+std::unique_ptr<Model> prepare(const BnnProgram& program, const Kernels& kernels);
+// plan.cpp: gives every value a slot.
+void plan(Model& model);
+// run.cpp
+void run_model(Model& model, const uint8_t* input, int64_t n, float* output, int threads);
+void run_step(Model& model, size_t index, const void* const* in, void* const* out, int n, int threads);
+// canonical.cpp
+void to_layout(const Value& value, const void* canonical, int first, int n, uint8_t* to);
+void from_layout(const Value& value, const uint8_t* from, int first, int n, void* canonical);
+void fill_border(const Layout& layout, uint8_t* at, int images);
+
+// Everything that a step's preparation needs.
+struct Workshop {
+  Model& model;
+  const BnnStep& step;
+  int add_value(BnnValue shape, uint8_t fill);
+  const Value& value(int64_t index) const { return model.values[size_t(index)]; }
+};
+
+std::unique_ptr<Step> make_pool(const Workshop& shop);
+std::unique_ptr<Step> make_input_scale(const Workshop& shop);
+std::unique_ptr<Step> make_subsample(const Workshop& shop);
+std::unique_ptr<Step> make_mean(const Workshop& shop);
+void make_conv(Workshop& shop);  // adds one step, or two where the input is rounded or regrouped
+std::unique_ptr<Step> make_map(const Workshop& shop);
+
+// The bytes of a tensor, which must be `count` elements of T.
+template <class T>
+const T* elements(const BnnTensor& tensor, size_t count, const char* what) {
+  if (tensor.data == nullptr || tensor.bytes != int64_t(count * sizeof(T)))
+    throw Fault{std::string(what) + " has " + std::to_string(tensor.bytes) + " bytes, not " +
+                std::to_string(count * sizeof(T))};
+  return static_cast<const T*>(tensor.data);
+}
+
+}  // namespace bnn

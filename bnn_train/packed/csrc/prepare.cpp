@@ -1,0 +1,142 @@
+// From the flat program to values with borders and steps with their weights.
+#include <algorithm>
+
+#include "filters.h"
+
+namespace bnn {
+
+std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value);
+std::unique_ptr<Step> make_quantize(const Workshop& shop, int to, int unit_value);
+std::unique_ptr<Step> make_regroup(const Workshop& shop, int to);
+
+namespace {
+
+bool is_dynamic(const BnnValue& input, const BnnStep& s) { return input.type == kF32 && s.weight_kind == kIntWeight; }
+
+// Groups whose channels do not begin at a word.
+bool needs_regrouping(const BnnValue& input, const BnnStep& s) {
+  return input.type == kBits && s.groups > 1 && input.channels / s.groups % 32 != 0;
+}
+
+void add_border(Layout& layout, const BnnStep& s, const BnnValue& out) {
+  Layout to;
+  to.height = int(out.height), to.width = int(out.width);
+  const Window w = window_of(s, layout, to);
+  layout.top = std::max(layout.top, w.rows.padding), layout.left = std::max(layout.left, w.columns.padding);
+  layout.bottom = std::max(layout.bottom, w.rows.behind()), layout.right = std::max(layout.right, w.columns.behind());
+}
+
+const BnnValue& result_of(const BnnProgram& p, const BnnStep& s) { return p.values[s.output >= 0 ? s.output : s.bits]; }
+
+Layout layout_of(const BnnValue& v) {
+  Layout l;
+  l.type = int(v.type), l.height = int(v.height), l.width = int(v.width), l.channels = int(v.channels);
+  l.planes = v.type == kBits ? int(v.code.planes) : 1;
+  return l;
+}
+
+void check(const BnnProgram& p) {
+  if (p.value_count < 2 || p.step_count < 1 || p.output < 1 || p.output >= p.value_count)
+    throw Fault{"the program has no steps or no output"};
+  for (int64_t v = 0; v < p.value_count; ++v) {
+    const BnnValue& x = p.values[v];
+    const bool bits = x.type == kBits;
+    if (x.type < kU8 || x.type > kBits || x.height < 1 || x.width < 1 || x.channels < 1 ||
+        (bits && (x.code.planes < 1 || x.code.planes > 8 || x.code.denominator < 1)))
+      throw Fault{"value " + std::to_string(v) + " has no possible shape"};
+    if (__int128(x.height) * x.width * x.channels >= (__int128(1) << 29))
+      throw Fault{"value " + std::to_string(v) + " is too large"};
+  }
+}
+
+bool known(const BnnProgram& p, int64_t v, bool needed) { return v < p.value_count && v >= (needed ? 0 : -1); }
+
+void check_step(const BnnProgram& p, int64_t i) {
+  const BnnStep& s = p.steps[i];
+  const std::string at = "step " + std::to_string(i);
+  const bool emits = s.op == kConv || s.op == kMap;
+  if (s.op < kConv || s.op > kMean) throw Fault{at + " has an unknown operation"};
+  if (!known(p, s.input, true) || !known(p, s.output, !emits) || !known(p, s.bits, false) || !known(p, s.residual, false) ||
+      !known(p, s.input_scale, false) || (emits && s.output < 0 && s.bits < 0))
+    throw Fault{at + " names a value that does not exist"};
+  if (s.op == kMap || s.op == kMean) return;
+  for (int d = 0; d < 2; ++d)
+    if (s.kernel[d] < 1 || s.stride[d] < 1 || s.dilation[d] < 1 || s.padding[d] < 0 || s.groups < 1)
+      throw Fault{at + " has no possible window"};
+}
+
+}  // namespace
+
+int Workshop::add_value(BnnValue shape, uint8_t fill) {
+  Value v{shape, layout_of(shape), -1};
+  v.layout.fill = fill;
+  v.layout.finish(false);
+  model.values.push_back(v);
+  return int(model.values.size()) - 1;
+}
+
+void make_conv(Workshop& shop) {
+  const BnnStep& s = shop.step;
+  const BnnValue in = shop.value(s.input).shape;
+  const BnnValue out = shop.value(s.output >= 0 ? s.output : s.bits).shape;
+  if (in.channels % s.groups != 0 || out.channels % s.groups != 0) throw Fault{"groups do not divide the channels"};
+  int from = int(s.input), unit = -1;
+  BnnStep step = s;
+  if (is_dynamic(in, s)) {
+    BnnValue q = in, m = in;
+    q.type = kU8, m.height = m.width = m.channels = 1;
+    from = shop.add_value(q, 128), unit = shop.add_value(m, 0);
+  } else if (needs_regrouping(in, s)) {
+    BnnValue wide = in;
+    wide.channels = int64_t(round_up(size_t(in.channels / s.groups), 32)) * s.groups;
+    from = shop.add_value(wide, 0);
+  }
+  if (from != int(s.input)) {
+    Layout& l = shop.model.values[size_t(from)].layout;
+    add_border(l, s, out);
+    l.finish(false);
+    step.input = from;
+    shop.model.steps.push_back(unit >= 0 ? make_quantize(shop, from, unit) : make_regroup(shop, from));
+  }
+  const Layout layout = shop.value(from).layout;
+  Workshop own{shop.model, step};
+  const FilterInput input{own, layout, window_of(s, layout, shop.value(s.output >= 0 ? s.output : s.bits).layout),
+                          int(out.channels), int(in.channels / s.groups), unit >= 0};
+  Filters filters = layout.type == kBits ? pack_signs(input) : layout.type == kU8 ? pack_bytes(input) : pack_reals(input);
+  shop.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
+}
+
+std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels) {
+  check(p);
+  auto model = std::make_unique<Model>();
+  model->kernels = &kernels;
+  model->output = int(p.output);
+  model->program_values = int(p.value_count);
+  for (int64_t v = 0; v < p.value_count; ++v) model->values.push_back({p.values[v], layout_of(p.values[v]), -1});
+  for (int64_t i = 0; i < p.step_count; ++i) {
+    check_step(p, i);
+    const BnnStep& s = p.steps[i];
+    const BnnValue& in = p.values[s.input];
+    if (s.op == kConv && !is_dynamic(in, s) && !needs_regrouping(in, s))
+      add_border(model->values[size_t(s.input)].layout, s, result_of(p, s));
+  }
+  for (size_t v = 0; v < model->values.size(); ++v) model->values[v].layout.finish(v == 0);
+  for (int64_t i = 0; i < p.step_count; ++i) {
+    Workshop shop{*model, p.steps[i]};
+    model->first_step.push_back(model->steps.size());
+    switch (p.steps[i].op) {
+      case kConv: make_conv(shop); break;
+      case kMap: model->steps.push_back(make_map(shop)); break;
+      case kPool: model->steps.push_back(make_pool(shop)); break;
+      case kInputScale: model->steps.push_back(make_input_scale(shop)); break;
+      case kSubsample: model->steps.push_back(make_subsample(shop)); break;
+      default: model->steps.push_back(make_mean(shop)); break;
+    }
+  }
+  model->first_step.push_back(model->steps.size());
+  for (const auto& step : model->steps) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
+  plan(*model);
+  return model;
+}
+
+}  // namespace bnn

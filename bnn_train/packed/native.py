@@ -1,0 +1,76 @@
+"""The engine that runs a program in the compiled kernels."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnn_train.packed import engine
+from bnn_train.packed.engine import Array
+from bnn_train.packed.errors import NativeUnavailable
+from bnn_train.packed.native_abi import Flat, pointers
+from bnn_train.packed.native_library import Library, library
+from bnn_train.packed.program import Program
+
+__all__ = ["NativeEngine", "NativeUnavailable", "available", "build"]
+
+
+class NativeEngine:
+    """A program with its weights in the kernels' own order. Calls from several threads take turns."""
+
+    def __init__(self, kernels: Library, program: Program, tensors: Mapping[str, Array], isa: str) -> None:
+        self.name = isa
+        self.program = program
+        self._kernels = kernels
+        self._handle = kernels.create(Flat(program, tensors), isa)
+        weakref.finalize(self, kernels.destroy, self._handle)
+
+    def run(self, x: Array, threads: int) -> NDArray[np.float32]:
+        """Value 0 in canonical layout, N ≥ 1 images, to logits N×classes."""
+        x = self._checked(0, x)
+        logits = np.empty((len(x), self.program.values[self.program.output].channels), np.float32)
+        self._kernels.run(self._handle, x.ctypes.data, len(x), logits.ctypes.data, threads)
+        return logits
+
+    def step(self, i: int, inputs: Mapping[int, Array], threads: int) -> dict[int, Array]:
+        """Step ``i`` alone: the values it writes, in canonical layout, from those it reads."""
+        step = self.program.steps[i]
+        given = {v: self._checked(v, inputs[v]) for v in engine.reads(step)}
+        n = len(given[step.input])
+        found = {v: self._empty(v, n) for v in engine.writes(step)}
+        count = len(self.program.values)
+        self._kernels.step(self._handle, i, (pointers(count, given), pointers(count, found)), n, threads)
+        return found
+
+    def _empty(self, v: int, n: int) -> Array:
+        value = self.program.values[v]
+        return np.empty((n, *engine.value_shape(value)), engine.DTYPES[value.type])
+
+    def _checked(self, v: int, x: Array) -> Array:
+        """C-contiguous, of value v's type and shape."""
+        value = self.program.values[v]
+        shape, dtype = engine.value_shape(value), np.dtype(engine.DTYPES[value.type])
+        if x.shape[1:] != shape or x.dtype != dtype or len(x) < 1:
+            raise ValueError(f"value {v} is {dtype} N×{shape}, not {x.dtype} {x.shape}")
+        return np.ascontiguousarray(x)
+
+
+def available() -> tuple[str, ...]:
+    """The kernels that this processor and this build can run, best first; empty without a library."""
+    try:
+        return library().isas()
+    except NativeUnavailable:
+        return ()
+
+
+def build(program: Program, tensors: Mapping[str, Array], isa: str) -> NativeEngine:
+    """The engine of a checked program on one instruction set. Raises NativeUnavailable."""
+    kernels = library()
+    if isa not in kernels.isas():
+        raise NativeUnavailable(
+            f"this processor or this build has no {isa} kernels; it has {', '.join(kernels.isas())}"
+        )
+    return NativeEngine(kernels, program, tensors, isa)
