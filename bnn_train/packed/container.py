@@ -35,7 +35,9 @@ def pack(header: Header, tensors: dict[str, Array]) -> bytes:
     """The whole file. Raises PackedFileError for content that ``read`` would refuse."""
     arrays = {name: np.ascontiguousarray(_little(t)) for name, t in tensors.items()}
     check(header, arrays)
-    return assemble(canonical.dump(header.model_dump(mode="json")), arrays)
+    text = canonical.dump(header.model_dump())
+    parse_header(text)
+    return assemble(text, arrays)
 
 
 def assemble(header: str, tensors: dict[str, Array]) -> bytes:
@@ -121,7 +123,7 @@ def parse_header(text: str) -> Header:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:200]
         raise PackedFileError(f"the header's {where or 'content'}: {first['msg']}") from None
-    if canonical.dump(header.model_dump(mode="json")) != text:
+    if canonical.dump(header.model_dump()) != text:
         raise PackedFileError("the header is not spelled as bnn_train spells it; export the file again")
     return header
 

@@ -98,8 +98,9 @@ def _needs(step: Step, values: tuple[Value, ...], tensors: Tensors) -> Iterator[
         yield from _weight(step, source, result.channels, tensors)
         most = product_bound(step, source, tensors)
         _check_bound(step, source, most)
-        *_, rows, columns = border_classes(step.geometry, source.height, source.width)
-        classes = rows * columns
+        if step.epilogue.bias is not None:
+            *_, rows, columns = border_classes(step.geometry, source.height, source.width)
+            classes = rows * columns
     yield from _epilogue(step.epilogue, result.channels, classes, tensors)
     if step.thresholds is not None and step.bits is not None:
         yield from _thresholds(step.thresholds, values[step.bits], most, tensors)

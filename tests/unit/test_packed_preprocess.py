@@ -1,0 +1,69 @@
+"""The packed preprocessing against the training's Normalizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bnn_train.config.data_section import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
+from bnn_train.data.normalize import Normalizer
+from bnn_train.packed.preprocess import apply
+from bnn_train.packed.preprocess_rules import KINDS
+from bnn_train.packed.program import Preprocess
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)
+IMAGES[1] = 7  # no contrast at all
+STEPS: dict[str, Any] = {
+    "scale01": Scale01(name="unit"),
+    "signed": Signed(name="signed"),
+    "mean_std": MeanStd(name="mean_std"),
+    "pixel_mean": PixelMean(name="pixel_mean"),
+    "gcn": GCN(name="gcn"),
+    "gcn-std": GCN(name="gcn", norm="std", scale=1.0, bias=10.0),
+    "zca": ZCA(name="zca"),
+    "lcn": LCN(name="lcn", kernel=5),
+}
+
+
+def twin(names: list[str]) -> tuple[Normalizer, tuple[Preprocess, ...], dict[str, np.ndarray]]:
+    """The fitted steps in training's form and in the file's."""
+    steps = [STEPS[name] for name in names]
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+    normalizer = Normalizer(steps, shape=(3, 6, 5), mean=mean, std=std, device=torch.device("cpu"))
+    normalizer.fit(torch.from_numpy(IMAGES).permute(0, 3, 1, 2))
+    tensors = {name: t.numpy() for name, t in normalizer.state().items()}
+    packed = []
+    for i, (name, step) in enumerate(zip(names, steps, strict=True)):
+        kind = name.partition("-")[0]
+        own = {key.partition(".")[2]: key for key in tensors if key.startswith(f"{i}.")}
+        options = {key: getattr(step, key) for key in KINDS[kind].options}
+        packed.append(Preprocess(kind=kind, options=options, tensors=own))  # type: ignore[arg-type]
+    return normalizer, tuple(packed), tensors
+
+
+@pytest.mark.parametrize("names", [[name] for name in STEPS] + [["gcn", "zca"], ["scale01", "lcn"]])
+def test_as_in_training(names: list[str]) -> None:
+    normalizer, steps, tensors = twin(names)
+    truth = normalizer(torch.from_numpy(IMAGES).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+    found = apply(IMAGES, steps, tensors)
+    assert found.dtype == np.float32
+    assert found.shape == IMAGES.shape
+    np.testing.assert_allclose(found, truth, rtol=2e-5, atol=2e-5 * float(abs(truth).max()))
+
+
+@pytest.mark.parametrize("name", ["scale01", "signed", "mean_std", "pixel_mean"])
+def test_pixel_by_pixel_steps_are_equal_bit_for_bit(name: str) -> None:
+    normalizer, steps, tensors = twin([name])
+    truth = normalizer(torch.from_numpy(IMAGES).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+    found = apply(IMAGES, steps, tensors)
+    if name == "signed":  # x·(2/255) − 1: PyTorch may fuse the two
+        np.testing.assert_allclose(found, truth, atol=6e-8)
+    else:
+        assert np.array_equal(found, truth)
+
+
+def test_every_kind_has_a_formula() -> None:
+    assert {name.partition("-")[0] for name in STEPS} == set(KINDS)
