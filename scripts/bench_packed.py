@@ -24,13 +24,14 @@ import argparse
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from bench import avx2, layers, limits, networks, peers, sizes, training
 from bench.record import Record, provenance
-from bench.timing import Plan
+from bench.timing import CLOCKS, Plan
 from bnn_train.errors import BnnError
 
 SECTIONS = ("limits", "layers", "dense", "networks", "avx2", "sizes", "training")
@@ -47,6 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, nargs="+", help="instead of each section's own")
     parser.add_argument("--threads", type=int, nargs="+", help="instead of each section's own, mostly 1")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: for a busy machine, one thread")
     parser.add_argument("--quick", action="store_true", help="few shapes, short: to see that it works")
     parser.add_argument("--peers", default=",".join(peers.PEERS), help="default: all (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="networks: torch.compile, too")
@@ -60,12 +62,13 @@ def arguments() -> argparse.Namespace:
 
 def measure(section: str, record: Record, args: argparse.Namespace, present: Sequence[str]) -> None:
     """One section, for each number of threads and each batch size."""
-    plan = QUICK if args.quick else Plan(rounds=args.rounds)
+    plan = replace(QUICK if args.quick else Plan(rounds=args.rounds), clock=CLOCKS[args.clock])
     if section == "sizes":
         sizes.measure(record, quick=args.quick)
         return
     if section == "avx2":
-        avx2.measure(record, ["--rounds", str(args.rounds), *(["--quick"] if args.quick else [])])
+        common = ["--rounds", str(args.rounds), "--clock", args.clock, *(["--quick"] if args.quick else [])]
+        avx2.measure(record, common)
         return
     for threads in args.threads or THREADS.get(section, (1,)):
         torch.set_num_threads(threads)

@@ -30,7 +30,10 @@ def measure(
         case = Case(shape, batch)
         cases.append(case)
         right = _right(
-            record, case, [*ours.products(case, threads), *products(peers, case, threads)], verdicts
+            record,
+            case,
+            [*ours.products(case, threads, plan.clock), *products(peers, case, threads)],
+            verdicts,
         )
         found[shape.name] = interleave([*right, *([bound.engine] if bound else [])], plan)
     kind = "Dense layers" if dense else "Convolutions"

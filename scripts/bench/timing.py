@@ -49,6 +49,11 @@ class Sample:
         return min(self.rounds)
 
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+"""``cpu``: what a busy machine gives to others is not counted; for one thread only. OpenVINO's node times are
+wall times in any case."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How long and how often to measure."""
@@ -59,6 +64,7 @@ class Plan:
     pause: float = 0.002
     """Between engines; the threads of the last one stop spinning meanwhile."""
     most_calls: int = 2000
+    clock: Callable[[], float] = time.perf_counter
 
     def for_threads(self, threads: int) -> Plan:
         """With a pause that is long enough for OpenMP's threads, which spin for some milliseconds."""
@@ -72,11 +78,11 @@ def interleave(engines: Sequence[Engine], plan: Plan) -> dict[str, Sample]:
     for _ in range(plan.rounds):
         for engine in random.sample(engines, len(engines)):
             time.sleep(plan.pause)
-            times[engine.name].append(_turn(engine, counts[engine.name]))
+            times[engine.name].append(_turn(engine, counts[engine.name], plan.clock))
     return {name: Sample(tuple(seconds)) for name, seconds in times.items()}
 
 
-def _turn(engine: Engine, calls: int) -> float:
+def _turn(engine: Engine, calls: int, clock: Callable[[], float]) -> float:
     """Mean seconds of a call."""
     engine.call()
     if engine.inner is not None:
@@ -85,18 +91,18 @@ def _turn(engine: Engine, calls: int) -> float:
             engine.call()
             total += engine.inner()
         return total / calls
-    started = time.perf_counter()
+    started = clock()
     for _ in range(calls):
         engine.call()
-    return (time.perf_counter() - started) / calls
+    return (clock() - started) / calls
 
 
 def _calls(engine: Engine, plan: Plan) -> int:
     """How many calls fill a turn."""
     engine.call()
-    started = time.perf_counter()
+    started = plan.clock()
     engine.call()
-    once = time.perf_counter() - started
+    once = plan.clock() - started
     return max(1, min(plan.most_calls, round(plan.seconds / max(once, 1e-9))))
 
 
