@@ -32,7 +32,13 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"data.catalog", "config", "compat", *COMMON},
     "report": {"", "config", "binary", "binary.spec", "data.catalog", *COMMON},
     "training": {"", "config", "data", "models", "binary", "report", *ROWS, *COMMON},
-    "cli": {"", "config", "data", "models", "binary", "report", "training", "compat", *ROWS, *COMMON},
+    "packed": COMMON,
+    "packed.lower": {"packed", "models", "binary", "binary.spec", *COMMON},
+    "cli": {
+        *("", "config", "data", "models", "binary", "report", "training", "packed", "packed.lower", "compat"),
+        *ROWS,
+        *COMMON,
+    },
 }
 TORCH = {"torch", "torchvision"}
 NAMELESS = ("binary", "models", "data", "training", "report")

@@ -58,9 +58,7 @@ def lower(
     planned = plan(traced.graph)
     folded = affine(pixels, shape[0])
     if not pixels and not absorbs(traced.graph, folded):
-        raise ExportError(
-            "the image is not normalized, but read by a layer that cannot take bytes"
-        )
+        raise ExportError("the image is not normalized, but read by a layer that cannot take bytes")
     emission = Emission(planned, folded if absorbs(traced.graph, folded) else None, options)
     built = emission.run()
     preprocess = (

@@ -125,7 +125,7 @@ def _norms(ops: tuple[Op, ...]) -> list[Op]:
 
 
 def _threshold_bytes(op: Op, quantization: Quantization) -> int:
-    levels = 2 ** quantization.key[1] - 1
+    levels = (1 << quantization.key[1]) - 1
     flips = int(falls(_norms(quantization.chain)).any())
     return op.channels * (WORD * levels + flips)
 
@@ -133,10 +133,11 @@ def _threshold_bytes(op: Op, quantization: Quantization) -> int:
 def _weight_bytes(op: Op, form: str) -> int:
     layer = binary(op)
     weight: Any = op.module.weight  # type: ignore[union-attr]  # a product's module has one
-    filters, n = len(weight), weight[0].numel()
+    filters, n = len(weight), int(weight[0].numel())
     if form.endswith("bit") and layer is not None:
         return len(code_of_weight(layer).values) * filters * -(-n // 8)
-    return int(filters * n * {"f32": 4, "bf16": 2, **DIGITS}[form])
+    each: dict[str, int] = {"f32": 4, "bf16": 2, **DIGITS}
+    return filters * n * each[form]
 
 
 def _constant_bytes(op: Op, lowered: Lowered) -> int:

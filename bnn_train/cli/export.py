@@ -1,0 +1,96 @@
+"""``bnn-export``: a checkpoint → a packed file that is proved equal to it, and a report on what it weighs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bnn_train import __version__
+from bnn_train.cli.common import guarded, say
+from bnn_train.errors import ExportError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        prog="bnn-export",
+        description="Pack a trained network into one small file, once both agree on real images.",
+    )
+    p.add_argument(
+        "--checkpoint", metavar="RUN|FILE", type=Path, required=True, help="a run folder or a file"
+    )
+    p.add_argument("--out", metavar="F", type=Path, required=True, help="the packed file, e.g. model.bnn")
+    p.add_argument(
+        "--parity-data",
+        metavar="SPLIT|FOLDER",
+        help="validation, test or train, or the folder of the images; default: the run's validation images,"
+        " else those recorded in its folder",
+    )
+    p.add_argument("--parity-images", metavar="N", type=int, default=256, help="how many are compared (256)")
+    p.add_argument(
+        "--first",
+        choices=("int24", "int16", "int8"),
+        default="int24",
+        help="real weights that read the image",
+    )
+    p.add_argument(
+        "--last", choices=("f32", "bf16", "int8"), default="f32", help="real weights of the last layer"
+    )
+    p.add_argument("--real", choices=("f32", "bf16"), default="f32", help="all other real weights")
+    p.add_argument(
+        "--binarize", action="store_true", help="store signs where the evaluation uses latent weights"
+    )
+    p.add_argument("--report", metavar="F", type=Path, help="write the report there too, as JSON")
+    p.add_argument("--threads", metavar="N", type=int, default=1)
+    p.add_argument("--kernel", metavar="NAME", help="reference, portable, avx2, avx512 or neon")
+    p.add_argument("--no-latency", action="store_true", help="leave out the measurement of speed")
+    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    p = parser()
+    args = p.parse_args(argv)
+    for name in ("parity_images", "threads"):
+        if getattr(args, name) < 1:
+            p.error(f"--{name.replace('_', '-')} must be at least 1")
+    return guarded(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    import torch
+
+    from bnn_train.cli.checkpoints import find
+    from bnn_train.cli.export_report import collect, lines
+    from bnn_train.cli.export_run import Export
+
+    if not args.out.absolute().parent.is_dir():
+        raise ExportError(
+            f"{args.out}: the folder {args.out.absolute().parent} does not exist; make it first"
+        )
+    torch.set_num_threads(args.threads)
+    path = find(args.checkpoint)
+    export = Export(path, args)
+    for note in export.notes:
+        say(f"note: {note}")
+    parity = export.compare()
+    export.write(args.out)
+    report = collect(export, parity, args.out, latency=not args.no_latency)
+    print("\n".join(lines(report)))
+    if args.report:
+        _write_json(args.report, report)
+
+
+def _write_json(path: Path, report: dict[str, Any]) -> None:
+    from bnn_train.report.files import plain, write_atomic
+
+    write_atomic(path, json.dumps(plain(report), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

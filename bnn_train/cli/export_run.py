@@ -1,0 +1,162 @@
+"""One export, step by step: the network, its packed twin, the images to compare them on, the file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bnn_train import __version__
+from bnn_train.cli.parity_images import Images as ParityImages
+from bnn_train.cli.parity_images import parity_images
+from bnn_train.config.schema import Experiment
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.normalize import Normalizer
+from bnn_train.data.pixels import fitted_normalizer
+from bnn_train.packed import container
+from bnn_train.packed.lower.first import Pixels
+from bnn_train.packed.lower.flips import check_flips
+from bnn_train.packed.lower.lower import Lowered, lower
+from bnn_train.packed.lower.options import Options
+from bnn_train.packed.lower.parity import Gate, Parity
+from bnn_train.packed.lower.twin import twin
+from bnn_train.packed.program import VERSION, Header, Images
+from bnn_train.packed.runtime import PackedModel
+from bnn_train.training import checkpoint as ckpt
+from bnn_train.training.restore import experiment_of, model_of
+
+_BATCH_BYTES = 2**28
+"""Of all values of a batch, so that the comparison needs no more memory than a training step."""
+KINDS = {"unit": "scale01"}
+"""Normalization steps that the program calls by another name than the config."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What the options cost, on the compared images."""
+
+    changed_top1: int
+    largest: float
+    """Largest difference of a logit."""
+    correct: tuple[int, int] | None
+    """Right answers of the trained network and of the packed one, where labels are known."""
+
+
+class Export:
+    """A checkpoint on its way to a packed file."""
+
+    def __init__(self, path: Path, args: argparse.Namespace) -> None:
+        self.path = path
+        checkpoint = ckpt.read(path)
+        self.experiment: Experiment = experiment_of(checkpoint)
+        self.model = model_of(checkpoint, torch.device("cpu"))
+        self.shape = tuple(checkpoint.state["shape"])
+        self.normalizer: Normalizer = fitted_normalizer(
+            self.experiment.data, checkpoint.section("preprocess")
+        )
+        self.options = Options(first=args.first, last=args.last, real=args.real, binarize=args.binarize)
+        self.args = args
+        pixels = pixel_steps(self.normalizer)
+        made = twin(self.model, self.shape, pixels, self.options)
+        self.twin, self.notes = made.model, made.notes
+        self.lowered: Lowered = lower(self.twin, self.shape, pixels, self.options)
+        header = self._header(tuple(checkpoint.state["classes"]))
+        self.content = container.pack(header, self.lowered.tensors)
+        self.packed = PackedModel.from_parts(
+            *container.unpack(self.content), threads=args.threads, kernel=args.kernel
+        )
+
+    def _header(self, classes: tuple[str, ...]) -> Header:
+        channels, height, width = self.shape
+        return Header(
+            version=VERSION,
+            images=Images(
+                height=height,
+                width=width,
+                channels=channels,
+                resize=resize_of(self.experiment, height),
+                preprocess=self.lowered.preprocess,
+            ),
+            classes=classes,
+            method=self.experiment.method.name,
+            model=self.experiment.model.name,
+            program=self.lowered.program,
+            experiment=self.experiment.model_dump(mode="json"),
+            made_by=f"bnn_train {__version__}",
+        )
+
+    def compare(self) -> Parity:
+        """Both networks on the same images. Raises ExportError where they disagree."""
+        self.flips = check_flips(self.lowered, self.packed.program, self.packed.tensors)
+        self.images: ParityImages = parity_images(
+            self.path, self.experiment, self.args.parity_data, self.args.parity_images
+        )
+        gate = Gate(self.twin, self.lowered, self.packed, self.normalizer)
+        result = gate.run(self._batches())
+        self.loss = self._loss() if self.changed else None
+        return result
+
+    @property
+    def changed(self) -> bool:
+        """Whether the options round anything."""
+        return self.options != Options()
+
+    def _batches(self) -> Iterator[NDArray[np.uint8]]:
+        values = sum(v.height * v.width * v.channels for v in self.lowered.program.values)
+        size = max(1, min(64, _BATCH_BYTES // (16 * values)))
+        for at in range(0, len(self.images.pixels), size):
+            yield self.images.pixels[at : at + size]
+
+    def _loss(self) -> Loss:
+        """The packed network against the trained one, before the options' roundings."""
+        pairs = [(self.trained(batch), self.packed(batch)) for batch in self._batches()]
+        before, after = (np.concatenate(list(side)) for side in zip(*pairs, strict=True))
+        labels = self.images.labels
+        right = None
+        if labels is not None:
+            right = (int((before.argmax(1) == labels).sum()), int((after.argmax(1) == labels).sum()))
+        changed = int((before.argmax(1) != after.argmax(1)).sum())
+        return Loss(changed, float(np.abs(before - after).max()), right)
+
+    def trained(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The trained network's logits for uint8 N×H×W×C."""
+        x = torch.from_numpy(images.transpose(0, 3, 1, 2))
+        with torch.no_grad():
+            logits: Tensor = self.model(self.normalizer(x))
+        return logits.numpy()
+
+    def write(self, out: Path) -> None:
+        """Put the compared content in its place. Raises PackedFileError if the disk refuses."""
+        container.write(out, *container.unpack(self.content))
+
+
+def pixel_steps(normalizer: Normalizer) -> list[Pixels]:
+    """The fitted normalization as the lowering takes it."""
+    state = normalizer.state()
+    return [
+        Pixels(
+            KINDS.get(step.name, step.name),
+            _options(step.model_dump()),
+            {n.partition(".")[2]: t.numpy() for n, t in state.items() if n.startswith(f"{i}.")},
+        )
+        for i, step in enumerate(normalizer.steps)
+    ]
+
+
+def _options(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key not in ("name", "mean", "std")}
+
+
+def resize_of(experiment: Experiment, size: int) -> int | None:
+    """The shorter side before the centre crop, for data sets of pictures; others have their size already."""
+    data = experiment.data
+    if DATASETS[data.name].layout != "folder":
+        return None
+    return round(size * 256 / 224) if data.resize is None else data.resize
