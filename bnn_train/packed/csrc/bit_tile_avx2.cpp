@@ -1,12 +1,16 @@
 // BitTile for x86 processors with AVX2 and no popcount of vectors; bit_tile_avx2_table.h describes the method.
 #include "bit_tile.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__GNUC__)
 #include <cstring>
 #include <immintrin.h>
 
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,popcnt"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2,bmi,bmi2,popcnt")
+#endif
 #include "bit_tile_avx2_kernel.h"
 #include "bit_tile_avx2_pixels.h"
 
@@ -250,5 +254,9 @@ void run(const BitShape& shape, const void* packed, const uint32_t* const* pixel
 const BitTile bit_tile_avx2 = {"avx2", packed_bytes, pack, scratch_bytes, run, 2 * kPairs};
 
 }  // namespace bnn
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif
