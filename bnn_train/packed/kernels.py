@@ -39,10 +39,7 @@ def build(program: Program, tensors: Mapping[str, NDArray[Any]], kernel: str | N
 
 
 def _native(program: Program, tensors: Mapping[str, NDArray[Any]], wanted: str | None) -> Engine:
-    try:
-        from bnn_train.packed import native  # type: ignore[attr-defined]
-    except ImportError:
-        raise NativeUnavailable("this installation has no native kernels") from None
+    from bnn_train.packed import native  # the reference needs no ctypes
 
     found = native.available()
     if not found:
@@ -51,8 +48,7 @@ def _native(program: Program, tensors: Mapping[str, NDArray[Any]], wanted: str |
         raise NativeUnavailable(
             f"kernel {wanted} cannot run on this machine; it has {', '.join(found)} and reference"
         )
-    engine: Engine = native.build(program, tensors, wanted or found[0])
-    return engine
+    return native.build(program, tensors, wanted or found[0])
 
 
 def _tell(line: str) -> None:

@@ -94,6 +94,14 @@ def test_config_needs_no_torch() -> None:
     assert heavy == set()
 
 
+def test_packed_networks_need_no_torch() -> None:
+    reached = set().union(*(closure(name) for name in MODULES if layer(name) == "packed"))
+    outside = {full.partition(".")[0] for name in reached for full in imports(MODULES[name])}
+    assert {"packed.runtime", "packed.reference.engine", "packed.container"} <= reached
+    assert not any(name.startswith("packed.lower") for name in reached)
+    assert outside & (TORCH | {"yaml", "tqdm", "sklearn", "scipy", "tensorboard", "safetensors"}) == set()
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_forbidden(module: str) -> None:
     assert list(forbidden(MODULES[module])) == []
