@@ -72,13 +72,6 @@ class SignPacker {
       f_.runs.push_back({begin, end, pair.coefficient, 0});
   }
 
-  uint32_t word(int plane, int o, int tap, int w) const {
-    uint32_t bits = 0;
-    for (int i = 32 * w; i < std::min(in_.inner, 32 * (w + 1)); ++i)
-      bits |= uint32_t(signs_.negative(plane, o, tap, i)) << (i % 32);
-    return bits;
-  }
-
   void fill(const Block& b, const std::vector<Stretch>& found, size_t units) {
     auto* to = static_cast<uint32_t*>(const_cast<void*>(b.weights));
     const size_t lanes = size_t(b.groups) * kLanes;
@@ -87,7 +80,7 @@ class SignPacker {
       for (const Stretch& s : found)
         for (int u = 0; u < s.units; ++u, ++unit) {
           const int tap = s.row * in_.window.columns.kernel + s.first_column + u / words_;
-          for (int o = 0; o < b.valid; ++o) to[unit * lanes + size_t(o)] = word(q, b.first + o, tap, u % words_);
+          for (int o = 0; o < b.valid; ++o) to[unit * lanes + size_t(o)] = signs_.word(q, b.first + o, tap, u % words_);
         }
     }
   }
@@ -124,7 +117,7 @@ class SignPacker {
     for (int o = 0; o < b.valid; ++o)
       for (int t = 0; t < taps; ++t)
         for (int w = 0; w < words_; ++w)
-          rows[(size_t(o) * size_t(taps) + size_t(t)) * size_t(words_) + size_t(w)] = word(q, b.first + o, t, w);
+          rows[(size_t(o) * size_t(taps) + size_t(t)) * size_t(words_) + size_t(w)] = signs_.word(q, b.first + o, t, w);
     BitShape shape = f_.bit_shape;
     shape.tap_offset = f_.tap_offset.data();
     tile.pack(shape, rows.data(), to);
@@ -152,7 +145,7 @@ class SignPacker {
       for (int t = 0; t < taps; ++t)
         for (int q = 0; q < signs_.planes(); ++q) {
           int negatives = 0;
-          for (int w = 0; w < words_; ++w) negatives += __builtin_popcount(word(q, o, t, w));
+          for (int w = 0; w < words_; ++w) negatives += __builtin_popcount(signs_.word(q, o, t, w));
           sums[size_t(o) * size_t(taps) + size_t(t)] += signs_.value(q) * (in_.inner - 2 * negatives);
         }
     return sums;
