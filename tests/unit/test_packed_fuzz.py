@@ -70,9 +70,9 @@ def test_bytes_more_or_less_inside() -> None:
 
 
 @pytest.mark.slow
-def test_every_byte_changed_in_every_way() -> None:
+def test_every_bit_of_every_byte_changed() -> None:
     for at in range(len(GOOD)):
-        for bits in range(1, 256):
+        for bits in (1, 2, 4, 8, 16, 32, 64, 128, 255):
             refused(flip(at, bits))
 
 
@@ -144,7 +144,7 @@ def test_a_field_of_the_header_changed(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50_000, deadline=None)
+@settings(max_examples=5_000, deadline=None)
 @given(st.data())
 def test_fields_of_the_header_changed_at_length(data: st.DataObject) -> None:
     answered(mutated(data, data.draw(st.sampled_from([MADE, RICH]))))
