@@ -19,7 +19,7 @@ namespace {
 using namespace lut;
 
 constexpr int kMaxO = 4;    // vectors of filters in a tile
-constexpr int kPairs = 32;  // pairs of pixels that are prepared together
+constexpr int kPairs = 48;  // pairs of pixels that are prepared together
 constexpr int kRows = 8;    // pixels whose words are gathered together: reading a row at once would wait for its stores
 constexpr int kHead = 64;   // bytes of a group before its nibbles: -Σ p of its filters, 16 bits each
 
@@ -27,9 +27,10 @@ constexpr size_t up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 // The words of a window in a row, cut into segments whose counts fit in 16 bits; the filters in groups of one vector.
 struct Plan {
-  int words, segments, groups;
+  int taps, words, segments, groups;
   explicit Plan(const BitShape& s)
-      : words(s.taps * s.words),
+      : taps(s.taps),
+        words(s.taps * s.words),
         segments((words + kSegment - 1) / kSegment),
         groups((s.outputs + kLanes - 1) / kLanes) {}
   int segment_words(int i) const { return i + 1 < segments ? kSegment : words - i * kSegment; }
@@ -72,6 +73,7 @@ struct Scratch {
   uint8_t* index;    // weight nibbles of a block, a byte each: kBlock × O vectors
   uint16_t* sums;    // Σ r: pairs × O × 4 × 16
   uint16_t* parity;  // Σ p: pairs × 2
+  Run* runs;         // where the words of a window lie
   uint32_t* row;     // the words of kRows pixels
   uint16_t* offset;  // pairs × row_offsets
   size_t bytes;
@@ -79,6 +81,7 @@ struct Scratch {
     index = take<uint8_t>(base, size_t(kBlock) * kMaxO * kLanes);
     sums = take<uint16_t>(base, size_t(kPairs) * kMaxO * 64);
     parity = take<uint16_t>(base, kPairs * 2);
+    runs = take<Run>(base, size_t(plan.taps) + 1);
     row = take<uint32_t>(base, kRows * up(size_t(plan.segment_words(0)), 8));
     offset = take<uint16_t>(base, kPairs * plan.row_offsets());
   }
@@ -219,11 +222,10 @@ void run_part(Part part, int groups) {
   }
 }
 
-void prepare_rows(const BitShape& shape, const Plan& plan, const Scratch& room, int segment, const uint32_t* const* pixels,
-                  int first, int count) {
-  const int words = plan.segment_words(segment);
+void prepare_rows(const Plan& plan, const Scratch& room, int found, int words, const uint32_t* const* pixels, int first,
+                  int count) {
   const size_t row = up(size_t(words), 8);
-  for (int i = 0; i < count; ++i) gather(shape, pixels[first + i], segment * kSegment, words, room.row + size_t(i) * row);
+  for (int i = 0; i < count; ++i) gather(room.runs, found, pixels[first + i], words, room.row + size_t(i) * row);
   for (int i = 0; i < count; i += 2) {
     const uint32_t* a = room.row + size_t(i) * row;
     prepare(a, i + 1 < count ? a + row : a, words, room.offset + size_t(first + i) / 2 * plan.row_offsets(),
@@ -240,8 +242,9 @@ void run(const BitShape& shape, const void* packed, const uint32_t* const* pixel
     const auto* group = static_cast<const uint8_t*>(packed);
     for (int i = 0; i < plan.segments; group += plan.group_bytes(i) * size_t(plan.groups), ++i) {
       const int words = plan.segment_words(i);
+      const int found = find_runs(shape, i * kSegment, words, room.runs);
       for (int pixel = 0; pixel < some; pixel += kRows)
-        prepare_rows(shape, plan, room, i, pixels + first, pixel, some - pixel < kRows ? some - pixel : kRows);
+        prepare_rows(plan, room, found, words, pixels + first, pixel, some - pixel < kRows ? some - pixel : kRows);
       run_part(Part{shape, room, group, plan.group_bytes(i), plan.row_offsets(), words * 8, 0, some, i > 0,
                     pops + size_t(first) * size_t(stride), size_t(stride)},
                plan.groups);

@@ -74,6 +74,8 @@ inline void block_sums(const uint8_t* index, size_t stride, const uint16_t* cons
     BNN_UNROLL for (int i = 0; i < P * O; ++i) {
       total[i] = _mm256_add_epi8(total[i], s[i]);
       high[i] = _mm256_add_epi8(high[i], _mm256_srli_epi16(s[i], 4));
+      BNN_PIN(total[i]);
+      BNN_PIN(high[i]);
     }
   }
   BNN_UNROLL for (int i = 0; i < P * O; ++i) sums.total[i] = total[i], sums.high[i] = high[i];

@@ -10,40 +10,44 @@ namespace bnn {
 namespace lut {
 namespace {
 
-// Words of a tap, `Words` at a time where their count is a multiple of it (0: any).
-template <int Words>
-inline void copy(const uint32_t* from, int words, uint32_t* to) {
-  if (!Words) std::memcpy(to, from, size_t(words) * 4);
-  for (int w = 0; Words && w < words; w += Words) std::memcpy(to + w, from + w, size_t(Words) * 4);
-}
+// Words that lie side by side: taps whose words adjoin are one run.
+struct Run {
+  int32_t offset, words;
+};
 
-template <int Words>
-inline void gather_taps(const BitShape& shape, const uint32_t* pixel, uint32_t* row) {
-  const int words = Words == 1 || Words == 2 ? Words : shape.words;
-  const int taps = shape.taps;
-  const int32_t* offset = shape.tap_offset;
-  for (int tap = 0; tap < taps; ++tap, row += words) copy<Words>(pixel + offset[tap], words, row);
-}
-
-// Words begin .. begin + count of the window, where these are not all of them.
-inline void gather_part(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
+// The runs of words begin .. begin + count of a window; at most one more than there are taps.
+inline int find_runs(const BitShape& shape, int begin, int count, Run* runs) {
+  int found = 0;
   for (int at = begin, end = begin + count; at < end;) {
     const int tap = at / shape.words, skip = at % shape.words;
-    const int n = end - at < shape.words - skip ? end - at : shape.words - skip;
-    copy<0>(pixel + shape.tap_offset[tap] + skip, n, row);
-    row += n, at += n;
+    const int left = shape.words - skip, words = end - at < left ? end - at : left;
+    const int32_t offset = shape.tap_offset[tap] + skip;
+    if (found && runs[found - 1].offset + runs[found - 1].words == offset)
+      runs[found - 1].words += words;
+    else
+      runs[found++] = {offset, words};
+    at += words;
   }
+  return found;
 }
 
-// The window's words in a row, then zeros up to a multiple of 32 bytes.
-inline void gather(const BitShape& shape, const uint32_t* pixel, int begin, int count, uint32_t* row) {
+template <size_t Bytes>
+inline void copy(const uint32_t*& from, uint32_t*& to) {
+  std::memcpy(to, from, Bytes);
+  from += Bytes / 4, to += Bytes / 4;
+}
+
+// `count` words in a row, then zeros up to a multiple of 32 bytes.
+inline void gather(const Run* runs, int found, const uint32_t* pixel, int count, uint32_t* row) {
   if (count % 8) _mm256_store_si256(reinterpret_cast<__m256i*>(row + count / 8 * 8), _mm256_setzero_si256());
-  if (count != shape.taps * shape.words) return gather_part(shape, pixel, begin, count, row);
-  if (shape.words == 1) return gather_taps<1>(shape, pixel, row);
-  if (shape.words == 2) return gather_taps<2>(shape, pixel, row);
-  if (shape.words % 8 == 0) return gather_taps<8>(shape, pixel, row);
-  if (shape.words % 4 == 0) return gather_taps<4>(shape, pixel, row);
-  return gather_taps<0>(shape, pixel, row);
+  for (int i = 0; i < found; ++i) {
+    const uint32_t* from = pixel + runs[i].offset;
+    int words = runs[i].words;
+    for (; words >= 8; words -= 8) copy<32>(from, row);
+    if (words & 4) copy<16>(from, row);
+    if (words & 2) copy<8>(from, row);
+    if (words & 1) copy<4>(from, row);
+  }
 }
 
 inline void put_offsets(uint16_t* to, __m256i nibbles) {
