@@ -31,6 +31,7 @@ WIDTHS = {
 TRIAL = {
     "data.batch_size": 4,
     "data.train_limit": 4,
+    "data.batches_per_epoch": "null",
     "data.validation.size": 3,
     "data.workers": 0,
     "training.epochs": 1,

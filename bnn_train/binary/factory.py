@@ -10,6 +10,7 @@ from torch import nn
 
 from bnn_train.binary.latent import initialise
 from bnn_train.binary.layers import LAYERS
+from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.binary.spec import Method, Role
 
 N = TypeVar("N", nn.BatchNorm1d, nn.BatchNorm2d)
@@ -91,17 +92,18 @@ class Layers:
         plain.role = role  # type: ignore[assignment]  # no parameter, read by reports
         return plain
 
-    def norm2d(self, channels: int) -> nn.BatchNorm2d:
-        """Batch norm over N×C×H×W."""
-        return self._gamma(
-            nn.BatchNorm2d(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
-        )
+    def norm2d(self, channels: int, *, output: bool = False) -> nn.BatchNorm2d:
+        """Batch norm over N×C×H×W; ``output``: on the network's output."""
+        kind = ShiftNorm2d if self._shifts(output) else nn.BatchNorm2d
+        return self._gamma(kind(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
 
-    def norm1d(self, features: int) -> nn.BatchNorm1d:
-        """Batch norm over N×F."""
-        return self._gamma(
-            nn.BatchNorm1d(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
-        )
+    def norm1d(self, features: int, *, output: bool = False) -> nn.BatchNorm1d:
+        """Batch norm over N×F; ``output``: on the network's output."""
+        kind = ShiftNorm1d if self._shifts(output) else nn.BatchNorm1d
+        return self._gamma(kind(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
+
+    def _shifts(self, output: bool) -> bool:
+        return self.method.norm.kind == "shift" and not output
 
     def _gamma(self, norm: N) -> N:
         if self.method.norm.gamma == "uniform":
@@ -157,6 +159,8 @@ class Layers:
                 if unit.kind == "linear" and before.kind == "conv":
                     yield "flatten", nn.Flatten()
             yield from self._product(unit, i)
+            if 1 < i < len(units) and self.method.block.product_relu:
+                yield f"relu{i}", nn.ReLU()
             if i == 1 and len(units) > 1:
                 yield "norm", self._norm(unit)
                 yield "act", nn.ReLU()
@@ -178,10 +182,11 @@ class Layers:
         options = {"stride": unit.stride, "padding": unit.padding, "groups": unit.groups, "bias": unit.bias}
         yield f"conv{i}", self._layer("conv", unit.role, sizes, options, dropout)
 
-    def _norm(self, unit: Unit) -> nn.Module:
-        return self.norm2d(unit.outputs) if unit.kind == "conv" else self.norm1d(unit.outputs)
+    def _norm(self, unit: Unit, *, output: bool = False) -> nn.Module:
+        norm = self.norm2d if unit.kind == "conv" else self.norm1d
+        return norm(unit.outputs, output=output)
 
     def _output(self, unit: Unit, i: int) -> Named:
         yield f"pool{i}", unit.pool or nn.Identity()
         if self.method.block.output_norm:
-            yield f"norm{i}", self._norm(unit)
+            yield f"norm{i}", self._norm(unit, output=True)

@@ -47,6 +47,7 @@ INITS: dict[str, Callable[[BinaryLayer], object]] = {
 def initialise(layer: BinaryLayer) -> None:
     """Draw the latent weights as the method says; bias 0."""
     INITS[layer.method.latent.init](layer)
+    layer.start_alpha()
     if layer.bias is not None:
         layer.bias.zero_()
 
@@ -69,8 +70,13 @@ def enforce(model: nn.Module) -> None:
 def lr_scale(layer: BinaryLayer, *, squared: bool) -> float:
     """The factor on the learning rate of a layer's latent weights: 1/glorot, squared under SGD.
 
-    BinaryConnect §2.5: Adam's step does not depend on the gradient's size, SGD's does.
+    BinaryConnect §2.5: Adam's step does not depend on the gradient's size, SGD's does. BNN's Torch7 code
+    rounds 1/glorot to a power of two in its networks for CIFAR-10 and SVHN, so that the rate is a shift.
     """
-    if layer.method.latent.lr_scale == "none":
+    rule = layer.method.latent.lr_scale
+    if rule == "none":
         return 1.0
-    return glorot(layer) ** (-2 if squared else -1)
+    coefficient = glorot(layer)
+    if rule == "glorot_pow2":
+        coefficient = 2.0 ** round(math.log2(coefficient))
+    return coefficient ** (-2 if squared else -1)

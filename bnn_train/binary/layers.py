@@ -14,15 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.activations import quantize_input, unit_of
-from bnn_train.binary.product import Geometry, product
+from bnn_train.binary.product import SIGNS, Geometry, product
 from bnn_train.binary.spec import Method, Role
-from bnn_train.binary.weights import quantize, quantize_weight
+from bnn_train.binary.weights import filter_dims, l1, quantize, quantize_weight
 
 
 class _Binary(nn.Module):
     """What both layers share; mixed in before the float parent."""
 
     weight: Tensor
+    alpha: nn.Parameter | None
+    """A learned α: O numbers, or one for the layer."""
     method: Method
     role: Role
     dropout: float
@@ -31,6 +33,17 @@ class _Binary(nn.Module):
     def _adopt(self, method: Method, role: Role, dropout: float, channel_dropout: bool) -> None:
         self.method, self.role = method, role
         self.dropout, self.channel_dropout = dropout, channel_dropout
+        scale = method.weight.scale
+        count = 1 if scale.granularity == "layer" else len(self.weight)
+        learns = scale.kind == "learned" and self.binarizes
+        self.register_parameter("alpha", nn.Parameter(torch.ones(count)) if learns else None)
+
+    @torch.no_grad()
+    def start_alpha(self) -> None:
+        """Set a learned α to mean |w|, the best one for the weights as they are."""
+        if self.alpha is not None:
+            dims = filter_dims(self.weight, self.method.weight)
+            self.alpha.copy_(l1(self.weight, self.weight, dims).flatten())
 
     @property
     def quantizes_input(self) -> bool:
@@ -51,7 +64,8 @@ class _Binary(nn.Module):
         """The weight of this forward pass: quantized, or latent where the method evaluates so."""
         if self.reads_latent:
             return self.weight
-        return quantize_weight(self.weight, self.method.weight, centered=self.method.latent.center)
+        spec, centered = self.method.weight, self.method.latent.center
+        return quantize_weight(self.weight, spec, centered=centered, learned=self.alpha)
 
     def read_input(self, x: Tensor, *, codes: bool = False) -> Tensor:
         """The input of this forward pass (or its whole-number codes), then dropped out."""
@@ -70,6 +84,8 @@ class _Binary(nn.Module):
             unit=unit_of(method.activation),
             centered=method.latent.center,
             geometry=geometry,
+            learned=self.alpha,
+            signs=method.activation.quantizer in SIGNS and not (self.dropout and self.training),
         )
 
     @torch.no_grad()
@@ -78,7 +94,7 @@ class _Binary(nn.Module):
         spec = self.method.weight
         if spec.quantizer == "stochastic_sign":
             spec = spec.model_copy(update={"quantizer": "sign"})
-        return quantize(self.weight.detach(), spec)
+        return quantize(self.weight.detach(), spec, None if self.alpha is None else self.alpha.detach())
 
     def binary_weight(self) -> Tensor:
         """α·codes: the deterministic weight of the forward pass, detached."""

@@ -13,8 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnn_train.binary.signs_product import serves, signs_product
 from bnn_train.binary.spec import WeightSpec
-from bnn_train.binary.weights import latent_gradient, quantize
+from bnn_train.binary.weights import latent_gradient, learned_gradient, quantize
+
+SIGNS = ("sign", "stochastic_sign")
+"""The weight quantizers whose codes are ±1 and nothing else."""
 
 
 class Geometry(NamedTuple):
@@ -33,27 +37,32 @@ class _Product(torch.autograd.Function):
         x: Tensor,
         unit: float,
         w: Tensor,
+        learned: Tensor | None,
         spec: WeightSpec,
         centered: bool,
         geometry: Geometry | None,
+        signs: bool,
     ) -> Tensor:
         ctx.dtype = x.dtype
-        codes, alpha = quantize(w, spec)
+        codes, alpha = quantize(w, spec, learned)
         if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             low = torch.get_autocast_dtype(x.device.type)
             # whole numbers to 256 are exact even in bfloat16; sums are not
             x, codes = x.to(low), codes.to(low)
         ctx.save_for_backward(x, w, codes, alpha)
         ctx.unit, ctx.spec, ctx.centered, ctx.geometry = unit, spec, centered, geometry
+        scale = None if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).flatten()
+        if signs and spec.quantizer in SIGNS and serves(x, codes):
+            return _native(x, codes, scale, geometry)
         y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
-        if alpha is not None:
-            y.mul_((alpha.expand(len(w), *alpha.shape[1:]) * unit).view(-1, *[1] * (w.dim() - 2)))
+        if scale is not None:
+            y.mul_(scale.view(-1, *[1] * (w.dim() - 2)))
         elif unit != 1:
             y.mul_(unit)
         return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, Tensor | None, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, w, codes, alpha = ctx.saved_tensors
         g, wanted = grads[0].to(codes.dtype), ctx.needs_input_grad
         scale = None if alpha is None else alpha.to(codes.dtype)
@@ -61,10 +70,22 @@ class _Product(torch.autograd.Function):
             g, x, codes, scale, wanted, ctx.geometry
         )
         grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
+        grad_alpha = None
         if grad_w is not None:
             grad_w = grad_w.to(w.dtype) if ctx.unit == 1 else grad_w.to(w.dtype).mul_(ctx.unit)
+            grad_alpha = learned_gradient(grad_w, codes.to(w.dtype), ctx.spec) if wanted[3] else None
             grad_w = latent_gradient(grad_w, w, alpha, ctx.spec, centered=ctx.centered)
-        return grad_x, None, grad_w, None, None, None
+        return grad_x, None, grad_w, grad_alpha, None, None, None, None
+
+
+def _native(x: Tensor, codes: Tensor, scale: Tensor | None, geometry: Geometry | None) -> Tensor:
+    """The product on the packed kernels; a dense layer is a 1×1 convolution of one pixel."""
+    if geometry is not None:
+        stride, padding, dilation, groups = geometry
+        y: Tensor = signs_product(x, codes, scale, list(stride), list(padding), list(dilation), groups)
+        return y
+    y = signs_product(x[:, :, None, None], codes[:, :, None, None], scale, [1, 1], [0, 0], [1, 1], 1)
+    return y.flatten(1)
 
 
 Pair = tuple[Tensor | None, Tensor | None]
@@ -92,12 +113,22 @@ def _conv(
 
 
 def product(
-    x: Tensor, w: Tensor, spec: WeightSpec, *, unit: float, centered: bool, geometry: Geometry | None = None
+    x: Tensor,
+    w: Tensor,
+    spec: WeightSpec,
+    *,
+    unit: float,
+    centered: bool,
+    geometry: Geometry | None = None,
+    learned: Tensor | None = None,
+    signs: bool = False,
 ) -> Tensor:
     """x̂ ŵᵀ (N×I → N×O), or the convolution N×I×H×W → N×O×H′×W′ where ``geometry`` is given.
 
     ``x``: the codes of x̂ = unit·x; the gradient returned for it is that with respect to x̂.
-    ``w``: the latent weight; its gradient returns as ``spec.gradient`` says.
+    ``w``: the latent weight; its gradient returns as ``spec.gradient`` says. ``learned``: the numbers of a
+    learned α. ``signs``: ``x`` holds only ±1; the packed kernels may then multiply on a CPU, with the same
+    result.
     """
-    result: Tensor = _Product.apply(x, unit, w, spec, centered, geometry)  # type: ignore[no-untyped-call]  # in torch
+    result: Tensor = _Product.apply(x, unit, w, learned, spec, centered, geometry, signs)  # type: ignore[no-untyped-call]  # in torch
     return result

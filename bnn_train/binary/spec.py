@@ -20,8 +20,9 @@ Estimator = Literal["identity", "clip", "clip_open", "approx_sign", "unit"]
 class WeightScale(Record):
     """The positive factor α that multiplies the quantized weights."""
 
-    kind: Literal["none", "l1", "l1_masked"] = "none"
-    """`l1`: mean |w|; `l1_masked`: mean |w| over the weights that are not quantized to 0."""
+    kind: Literal["none", "l1", "l1_masked", "learned"] = "none"
+    """`l1`: mean |w|; `l1_masked`: mean |w| over the weights that are not quantized to 0; `learned`: a
+    parameter of its own that starts at mean |w| (the ablation of XNOR-Net's table 3)."""
     granularity: Literal["channel", "layer"] = "channel"
     """One α per output filter (XNOR-Net) or one per layer (DoReFa)."""
 
@@ -66,8 +67,9 @@ class LatentSpec(Record):
     """Clip to [−clip, clip] after every step."""
     center: bool = False
     """Subtract the mean over the input channels, per filter and tap, after every step (before clip)."""
-    lr_scale: Literal["none", "glorot"] = "none"
-    """`glorot`: learning rate × √((fan_in+fan_out)/1.5), and the square of that under SGD."""
+    lr_scale: Literal["none", "glorot", "glorot_pow2"] = "none"
+    """`glorot`: learning rate × √((fan_in+fan_out)/1.5), and the square of that under SGD; `glorot_pow2`:
+    that factor rounded to a power of two (BNN's Torch7 code for CIFAR-10 and SVHN)."""
 
 
 class ScopeSpec(Record):
@@ -89,11 +91,17 @@ class BlockSpec(Record):
     """The nonlinearity on the residual stream after each addition."""
     output_norm: bool = False
     """Batch-normalize the network's output, as the square-hinge networks do."""
+    product_relu: bool = False
+    """Plain chains in the order `bn-act-conv-pool`: a ReLU behind every layer that has a norm before it.
+    XNOR-Net's paper calls it optional, the authors' code has none, the PyTorch port has it."""
 
 
 class NormSpec(Record):
     """Batch normalization in the networks of a method."""
 
+    kind: Literal["batch", "shift"] = "batch"
+    """`shift`: multiplications by powers of two alone (BNN §1.3 and algorithm 2); the output's norm stays
+    `batch`, as in the authors' code."""
     eps: float = Field(default=1e-5, gt=0)
     momentum: float = Field(default=0.1, gt=0, le=1)
     """The weight of the newest batch in the running statistics."""

@@ -20,13 +20,14 @@ from bnn_train.binary.sign import sign
 from bnn_train.binary.spec import WeightSpec
 
 
-def _filter_dims(w: Tensor, spec: WeightSpec) -> tuple[int, ...]:
+def filter_dims(w: Tensor, spec: WeightSpec) -> tuple[int, ...]:
+    """The axes of ``w`` over which one α reaches."""
     return tuple(range(0 if spec.scale.granularity == "layer" else 1, w.dim()))
 
 
 def ternary(w: Tensor, spec: WeightSpec) -> Tensor:
     """+1 where w > Δ, −1 where w < −Δ, else 0; Δ = c·mean|w| (TWN, arXiv 1605.04711 eqs. 3 and 6)."""
-    delta = w.abs().mean(dim=_filter_dims(w, spec), keepdim=True).mul_(spec.threshold)
+    delta = w.abs().mean(dim=filter_dims(w, spec), keepdim=True).mul_(spec.threshold)
     return torch.where(w.abs() > delta, sign(w), 0.0)
 
 
@@ -107,24 +108,37 @@ GRADIENTS: dict[str, Callable[[Tensor, _Context], Tensor]] = {
 
 class _Quantize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, w: Tensor, spec: WeightSpec, centered: bool) -> Tensor:
-        codes, alpha = quantize(w, spec)
+    def forward(ctx: Any, w: Tensor, learned: Tensor | None, spec: WeightSpec, centered: bool) -> Tensor:
+        codes, alpha = quantize(w, spec, learned)
         ctx.spec, ctx.centered = spec, centered
-        ctx.save_for_backward(w, alpha)
-        return codes if alpha is None else codes.mul_(alpha)
+        ctx.save_for_backward(w, alpha, None if learned is None else codes)
+        if alpha is None:
+            return codes
+        return codes * alpha if learned is not None else codes.mul_(alpha)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        w, alpha = ctx.saved_tensors
-        return latent_gradient(grads[0], w, alpha, ctx.spec, centered=ctx.centered), None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        w, alpha, codes = ctx.saved_tensors
+        grad_alpha = None if codes is None else learned_gradient(grads[0], codes, ctx.spec)
+        return latent_gradient(grads[0], w, alpha, ctx.spec, centered=ctx.centered), grad_alpha, None, None
 
 
-def quantize(w: Tensor, spec: WeightSpec) -> tuple[Tensor, Tensor | None]:
-    """Codes in {−1, 0, +1}, shaped as ``w``, and the scale α, or None where the method has none."""
+def quantize(w: Tensor, spec: WeightSpec, learned: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """Codes in {−1, 0, +1}, shaped as ``w``, and the scale α, or None where the method has none.
+
+    ``learned``: the numbers of a learned α, one for each filter or one for the layer.
+    """
     codes = CODES[spec.quantizer](w, spec)
     if spec.scale.kind == "none":
         return codes, None
-    return codes, SCALES[spec.scale.kind](w, codes, _filter_dims(w, spec))
+    if learned is not None:
+        return codes, learned.view(-1, *[1] * (w.dim() - 1))
+    return codes, SCALES[spec.scale.kind](w, codes, filter_dims(w, spec))
+
+
+def learned_gradient(g: Tensor, codes: Tensor, spec: WeightSpec) -> Tensor:
+    """∂L/∂α = Σⱼ gⱼ·q(wⱼ) over the weights that share a learned α, one number for each."""
+    return (g * codes).sum(dim=filter_dims(codes, spec)).reshape(-1)
 
 
 def latent_gradient(
@@ -132,16 +146,17 @@ def latent_gradient(
 ) -> Tensor:
     """∂L/∂w from g = ∂L/∂ŵ, as ``spec.gradient`` and ``spec.gain`` say; shaped as ``w``."""
     context = _Context(
-        w=w, alpha=alpha, mask=ESTIMATORS[spec.estimator], dims=_filter_dims(w, spec), centered=centered
+        w=w, alpha=alpha, mask=ESTIMATORS[spec.estimator], dims=filter_dims(w, spec), centered=centered
     )
     gradient = GRADIENTS[spec.gradient](g, context)
     return gradient * w[0].numel() if spec.gain == "fan_in" else gradient
 
 
-def quantize_weight(w: Tensor, spec: WeightSpec, *, centered: bool) -> Tensor:
+def quantize_weight(w: Tensor, spec: WeightSpec, *, centered: bool, learned: Tensor | None = None) -> Tensor:
     """ŵ = α·q(w), shaped as ``w``; the gradient returns as ``spec.gradient`` says.
 
-    ``centered``: whether the method centres its latent weights, which ``official`` asks.
+    ``centered``: whether the method centres its latent weights, which ``official`` asks. ``learned``: as in
+    ``quantize``; its gradient is ``learned_gradient``.
     """
-    result: Tensor = _Quantize.apply(w, spec, centered)  # type: ignore[no-untyped-call]  # in torch
+    result: Tensor = _Quantize.apply(w, learned, spec, centered)  # type: ignore[no-untyped-call]  # in torch
     return result

@@ -26,6 +26,12 @@ def _optimizer(e: Experiment) -> Problems:
         yield ("optimizer", "nesterov"), "needs momentum; set optimizer.momentum, for example 0.9"
 
 
+def _decay(e: Experiment) -> Problems:
+    o = e.optimizer
+    if o.weight_decay_epochs is not None and not (o.weight_decay or o.weight_decay_binary):
+        yield ("optimizer", "weight_decay_epochs"), "has no effect without a weight decay; remove it"
+
+
 def _schedule(e: Experiment) -> Problems:
     s = e.schedule
     if isinstance(s, Step) and bool(s.at) == (s.every is not None):
@@ -57,6 +63,7 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
     _optimizer,
+    _decay,
     _schedule,
     _training,
 )

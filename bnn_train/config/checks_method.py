@@ -59,6 +59,11 @@ def _weight(e: Experiment) -> Problems:
             (*WEIGHT, "scale", "kind"),
             "l1 averages over the zeros of ternary weights; use l1_masked or none",
         )
+    if scale == "learned" and weight.evaluate == "latent":
+        yield (
+            (*WEIGHT, "scale", "kind"),
+            "learned multiplies quantized weights, but evaluations take the latent ones; use none or l1",
+        )
     if scale == "l1_masked" and weight.quantizer in ("sign", "stochastic_sign"):
         yield (*WEIGHT, "scale", "kind"), f"l1_masked is for ternary weights; with {weight.quantizer} use l1"
     if weight.gradient in ("exact", "official") and (weight.quantizer, scale) != ("sign", "l1"):
@@ -113,6 +118,15 @@ def _activation(e: Experiment) -> Problems:
         )
 
 
+def _block(e: Experiment) -> Problems:
+    block = e.method.block
+    if block.product_relu and block.order != "bn-act-conv-pool":
+        yield (
+            ("method", "block", "product_relu"),
+            f"belongs to the order bn-act-conv-pool; in {block.order} a ReLU or a sign follows anyway",
+        )
+
+
 def _scope(e: Experiment) -> Problems:
     if _quantizes_something(e.method) and not _has_layers(e):
         yield (
@@ -137,5 +151,6 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     _weight,
     _without_quantizer,
     _activation,
+    _block,
     _scope,
 )

@@ -140,6 +140,12 @@ class Data(Record):
     """ImageNet evaluation: shorter side before the centre crop; default: image_size · 256/224."""
     drop_last: bool = True
     """Leave out the last, smaller training batch of an epoch."""
+    sampling: Literal["shuffle", "balanced"] = "shuffle"
+    """`shuffle`: every training image once an epoch, in random order; `balanced`: a random class, then a
+    random image of it, with replacement (XNOR-Net's code)."""
+    batches_per_epoch: Count | None = None
+    """How many batches an epoch has, where not a whole pass (`epochSize` of XNOR-Net's code). Under
+    `shuffle` at most a pass."""
     workers: Natural = 2
     """Processes that decode images; does not change any result."""
     train_limit: Count | None = None

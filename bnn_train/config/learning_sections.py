@@ -28,6 +28,8 @@ class _Optimizer(Record):
     """L2 on real-valued weights; biases and batch norm included only as torch does."""
     weight_decay_binary: float = Field(default=0.0, ge=0)
     """L2 on latent binary weights: none unless asked for."""
+    weight_decay_epochs: Count | None = None
+    """Both decays end after so many epochs (29 in XNOR-Net's code); default: they stay."""
     binary: Annotated[Bop | None, BeforeValidator(named)] = None
     """An optimizer for the binary weights alone; the rest is trained by this one."""
 
@@ -48,6 +50,19 @@ class AdaMax(_Optimizer):
     eps: Positive = 1e-8
 
 
+class ShiftAdaMax(_Optimizer):
+    """Shift-based AdaMax (BNN): the rate and 1/v rounded to powers of two, AP2(x) = 2^round(log₂ x)."""
+
+    name: Literal["shift_adamax"]
+    form: Literal["paper", "code"] = "paper"
+    """`paper`: v = max(β₂·v, |g|), divided out as AP2(1/v). `code`, the authors' Torch7: v itself becomes
+    AP2(v) + ε at every step, so that with β₂ = 0.999 it never falls again."""
+    betas: tuple[Rate, Rate] = Field(default=(0.875, 0.9990234375), strict=False)
+    """The paper's 1 − 2⁻³ and 1 − 2⁻¹⁰; the code has 0.9 and 0.999."""
+    eps: Positive = 2.0**-27
+    """Added to v by `code`, its floor in `paper`."""
+
+
 class SGD(_Optimizer):
     """Stochastic gradient descent, with momentum and Nesterov."""
 
@@ -56,7 +71,9 @@ class SGD(_Optimizer):
     nesterov: bool = False
 
 
-Optimizer = Annotated[Annotated[Adam | AdaMax | SGD, Field(discriminator="name")], BeforeValidator(named)]
+Optimizer = Annotated[
+    Annotated[Adam | AdaMax | ShiftAdaMax | SGD, Field(discriminator="name")], BeforeValidator(named)
+]
 
 
 class _Schedule(Record):

@@ -39,6 +39,7 @@ from bnn_train.config.learning_sections import (
     Optimizer,
     Poly,
     Schedule,
+    ShiftAdaMax,
     SquareHinge,
     Step,
     Table,
@@ -79,6 +80,7 @@ __all__ = [
     "Run",
     "Scale01",
     "Schedule",
+    "ShiftAdaMax",
     "Signed",
     "SquareHinge",
     "Step",
@@ -139,6 +141,9 @@ class Reference(Record):
     table: str = ""
     top1: float | None = None
     """The published top-1 in percent."""
+    band: Positive | None = None
+    """Points of top-1 around it within which a run counts as a reproduction; null where the published
+    number is of another protocol."""
     notes: str = ""
     """What is known to differ between paper and code, and which side this config takes."""
     cost: str = ""

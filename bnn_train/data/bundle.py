@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnn_train.config.schema import Data
 from bnn_train.data.normalize import Normalizer
-from bnn_train.data.randomness import Ids, permutation
+from bnn_train.data.randomness import Ids, balanced, permutation
 from bnn_train.data.sources import Source
 
 
@@ -52,9 +52,13 @@ class DataBundle:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Training batches; 0 where the training images were not opened."""
+        """Training batches; 0 where the training images were not opened, or fill no batch."""
         images, size = self.sizes.get("train", 0), self.config.batch_size
-        return images // size if self.config.drop_last else -(-images // size)
+        whole = images // size if self.config.drop_last else -(-images // size)
+        wanted = self.config.batches_per_epoch
+        if wanted is None or not whole:
+            return whole
+        return wanted if self.config.sampling == "balanced" else min(wanted, whole)
 
     def train_batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Augmented training images of an epoch (from 0), in its order, without the first ``skip`` batches.
@@ -63,9 +67,16 @@ class DataBundle:
         for skipped batches.
         """
         split, size = self.splits["train"], self.config.batch_size
-        order = permutation(self.seed, epoch, len(split.positions))[: self.batches_per_epoch * size]
+        order = self._order(epoch, split)[: self.batches_per_epoch * size]
         for images, labels in split.source.batches(split.positions[order[skip * size :]], epoch, size):
             yield self.normalizer(images), labels
+
+    def _order(self, epoch: int, split: Split) -> Ids:
+        """Indices into the split's positions."""
+        if self.config.sampling == "shuffle":
+            return permutation(self.seed, epoch, len(split.positions))
+        labels = split.source.labels_of(split.positions)
+        return balanced(self.seed, epoch, labels, self.batches_per_epoch * self.config.batch_size)
 
     def eval_batches(
         self, split: str, batch_size: int | None = None, limit: int | None = None

@@ -17,6 +17,9 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
+_CLASS, _MEMBER = -1, -2
+"""Draws of the order; those of a sample are numbered from 0."""
+
 Ids = NDArray[np.int64]
 
 
@@ -44,6 +47,18 @@ def uniform(seed: int, epoch: int, ids: Ids | Sequence[int], draw: int) -> NDArr
     key = _digest((seed, epoch, "draw", draw), 64)
     high = splitmix64(key, np.asarray(ids, dtype=np.int64)) >> np.uint64(11)
     return high.astype(np.float64) * 2.0**-53
+
+
+def balanced(seed: int, epoch: int, labels: Ids, count: int) -> Ids:
+    """``count`` indices into ``labels``, with replacement: a random class of those there, then a random
+    sample of it."""
+    by_class = np.argsort(labels, kind="stable")
+    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    draws = np.arange(count, dtype=np.int64)
+    classes = (uniform(seed, epoch, draws, _CLASS) * len(sizes)).astype(np.int64)
+    ranks = (uniform(seed, epoch, draws, _MEMBER) * sizes[classes]).astype(np.int64)
+    chosen: Ids = by_class[starts[classes] + ranks]
+    return chosen
 
 
 def permutation(seed: int, epoch: int, n: int) -> Ids:

@@ -25,6 +25,9 @@ class Source(Protocol):
         Augmented as in that epoch; as in evaluation with epoch None.
         """
 
+    def labels_of(self, positions: Ids) -> Ids:
+        """The labels at these positions."""
+
 
 class TensorSource:
     """All images as one uint8 tensor on the device."""
@@ -41,6 +44,10 @@ class TensorSource:
             if epoch is not None:
                 images = self._augmented(images, order[at : at + batch_size], epoch)
             yield images, self.labels[batch]
+
+    def labels_of(self, positions: Ids) -> Ids:
+        """See ``Source``."""
+        return self.labels.cpu().numpy()[positions]
 
     def _augmented(self, images: Tensor, ids: Ids, epoch: int) -> Tensor:
         for number, step in enumerate(self.augment):
@@ -63,3 +70,7 @@ class FolderSource:
             self.pictures, order, epoch, batch_size=batch_size, workers=self.workers, pin=pin
         ):
             yield images.to(self.device, non_blocking=pin), labels.to(self.device)
+
+    def labels_of(self, positions: Ids) -> Ids:
+        """See ``Source``."""
+        return self.pictures.listing.labels[positions]

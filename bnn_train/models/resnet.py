@@ -184,6 +184,6 @@ def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
     """
     final = [layers.norm2d(features), layers.nonlinearity("last")] if _preactivation(layers) else []
     centre = [layers.norm1d(features)] if layers.quantizes_input("last") else []
-    output = [layers.norm1d(classes)] if layers.method.block.output_norm else []
+    output = [layers.norm1d(classes, output=True)] if layers.method.block.output_norm else []
     last = layers.linear("last", features, classes)
     return _sequence(*final, GlobalAverage(), nn.Flatten(), *centre, last, *output)

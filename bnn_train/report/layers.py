@@ -123,7 +123,8 @@ def _quantizing(module: nn.Module) -> WeightSpec | None:
 
 def _packed_bytes(weight: Tensor, spec: WeightSpec) -> int:
     filters, n = weight.shape[0], weight[0].numel()
-    scales = 0 if spec.scale.kind == "none" else filters if spec.scale.granularity == "channel" else 1
+    computed = spec.scale.kind not in ("none", "learned")  # a learned α is a parameter, counted as one
+    scales = 0 if not computed else filters if spec.scale.granularity == "channel" else 1
     return filters * -(-n * CODE_BITS[spec.quantizer] // 8) + REAL_BYTES * scales
 
 

@@ -65,7 +65,13 @@ def _published(report: Report) -> Iterator[str]:
         source = ", ".join(part for part in (reference["paper"], reference["table"]) if part)
         difference = f"{reference['difference']:+.2f}".replace("-", "−")
         cited = f" ({source})" if source else ""
-        yield f"- published: {reference['top1']:.2f} %{cited}; here {difference} points"
+        yield f"- published: {reference['top1']:.2f} %{cited}; here {difference} points{_band(reference)}"
+
+
+def _band(reference: dict[str, Any]) -> str:
+    if reference["band"] is None:
+        return ""
+    return f", {'inside' if reference['inside'] else 'outside'} the published band of ±{reference['band']:g}"
 
 
 def _unscored(report: Report) -> Iterator[str]:

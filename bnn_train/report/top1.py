@@ -98,12 +98,14 @@ def _notes(experiment: Experiment) -> list[str]:
 
 
 def _reference(experiment: Experiment, top1: float) -> dict[str, Any] | None:
-    """The published number and how many points this run lies above it."""
+    """The published number, how many points this run lies above it, and whether that is inside the band."""
     reference = experiment.reference
     if reference.top1 is None:
         return None
     source = {"paper": reference.paper, "table": reference.table}
-    return {"top1": reference.top1, "difference": top1 - reference.top1, **source}
+    difference, band = top1 - reference.top1, reference.band
+    inside = None if band is None else abs(difference) <= band
+    return {"top1": reference.top1, "difference": difference, "band": band, "inside": inside, **source}
 
 
 def _costs(layers: Sequence[LayerRow]) -> dict[str, Any]:

@@ -14,12 +14,16 @@ from bnn_train.binary.latent import lr_scale
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config import schema
 from bnn_train.training.bop import BopOptimizer
+from bnn_train.training.shift_adamax import ShiftAdaMax
 
 Groups = list[dict[str, Any]]
 
 BUILDERS: dict[str, Callable[[Groups, Any], Optimizer]] = {
     "adam": lambda groups, s: torch.optim.Adam(groups, lr=s.lr, betas=s.betas, eps=s.eps, fused=True),
     "adamax": lambda groups, s: torch.optim.Adamax(groups, lr=s.lr, betas=s.betas, eps=s.eps),
+    "shift_adamax": lambda groups, s: ShiftAdaMax(
+        groups, lr=s.lr, betas=s.betas, eps=s.eps, keeps_v=s.form == "paper"
+    ),
     "sgd": lambda groups, s: torch.optim.SGD(
         groups, lr=s.lr, momentum=s.momentum, nesterov=s.nesterov, fused=True
     ),
@@ -36,6 +40,7 @@ class Optimizers:
             for group in groups:
                 group["params"] = [p for p in group["params"] if id(p) not in latent]
         self.main = BUILDERS[section.name](groups, section)
+        self.decay_epochs = section.weight_decay_epochs
         self.bop_section = section.binary
         self.bop = (
             BopOptimizer(
@@ -48,13 +53,15 @@ class Optimizers:
         )
 
     def set_rate(self, lr: float, epoch: int) -> None:
-        """The learning rate of every group, and Bop's γ."""
+        """The learning rate of every group, the end of weight decay, and Bop's γ."""
+        decays = self.decay_epochs is None or epoch < self.decay_epochs
         for group in self.main.param_groups:
             group["lr"] = lr * group["lr_scale"]
+            group["weight_decay"] = group["decay"] if decays else 0.0
         if self.bop is not None and self.bop_section is not None:
-            decays = epoch // self.bop_section.gamma_every
+            power = epoch // self.bop_section.gamma_every
             for group in self.bop.param_groups:
-                group["gamma"] = self.bop_section.gamma * self.bop_section.gamma_decay**decays
+                group["gamma"] = self.bop_section.gamma * self.bop_section.gamma_decay**power
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
@@ -112,10 +119,15 @@ def _lay_out_like_parameters(optimizer: Optimizer) -> None:
 def _groups(model: nn.Module, section: schema.Optimizer, latent: dict[int, Any]) -> Groups:
     """Real parameters in one group; latent weights grouped by their factor on the rate."""
     real = [p for p in model.parameters() if id(p) not in latent]
-    groups: Groups = [{"params": real, "lr_scale": 1.0, "weight_decay": section.weight_decay}]
+    groups: Groups = [_group(real, 1.0, section.weight_decay)]
     by_scale: dict[float, list[Tensor]] = defaultdict(list)
     for layer in latent.values():
         by_scale[lr_scale(layer, squared=section.name == "sgd")].append(layer.weight)
     for scale, params in by_scale.items():
-        groups.append({"params": params, "lr_scale": scale, "weight_decay": section.weight_decay_binary})
+        groups.append(_group(params, scale, section.weight_decay_binary))
     return [group for group in groups if group["params"]]
+
+
+def _group(params: list[Any], scale: float, decay: float) -> dict[str, Any]:
+    """``lr_scale`` and ``decay`` are what ``set_rate`` makes rate and weight decay of."""
+    return {"params": params, "lr_scale": scale, "weight_decay": decay, "decay": decay}

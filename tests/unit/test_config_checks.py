@@ -49,6 +49,8 @@ def test_every_row_with_plain_defaults_passes(row: str) -> None:
             "xnor", weight={"gradient": "identity", "scale": {"granularity": "layer"}}, scope={"real": []}
         ),
         method("twn", weight={"scale": {"kind": "none"}, "gradient": "detached"}),
+        method("xnor", weight={"scale": {"kind": "learned"}, "gradient": "detached"}),
+        data("mnist", batches_per_epoch=10**6, sampling="balanced"),
         method("xnor", activation={"quantizer": "uniform", "bits": 4, "estimator": "identity"}),
         method("bnn", padding=-1),
         method("bc", weight={"evaluate": "latent"}),
@@ -95,6 +97,13 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (method("twn", weight={"gradient": "exact"}), "method.weight.gradient", "sign"),
         (method("bnn", weight={"gradient": "official"}), "method.weight.gradient", "l1"),
         (method("bc_stochastic", weight={"evaluate": "binary"}), "method.weight.evaluate", "latent"),
+        (
+            method("bc", weight={"scale": {"kind": "learned"}, "evaluate": "latent"}),
+            "method.weight.scale.kind",
+            "latent",
+        ),
+        (method("bwn", weight={"scale": {"kind": "learned"}}), "method.weight.gradient", "detached"),
+        (method("bwn", block={"product_relu": True}), "method.block.product_relu", "bn-act-conv-pool"),
         # rules without their object
         (method("fp", weight={"scale": {"kind": "l1"}}), "method.weight.scale.kind", "no effect"),
         (method("fp", weight={"gradient": "detached"}), "method.weight.gradient", "no effect"),
@@ -117,6 +126,7 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         ({"method": "bwn", "model": {"name": "mlp", "depth": 1}}, "method.scope.real", "no layer of mlp"),
         # optimizer, schedule, training
         ({"optimizer": {"name": "sgd", "nesterov": True}}, "optimizer.nesterov", "momentum"),
+        ({"optimizer": {"name": "sgd", "weight_decay_epochs": 3}}, "optimizer.weight_decay_epochs", "effect"),
         ({"schedule": "step"}, "schedule", "either at"),
         ({"schedule": {"name": "step", "at": [1], "every": 1}}, "schedule", "not both"),
         ({"schedule": {"name": "table", "rates": {1: 0.1}}}, "schedule.rates", "epoch 0"),

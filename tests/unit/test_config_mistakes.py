@@ -158,7 +158,7 @@ def test_missing_sections_and_names_are_told() -> None:
         f"c.yaml:1: method.name: is missing; choose: {', '.join(METHODS)}",
         f"c.yaml: model: is missing; choose: {', '.join(NETWORKS)}",
         "c.yaml:2: data.name: is missing; choose: mnist, cifar10, svhn, imagenet, digits, synthetic",
-        "c.yaml:3: optimizer.name: is missing; choose: adam, adamax, sgd",
+        "c.yaml:3: optimizer.name: is missing; choose: adam, adamax, shift_adamax, sgd",
     ]
 
 

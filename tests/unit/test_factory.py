@@ -71,6 +71,16 @@ def test_order_is_a_config_line() -> None:
     assert [type(m).__name__ for m in Layers(method).chain(units())][:2] == ["Conv2d", "BatchNorm2d"]
 
 
+def test_a_relu_behind_the_products_that_follow_a_norm() -> None:
+    """XNOR-Net-PyTorch: BN, sign, product, ReLU, pooling; the last product stays bare."""
+    block = METHODS["xnor"].block.model_copy(update={"product_relu": True})
+    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(units())
+    names = [name for name, _ in chain.named_children()]
+    assert names[names.index("conv2") :][:3] == ["conv2", "relu2", "pool2"]
+    assert [name for name in names if name.startswith("relu")] == ["relu2"]
+    assert names[-1] == "linear3"
+
+
 def test_norm_takes_its_numbers_from_the_method() -> None:
     layers = Layers(METHODS["bnn"])
     assert (layers.norm2d(3).eps, layers.norm1d(3).eps) == (1e-4, 1e-4)

@@ -96,5 +96,16 @@ def test_conv_learning_rate_scale(inputs: int, outputs: int, scale: float) -> No
     assert lr_scale(conv(latent, inputs, outputs), squared=False) == pytest.approx(scale, abs=0.06)
 
 
+# itayhubara/BinaryNet, Torch7: 32 or 64 in its networks for CIFAR-10 and SVHN
+POWERS = [(3, 128, 32), (128, 128, 32), (128, 256, 64), (256, 256, 64), (256, 512, 64), (512, 512, 64)]
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "scale"), POWERS)
+def test_learning_rate_scale_as_a_shift(inputs: int, outputs: int, scale: int) -> None:
+    latent = LatentSpec(init="uniform", lr_scale="glorot_pow2")
+    assert lr_scale(conv(latent, inputs, outputs), squared=False) == scale
+    assert lr_scale(conv(latent, inputs, outputs), squared=True) == scale**2
+
+
 def test_no_scale_unless_asked() -> None:
     assert lr_scale(conv(LatentSpec()), squared=True) == 1.0

@@ -29,6 +29,8 @@ REAL = {  # the twin: plain networks of real layers
     "block.downsample": "conv",
     "block.stream": "relu",
     "block.output_norm": False,
+    "block.product_relu": False,
+    "norm.kind": "batch",
     "norm.eps": 1e-5,
     "norm.momentum": 0.1,
     "norm.gamma": "ones",

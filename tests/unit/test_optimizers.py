@@ -16,6 +16,7 @@ from bnn_train.binary.methods import METHODS
 from bnn_train.config.schema import Optimizer
 from bnn_train.training.bop import BopOptimizer
 from bnn_train.training.optimizers import Optimizers
+from bnn_train.training.shift_adamax import ShiftAdaMax
 
 SECTION: TypeAdapter[Optimizer] = TypeAdapter(Optimizer)
 
@@ -40,6 +41,7 @@ def one_step(
     for step in range(steps):
         optimizers.zero_grad()
         x = torch.randn(32, 8, generator=torch.Generator().manual_seed(step))
+        x = x.to(next(model.parameters()).dtype)
         F.cross_entropy(model(x), torch.arange(32) % 4).backward()
         seen.append(
             {name: p.grad.numpy().copy() for name, p in model.named_parameters() if p.grad is not None}
@@ -106,6 +108,50 @@ def test_adamax(eps: float) -> None:
     np.testing.assert_allclose(values(model)["linear2.weight"], w, atol=1e-5)
 
 
+def ap2(x: np.ndarray) -> np.ndarray:
+    """Positive numbers to the nearest power of two, by the logarithm."""
+    return 2.0 ** np.round(np.log2(x))
+
+
+@pytest.mark.parametrize("row", ["fp", "bc"])
+@pytest.mark.parametrize("form", ["paper", "code"])
+def test_shift_adamax(form: str, row: str) -> None:
+    """arXiv 1602.02830, algorithm 4, and adaMax_binary_clip_shift.lua, in float64."""
+    model = network(row).double()
+    w = values(model)["linear2.weight"]
+    scale = np.sqrt(32 / 1.5) if row == "bc" else 1.0  # the layer's factor on the rate
+    section = {"name": "shift_adamax", "form": form, "betas": [0.9, 0.99], "eps": 2.0**-27}
+    grads = one_step(model, section, lr=2.0**-6, steps=4)
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t, step in enumerate(grads, start=1):
+        g = step["linear2.weight"]
+        m, v, correction = 0.9 * m + 0.1 * g, np.maximum(0.99 * v, np.abs(g)), 1 / (1 - 0.9**t)
+        if form == "paper":
+            w = w - scale * 2.0**-6 * ap2(np.array(correction)) * m * ap2(1 / np.maximum(v, 2.0**-27))
+        else:
+            v = np.where(v == 0, 0, ap2(np.where(v == 0, 1, v))) + 2.0**-27
+            w = w - scale * ap2(np.array(2.0**-6 * correction)) * m / v
+    np.testing.assert_allclose(values(model)["linear2.weight"], w, rtol=1e-9, atol=1e-12)
+
+
+def test_shift_adamax_of_the_code_never_forgets_a_gradient() -> None:
+    """0.999·2^k rounds back to 2^k."""
+    w = torch.zeros(1, dtype=torch.float64)
+    optimizer = ShiftAdaMax([w], lr=0.01, betas=(0.9, 0.999), eps=0.0, keeps_v=False)
+    for gradient in [0.5] + [1e-6] * 3000:
+        w.grad = torch.tensor([gradient], dtype=torch.float64)
+        optimizer.step()
+    assert optimizer.state[w]["v"].tolist() == [0.5]
+
+
+def test_weight_decay_ends_after_its_epochs() -> None:
+    section = {"name": "sgd", "weight_decay": 0.3, "weight_decay_binary": 0.2, "weight_decay_epochs": 29}
+    optimizers = Optimizers(network("xnor"), SECTION.validate_python(section))
+    for epoch, decays in ((0, [0.3, 0.2]), (28, [0.3, 0.2]), (29, [0, 0]), (54, [0, 0]), (3, [0.3, 0.2])):
+        optimizers.set_rate(0.01, epoch)
+        assert [group["weight_decay"] for group in optimizers.main.param_groups] == decays
+
+
 def test_weight_decay_leaves_latent_weights_alone_unless_asked() -> None:
     for asked in (0.0, 0.5):
         model = network("xnor")
@@ -167,7 +213,13 @@ def test_bop_gamma_decays_by_epoch() -> None:
 
 
 @pytest.mark.parametrize(
-    "section", [{"name": "adam"}, {"name": "sgd", "momentum": 0.9}, {"name": "adam", "binary": "bop"}]
+    "section",
+    [
+        {"name": "adam"},
+        {"name": "sgd", "momentum": 0.9},
+        {"name": "adam", "binary": "bop"},
+        {"name": "shift_adamax", "form": "code"},
+    ],
 )
 def test_state_round_trip_continues_the_same(section: dict[str, Any]) -> None:
     method = "bop" if "binary" in section else "bc"

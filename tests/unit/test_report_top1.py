@@ -146,10 +146,19 @@ def test_the_published_number_stands_beside(tmp_path: Path) -> None:
     assert data["reference"] == {
         "top1": 88.0,
         "difference": pytest.approx(100 * 27 / 31 - 88),
+        "band": None,
+        "inside": None,
         "paper": "Somebody (2016)",
         "table": "Table 2",
     }
     assert "- published: 88.00 % (Somebody (2016), Table 2); here −0.90 points" in text
+
+
+@pytest.mark.parametrize(("band", "inside"), [(0.9, False), (1.0, True)])
+def test_a_band_is_judged(tmp_path: Path, band: float, inside: bool) -> None:
+    data, text = written(tmp_path, reference={"top1": 88.0, "band": band})
+    assert data["reference"]["inside"] is inside
+    assert f"here −0.90 points, {'inside' if inside else 'outside'} the published band of ±{band:g}" in text
 
 
 def test_many_classes_have_no_printed_matrix(tmp_path: Path) -> None:
