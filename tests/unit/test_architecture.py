@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "data.catalog": {"record"},
     "models.catalog": {"record"},
     "config": {"", *ROWS, *COMMON},
-    "binary": {"binary.spec", "binary.methods", *COMMON},
+    "binary": {"binary.spec", "binary.methods", "packed", *COMMON},
     "models": {"models.catalog", "binary", "binary.spec", "binary.methods", *COMMON},
     "data": {"data.catalog", "config", "compat", *COMMON},
     "report": {"", "config", "binary", "binary.spec", "data.catalog", *COMMON},

@@ -1,0 +1,160 @@
+"""Products of signs with signs on the packed kernels: the forward pass of training on a CPU.
+
+The operator ``bnn_train::signs_product`` gives what ``conv2d`` of the same ±1 tensors gives, bit for bit: the
+sum is a whole number below 2²⁴, and the one multiplication by the scale is rounded as PyTorch rounds it.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bnn_train.packed import native
+from bnn_train.packed.kernels import VARIABLE
+from bnn_train.packed.native_abi import Flat
+from bnn_train.packed.native_library import library
+from bnn_train.packed.program import (
+    BitWeight,
+    Code,
+    Conv,
+    Epilogue,
+    Geometry,
+    Map,
+    Program,
+    Thresholds,
+    Value,
+)
+from bnn_train.packed.shapes import output_size
+
+SWITCH = "BNN_TRAIN_KERNEL"
+"""Environment variable: ``off`` keeps training on PyTorch's own convolutions."""
+
+
+class _Shape(NamedTuple):
+    height: int
+    width: int
+    inputs: int
+    outputs: int
+    scaled: bool
+    geometry: Geometry
+
+
+@lru_cache(maxsize=512)
+def _program(shape: _Shape) -> Program:
+    """Real map → signs → product → real map."""
+    height, width = output_size(shape.geometry, shape.height, shape.width)
+    return Program(
+        values=(
+            Value(type="f32", height=shape.height, width=shape.width, channels=shape.inputs),
+            Value(type="bits", height=shape.height, width=shape.width, channels=shape.inputs, code=Code()),
+            Value(type="f32", height=height, width=width, channels=shape.outputs),
+        ),
+        steps=(
+            Map(layer="sign", input=0, bits=1, thresholds=Thresholds(tensor="zero")),
+            Conv(
+                layer="product",
+                input=1,
+                output=2,
+                weight=BitWeight(tensor="weight"),
+                geometry=shape.geometry,
+                epilogue=Epilogue(scale="scale" if shape.scaled else None),
+            ),
+        ),
+        output=2,
+    )
+
+
+@lru_cache(maxsize=1)
+def kernel() -> str | None:
+    """The instruction set that training products run on, or None: then PyTorch multiplies."""
+    found = native.available()
+    if not found or os.environ.get(SWITCH) == "off" or os.environ.get(VARIABLE) == "reference":
+        return None
+    wanted = os.environ.get(VARIABLE) or found[0]
+    return wanted if wanted in found else None
+
+
+def serves(x: Tensor, codes: Tensor) -> bool:
+    """Whether the operator can take this product: float32 on the CPU, and kernels to run it."""
+    return x.device.type == "cpu" and x.dtype == codes.dtype == torch.float32 and kernel() is not None
+
+
+@torch.library.custom_op("bnn_train::signs_product", mutates_args=())
+def signs_product(
+    x: Tensor,
+    codes: Tensor,
+    scale: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+) -> Tensor:
+    """(x ∗ codes)·scale: N×I×H×W with O×I/groups×Kh×Kw → N×O×H′×W′, channels last; padded taps count as 0.
+
+    ``x``: float32; what is below 0 counts as −1, anything else as +1. ``codes``: likewise. ``scale``: O, or
+    None for 1. Not differentiable: ``product`` owns the gradient.
+    """
+    outputs, _, kh, kw = codes.shape
+    geometry = Geometry(
+        kernel=(kh, kw), stride=_pair(stride), padding=_pair(padding), dilation=_pair(dilation), groups=groups
+    )
+    n, inputs, height, width = x.shape
+    program = _program(_Shape(height, width, inputs, outputs, scale is not None, geometry))
+    tensors = {"zero": _zeros(inputs), "weight": _rows(codes)}
+    if scale is not None:
+        tensors["scale"] = scale.contiguous().numpy()
+    y = _empty(n, program)
+    pixels = x.permute(0, 2, 3, 1).contiguous()
+    kernels = library()
+    handle = kernels.create(Flat(program, tensors), str(kernel()))
+    try:
+        kernels.run(handle, pixels.data_ptr(), n, y.data_ptr(), torch.get_num_threads())
+    finally:
+        kernels.destroy(handle)
+    return y
+
+
+@signs_product.register_fake
+def _(
+    x: Tensor,
+    codes: Tensor,
+    scale: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+) -> Tensor:
+    outputs, _, kh, kw = codes.shape
+    sizes = [
+        (size + 2 * p - d * (k - 1) - 1) // s + 1
+        for size, k, s, p, d in zip(x.shape[2:], (kh, kw), stride, padding, dilation, strict=True)
+    ]
+    return x.new_empty(len(x), outputs, *sizes).contiguous(memory_format=torch.channels_last)
+
+
+def _pair(values: list[int]) -> tuple[int, int]:
+    first, second = values
+    return first, second
+
+
+@lru_cache(maxsize=64)
+def _zeros(channels: int) -> NDArray[Any]:
+    return np.zeros((1, channels), np.float32)
+
+
+def _rows(codes: Tensor) -> NDArray[Any]:
+    """The signs as a packed file has them: 1×O×⌈n/8⌉ bytes."""
+    filters = (codes < 0).permute(0, 2, 3, 1).reshape(len(codes), -1)
+    return np.packbits(filters.numpy(), axis=1, bitorder="little")[None]
+
+
+def _empty(n: int, program: Program) -> Tensor:
+    value = program.values[program.output]
+    shape = (n, value.channels, value.height, value.width)
+    return torch.empty(shape, dtype=torch.float32, memory_format=torch.channels_last)
