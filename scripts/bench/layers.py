@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bench import ours_product as ours
 from bench.cases import CONVOLUTIONS, DENSE, Case
@@ -15,6 +16,9 @@ from bench.timing import Engine, Plan, Sample, best, interleave, ratio
 
 Samples = Mapping[str, Sample]
 QUICK = 2
+LIMIT = {"avx512": "binary"}
+"""Of the machine, by kernel; the AVX2 kernels' additions of table entries have no such simple bound."""
+SINGLE = "ours f32, 1 thread"
 
 
 def measure(
@@ -22,19 +26,15 @@ def measure(
 ) -> None:
     """Two tables: times in microseconds, and how many times faster ours is."""
     shapes = DENSE if dense else CONVOLUTIONS
-    bound = next((limit for limit in limits(threads) if limit.kind == "binary"), None)
+    bound = next((limit for limit in limits(threads) if limit.kind == LIMIT.get(ours.kernel())), None)
     found: dict[str, Samples] = {}
     cases: list[Case] = []
     verdicts: Counter[str] = Counter()
     for shape in shapes[:QUICK] if quick else shapes:
         case = Case(shape, batch)
         cases.append(case)
-        right = _right(
-            record,
-            case,
-            [*ours.products(case, threads, plan.clock), *products(peers, case, threads)],
-            verdicts,
-        )
+        engines = [*_ours(case, threads, plan), *products(peers, case, threads)]
+        right = _right(record, case, engines, verdicts)
         found[shape.name] = interleave([*right, *([bound.engine] if bound else [])], plan)
     kind = "Dense layers" if dense else "Convolutions"
     title = f"{kind}, batch {batch}, {threads} thread(s)"
@@ -44,6 +44,14 @@ def measure(
     record.add(f"{title}: microseconds, median", times, left=("layer",), notes=notes, samples=found)
     rows = [_ratios(case, found[case.shape.name], bound) for case in cases]
     record.add(f"{title}: how many times faster ours (packed in, float32 out) is", rows, left=("layer",))
+
+
+def _ours(case: Case, threads: int, plan: Plan) -> list[Engine]:
+    """Ours, and beside several threads one, to see what they bring."""
+    made = ours.products(case, threads, plan.clock)
+    if threads == 1:
+        return made
+    return [*made, replace(ours.products(case, 1, plan.clock)[0], name=SINGLE)]
 
 
 def _right(record: Record, case: Case, engines: Sequence[Engine], verdicts: Counter[str]) -> list[Engine]:
@@ -87,5 +95,6 @@ def _columns(samples: Samples) -> dict[str, str]:
         "OV binary node": "OV binary node",
         "OV binary call": "OV binary call",
         "bnn-lab": "bnn-lab",
+        "1 thread": SINGLE if SINGLE in samples else None,
     }
     return {title: name for title, name in chosen.items() if name is not None}

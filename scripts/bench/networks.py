@@ -19,6 +19,7 @@ from bench.twins import NETWORKS, Network, normalized, pixels, prepared
 from bnn_train.data.shape import input_shape
 from bnn_train.packed.runtime import PackedModel
 
+SINGLE = ", 1 thread"
 LOSSLESS = 0.02
 """Of the largest logit: what a few signs may change that fall on the other side in float32. That the integers
 agree bit by bit is the exporter's own check."""
@@ -63,7 +64,11 @@ def _group(
         for name, sample in samples.items()
     ]
     record.add(f"{title}: a call", times, left=("engine",), notes=notes, samples={"call": samples})
-    rows = [_ratios(engine.name, samples) for engine in ours if engine.deviation is not None]
+    rows = [
+        _ratios(engine.name, samples)
+        for engine in ours
+        if engine.deviation is not None and not engine.name.endswith(SINGLE)
+    ]
     record.add(f"{title}: how many times faster", rows, left=("ours",))
 
 
@@ -78,6 +83,9 @@ def _ours(network: Network, images: NDArray[np.uint8], threads: int) -> list[Eng
         program, tensors = packed(model, images.shape[1:], options)
         runs = PackedModel.from_parts(header(experiment, program), tensors, threads)
         made.append(_engine(f"{network.name} {name}", runs, images, truth, exact=name == EXACT))
+        if threads > 1 and name == EXACT:
+            single = PackedModel.from_parts(header(experiment, program), tensors, 1)
+            made.append(_engine(f"{network.name} {name}{SINGLE}", single, images, truth, exact=True))
     return [*made, Engine(f"{network.name} in torch", eager)]
 
 
@@ -101,4 +109,6 @@ def _ratios(name: str, samples: dict[str, Sample]) -> Row:
     if int8 is not None:
         chosen["best int8"] = int8
     ours = samples[name]
+    if name + SINGLE in samples:
+        chosen["1 thread"] = name + SINGLE
     return {"ours": name, **{title: ratio(ours, samples[engine]) for title, engine in chosen.items()}}
