@@ -44,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print the layer table and the resolved config; train nothing"
     )
     p.add_argument(
+        "--check",
+        action="store_true",
+        help="try data, gradients, signs, flips and norms, and tell what is wrong; trains and writes nothing;"
+        " with --resume: on that run's newest checkpoint",
+    )
+    p.add_argument(
         "--print-config", action="store_true", help="print the resolved config; needs no data and no torch"
     )
     p.add_argument(
@@ -60,10 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = p.parse_args(argv)
     if not (args.config or args.resume or args.list or args.json_schema):
         p.error("give --config F, for example: bnn-train --config configs/quickstart.yaml")
-    return guarded(lambda: _run(args))
+    wrong: list[str] = []
+    return guarded(lambda: _run(args, wrong)) or int(bool(wrong))
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace, wrong: list[str]) -> None:
+    """What the options ask for; what ``--check`` finds wrong goes to ``wrong``."""
     if args.list:
         from bnn_train.cli.listing import listing
 
@@ -75,7 +83,9 @@ def _run(args: argparse.Namespace) -> None:
         print(json.dumps(json_schema(), indent=2))
         return
     experiment = load(args.config, args.set) if args.config else None
-    if args.resume and not (args.dry_run or args.print_config):
+    if args.check:
+        wrong += _check(args, experiment)
+    elif args.resume and not (args.dry_run or args.print_config):
         _resume(args.resume, experiment, args.set)
     elif experiment is None:
         raise RunError("--dry-run and --print-config need --config F")
@@ -93,6 +103,15 @@ def _dry_run(experiment: Experiment) -> None:
     print(dry_run(experiment))
 
 
+def _check(args: argparse.Namespace, experiment: Experiment | None) -> list[str]:
+    from bnn_train.cli.check import run_check
+
+    if args.resume is None:
+        return run_check(experiment, args.config, None)
+    path, experiment = _to_resume(args.resume, experiment, args.set)
+    return run_check(experiment, args.config, path)
+
+
 def _start(experiment: Experiment) -> None:
     from bnn_train.training.run import run_path, start
 
@@ -102,18 +121,28 @@ def _start(experiment: Experiment) -> None:
 
 
 def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str]) -> None:
+    from bnn_train.training.run import resume
+
+    path, experiment = _to_resume(where, experiment, overrides)
+    say(f"resuming {path}")
+    _tell(resume(path, experiment, warn=_warn), path)
+
+
+def _to_resume(
+    where: str, experiment: Experiment | None, overrides: Sequence[str]
+) -> tuple[Path, Experiment | None]:
+    """The run's folder, and the experiment to go on with where it is not the stored one."""
     from bnn_train.training.checkpoint import newest
     from bnn_train.training.folder import latest
     from bnn_train.training.restore import experiment_of
-    from bnn_train.training.run import resume, run_path
+    from bnn_train.training.run import run_path
 
     path = Path(where)
     if where == LATEST:
         path = run_path(experiment) if experiment else latest(Path("runs"))
     if experiment is None and overrides:
         experiment = override(experiment_of(newest(path / "checkpoints")[0]), overrides)
-    say(f"resuming {path}")
-    _tell(resume(path, experiment, warn=_warn), path)
+    return path, experiment
 
 
 def _warn(sentence: str) -> None:

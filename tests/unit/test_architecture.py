@@ -32,16 +32,18 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"data.catalog", "config", "compat", *COMMON},
     "report": {"", "config", "binary", "binary.spec", "data.catalog", *COMMON},
     "training": {"", "config", "data", "models", "binary", "report", *ROWS, *COMMON},
+    "check": {"", "config", "data", "models", "binary", "report", "training", *ROWS, *COMMON},
     "packed": COMMON,
     "packed.lower": {"packed", "models", "binary", "binary.spec", *COMMON},
     "cli": {
-        *("", "config", "data", "models", "binary", "report", "training", "packed", "packed.lower", "compat"),
+        *("", "config", "data", "models", "binary", "report", "training", "check"),
+        *("packed", "packed.lower", "compat"),
         *ROWS,
         *COMMON,
     },
 }
 TORCH = {"torch", "torchvision"}
-NAMELESS = ("binary", "models", "data", "training", "report")
+NAMELESS = ("binary", "models", "data", "training", "report", "check")
 MAX_LINES, MEDIAN_FUNCTION = 300, 10
 
 

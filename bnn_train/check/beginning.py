@@ -1,0 +1,91 @@
+"""Does the loss begin where guessing begins, and can the network learn one batch by heart?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from bnn_train.check.line import Line, judge, percent
+from bnn_train.check.steps import one_step
+from bnn_train.check.subject import Subject
+from bnn_train.config.schema import CrossEntropy, Experiment
+
+STEPS = 60
+IMAGES = 100
+LEARNED = (0.5, 0.15)
+"""Of what the answer that is right most often leaves over: enough, and too little to be more than luck."""
+
+
+def beginning(s: Subject) -> Iterator[Line]:
+    """The loss of the untrained network."""
+    s.seed("beginning")
+    model = s.copy()
+    images, labels = s.batch(s.affordable(1, least=16))
+    with torch.no_grad():
+        logits = model(images).float()
+        loss = float(s.learner().criterion(logits, labels))
+    yield _fresh(s, loss, float(logits.std())) if s.checkpoint is None else _trained(s, loss)
+
+
+def guess(experiment: Experiment, classes: int) -> tuple[float, float]:
+    """The loss of logits that are all 0, and of standard normal ones, as behind an output norm.
+
+    Cross-entropy: ln K, and about ln K + ½. Squared hinge, per class: 1, and E max(0, 1 + z)² = 2Φ(1) + φ(1).
+    """
+    loss = experiment.loss
+    if isinstance(loss, CrossEntropy):
+        return math.log(classes), math.log(classes) + 0.5
+    times = classes if loss.reduction == "sum" else 1
+    normal = 1 + math.erf(1 / math.sqrt(2)) + math.exp(-0.5) / math.sqrt(2 * math.pi)
+    return float(times), times * normal
+
+
+def _fresh(s: Subject, loss: float, spread: float) -> Line:
+    zero, normal = guess(s.experiment, len(s.data.classes))
+    low, high = 0.9 * zero, 1.3 * normal
+    return Line(
+        name="first loss",
+        verdict=judge(loss, ok=(low, high), look=(0.5 * zero, 4 * normal)),
+        measured=f"{loss:.4g}; logits spread by {spread:.3g}",
+        healthy=f"{low:.3g} to {high:.3g}",
+        source=f"guessing among {len(s.data.classes)} classes costs {zero:.4g} with logits 0, {normal:.4g}"
+        " with N(0, 1)",
+        advice="Far above: logits are too large, give the output a norm (method.block.output_norm) or the"
+        " last layer smaller weights; below: labels leak, or the network is not fresh.",
+    )
+
+
+def _trained(s: Subject, loss: float) -> Line:
+    zero, _ = guess(s.experiment, len(s.data.classes))
+    return Line(
+        name="loss",
+        verdict=judge(loss, ok=(0, 0.9 * zero), look=(0, 1.1 * zero)),
+        measured=f"{loss:.4g} on a training batch after step {s.progress.step}",
+        healthy=f"under {0.9 * zero:.3g}, the loss of a guess",
+        advice="The run has learned nothing yet: look at flips, gradient and the rate.",
+    )
+
+
+def by_heart(s: Subject, steps: int = STEPS) -> Iterator[Line]:
+    """Some steps on one fixed batch, at the config's highest rate."""
+    learner, e = s.learner(), s.experiment
+    images, labels = s.batch(min(IMAGES, s.affordable(steps, least=16)))
+    learner.optimizers.set_rate(e.optimizer.lr, 0)
+    loss = math.nan
+    for number in range(steps):
+        s.seed(f"by heart {number}")
+        loss = one_step(learner, images, labels, clip=e.training.clip_grad_norm)
+    with torch.no_grad():
+        right = float((learner.model(images).argmax(dim=1) == labels).double().mean())
+    common = float(labels.bincount().max() / len(labels))
+    good, least = (common + share * (1 - common) for share in LEARNED)
+    yield Line(
+        name="one batch by heart",
+        verdict=judge(right, ok=(good, 1), look=(least, 1)),
+        measured=f"top-1 {percent(right)}, loss {loss:.3g} after {steps} steps on {len(images)} images",
+        healthy=f"≥ {percent(good)}; always the same answer scores {percent(common)}",
+        advice="What cannot fit one batch will not learn the set: see the lines above first, then try another"
+        " optimizer.lr; a large batch or dropout may need more steps.",
+    )

@@ -1,0 +1,101 @@
+"""How many images there are, whether every class has its share, and whether a batch holds anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from bnn_train.check.line import Line, Verdict, judge, some, worst
+from bnn_train.check.subject import Subject
+from bnn_train.data.bundle import Split
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.randomness import Ids
+from bnn_train.data.sources import FolderSource, TensorSource
+
+UNEVEN = 5.0
+"""Largest over smallest class. MNIST 1.24, SVHN's train 2.98, ImageNet 1.78."""
+
+
+def labels(s: Subject) -> Iterator[Line]:
+    """Counts against the published ones, classes, and the first batch."""
+    yield _counts(s)
+    yield _classes(s)
+    yield _first_batch(s)
+
+
+def labels_of(split: Split) -> Ids:
+    """The labels of a split, as its files number them; nothing is decoded."""
+    source = split.source
+    if isinstance(source, TensorSource):
+        return np.asarray(source.labels.cpu().numpy()[split.positions], dtype=np.int64)
+    if isinstance(source, FolderSource):
+        return source.pictures.listing.labels[split.positions]
+    raise TypeError(f"{type(source).__name__} has no labels")
+
+
+def _counts(s: Subject) -> Line:
+    row, config, sizes = DATASETS[s.data.config.name], s.data.config, s.data.sizes
+    known = row.train + (row.extra if config.extra else 0)
+    found = sizes["train"] + sizes["validation"]
+    whole = (found, sizes["test"]) == (known, row.test)
+    parts = ", ".join(f"{name} {count:,}" for name, count in sizes.items())
+    checked = "MD5 of every file" if row.layout == "tensor" else "SHA-256 of the list of files"
+    digests = some((f"{Path(name).name} {digest[:12]}" for name, digest in s.data.digests.items()), 2)
+    return Line(
+        name="data files",
+        verdict="ok" if whole else "look",
+        measured=f"{parts}; digests {digests or 'none'}",
+        healthy=f"train with validation {known:,}, test {row.test:,}; {checked} as published"
+        if row.layout == "tensor"
+        else f"train with validation {known:,}, test {row.test:,}",
+        source="bnn_train/data/catalog.py, files.py",
+        advice="This is part of the data set (data.train_limit, data.test_limit, or a folder of your own):"
+        " a result on it is not comparable with published ones.",
+    )
+
+
+def _classes(s: Subject) -> Line:
+    count = len(s.data.classes)
+    numbers = labels_of(s.data.splits["train"])
+    outside = int(((numbers < 0) | (numbers >= count)).sum())
+    per_class = np.bincount(numbers[(numbers >= 0) & (numbers < count)], minlength=count)
+    missing = [s.data.classes[i] for i in np.flatnonzero(per_class == 0)]
+    ratio = float(per_class.max() / max(1, per_class.min()))
+    verdict: Verdict = "look" if missing and len(numbers) < 50 * count else "wrong" if missing else "ok"
+    verdict = worst(["wrong" if outside else verdict, judge(ratio, ok=(1, UNEVEN), look=(1, np.inf))])
+    absent = f", none of {some(missing)}" if missing else ""
+    return Line(
+        name="data labels",
+        verdict=verdict,
+        measured=f"{count} classes of {per_class.min():,} to {per_class.max():,} images, {outside} labels"
+        f" outside [0, {count - 1}]{absent}",
+        healthy=f"every class there, at most {UNEVEN:g} times unequal, none outside",
+        advice="Every class needs training images in like numbers: check the folders, the label files and"
+        " data.train_limit.",
+    )
+
+
+def _first_batch(s: Subject) -> Line:
+    images, numbers = s.batch(s.batch_size)
+    flat = images.flatten(1)
+    constant = int((flat.amin(dim=1) == flat.amax(dim=1)).sum())
+    same = len(images) > 1 and bool((flat == flat[0]).all())
+    kinds = int((numbers.bincount() > 0).sum())
+    return Line(
+        name="data first batch",
+        verdict=_of_batch(constant, same, kinds, flat),
+        measured=f"{len(images)} images of {kinds} classes, {constant} constant images, {flat.min():.3g} to"
+        f" {flat.max():.3g}" + (", all the same" if same else ""),
+        healthy="images differ and none is constant, several classes",
+        advice="The network is given nothing to tell apart: look at the images on disk and at data.normalize;"
+        " batches of one class mean that the order is not shuffled.",
+    )
+
+
+def _of_batch(constant: int, same: bool, kinds: int, flat: Tensor) -> Verdict:
+    if same or constant == len(flat) or not bool(flat.isfinite().all()):
+        return "wrong"
+    return "look" if constant > 0.01 * len(flat) or (kinds == 1 and len(flat) > 1) else "ok"
