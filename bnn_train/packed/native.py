@@ -45,6 +45,13 @@ class NativeEngine:
         self._kernels.step(self._handle, i, (pointers(count, given), pointers(count, found)), n, threads)
         return found
 
+    def profile(self, x: Array, repeats: int) -> NDArray[np.float64]:
+        """Seconds of every step for N images at once on one thread: the least of ``repeats`` calls."""
+        x = self._checked(0, x)
+        found = np.zeros(len(self.program.steps), np.int64)
+        self._kernels.profile(self._handle, x.ctypes.data, len(x), repeats, found.ctypes.data)
+        return found / 1e9
+
     def _empty(self, v: int, n: int) -> Array:
         value = self.program.values[v]
         return np.empty((n, *engine.value_shape(value)), engine.DTYPES[value.type])

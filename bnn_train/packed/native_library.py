@@ -40,6 +40,7 @@ class Library:
         c.bnn_destroy.argtypes = (pointer,)
         c.bnn_destroy.restype = None
         c.bnn_run.argtypes = (pointer, pointer, number, pointer, ctypes.c_int, *message)
+        c.bnn_profile.argtypes = (pointer, pointer, number, number, pointer, *message)
         c.bnn_step.argtypes = (pointer, number, pointer, pointer, number, ctypes.c_int, *message)
 
     def isas(self) -> tuple[str, ...]:
@@ -75,6 +76,12 @@ class Library:
         """Step ``i`` from the values of the first array of pointers to those of the second."""
         message = ctypes.create_string_buffer(256)
         self._check(self._c.bnn_step(handle, i, *arrays, n, threads, message, len(message)), message.value)
+
+    def profile(self, handle: int, x: int, n: int, repeats: int, nanoseconds: int) -> None:
+        """The least time of every step, as int64 at address ``nanoseconds``."""
+        message = ctypes.create_string_buffer(256)
+        code = self._c.bnn_profile(handle, x, n, repeats, nanoseconds, message, len(message))
+        self._check(code, message.value)
 
     def _check(self, code: int, message: bytes) -> None:
         if code:

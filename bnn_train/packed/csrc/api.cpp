@@ -97,3 +97,9 @@ int bnn_step(void* model, int64_t index, const void* const* in, void* const* out
     bnn::run_step(*static_cast<bnn::Model*>(model), size_t(index), in, out, int(n), std::max(1, threads));
   });
 }
+
+int bnn_profile(void* model, const void* input, int64_t n, int64_t repeats, int64_t* nanoseconds, char* message, int64_t size) {
+  return guarded(message, size, [&] {
+    bnn::profile(*static_cast<bnn::Model*>(model), static_cast<const uint8_t*>(input), int(n), repeats, nanoseconds);
+  });
+}

@@ -68,15 +68,18 @@ class EmittingStep : public Step {
     }
   }
 
-  void emit(const Frame& f, const Pixels& p, int first_pixel, EmitTile t, int channels) const {
+  static void locate_tile(const Pixels& p, int first_pixel, int channels, EmitTile& t) {
     t.out = p.out + first_pixel, t.residual = p.residual + first_pixel, t.input_scale = p.input_scale + first_pixel;
     t.bits = p.bits + first_pixel, t.row_class = p.row_class + first_pixel, t.unit = p.unit + first_pixel;
+    t.groups = (channels + kLanes - 1) / kLanes;
+    t.valid = channels == 64 ? ~uint64_t(0) : (uint64_t(1) << channels) - 1;
+  }
+
+  void emit(const Frame& f, const Pixels& p, int first_pixel, EmitTile t, int channels) const {
     const auto* acc = static_cast<const int32_t*>(t.acc);
     for (int c = 0; c < channels; c += kBlock, t.first += kBlock) {
-      const int valid = std::min(channels - c, kBlock);
       t.acc = acc + c;
-      t.groups = (valid + kLanes - 1) / kLanes;
-      t.valid = valid == 64 ? ~uint64_t(0) : (uint64_t(1) << valid) - 1;
+      locate_tile(p, first_pixel, std::min(channels - c, kBlock), t);
       f.kernels->emit(emit_, t);
     }
   }
@@ -149,26 +152,36 @@ class ConvStep : public EmittingStep {
   }
 
   void run_panel(const Frame& f, const Panel& panel, const Pixels& p, int count, uint8_t* scratch) const {
+    const int done = f.kernels->fused && panel.block_end == panel.block_begin + 1 ? run_fused(f, panel, p, count) : 0;
     auto* acc = reinterpret_cast<int32_t*>(scratch);
-    EmitTile t{};
-    t.acc = acc, t.stride = stride_, t.part_stride = tile_pixels_ * stride_;
-    for (int i = 0; i < count; i += tile_pixels_) {
-      t.count = std::min(tile_pixels_, count - i);
-      for (int b = panel.block_begin; b < panel.block_end; ++b) {
-        const Block& block = filters_.blocks[size_t(b)];
-        const uint8_t* pixels[kPixels];
-        const size_t shift = size_t(block.group) * filters_.group_bytes;
-        for (int k = 0; k < t.count; ++k) pixels[k] = p.in[i + k] + shift;
-        int32_t* to = acc + (block.first - panel.first);
-        if (tile_)
-          run_tile(f, block, pixels, t.count, to, acc + round_up(size_t(t.part_stride) * 4, 64) / 4);
-        else
-          f.kernels->product(filters_.product, block, pixels, t.count, to, stride_, t.part_stride);
-      }
-      t.first = panel.first;
+    for (int i = done; i < count; i += tile_pixels_) {
+      const int some = std::min(tile_pixels_, count - i);
+      for (int b = panel.block_begin; b < panel.block_end; ++b) sum_block(f, filters_.blocks[size_t(b)], panel, p, i, some, acc);
+      EmitTile t{};
+      t.acc = acc, t.stride = stride_, t.part_stride = tile_pixels_ * stride_;
+      t.count = some, t.first = panel.first;
       emit(f, p, i, t, panel.channels);
-      t.acc = acc;
     }
+  }
+
+  int run_fused(const Frame& f, const Panel& panel, const Pixels& p, int count) const {
+    const Block& block = filters_.blocks[size_t(panel.block_begin)];
+    EmitTile t{};
+    t.count = count, t.first = panel.first;
+    locate_tile(p, 0, block.valid, t);
+    return f.kernels->fused(filters_.product, block, p.in, emit_, t);
+  }
+
+  void sum_block(const Frame& f, const Block& block, const Panel& panel, const Pixels& p, int first, int count, int32_t* acc) const {
+    const uint8_t* pixels[kPixels];
+    const size_t shift = size_t(block.group) * filters_.group_bytes;
+    for (int k = 0; k < count; ++k) pixels[k] = p.in[first + k] + shift;
+    int32_t* to = acc + (block.first - panel.first);
+    const int part_stride = tile_pixels_ * stride_;
+    if (tile_)
+      run_tile(f, block, pixels, count, to, acc + round_up(size_t(part_stride) * 4, 64) / 4);
+    else
+      f.kernels->product(filters_.product, block, pixels, count, to, stride_, part_stride);
   }
 
   void run_tile(const Frame& f, const Block& block, const uint8_t* const* pixels, int count, int32_t* to, int32_t* spare) const {

@@ -62,6 +62,13 @@ void Emission::whole_lines(const Wholes& w) {
   auto* shift = keep<int32_t>(w.part_shift.size());
   std::copy(w.part_shift.begin(), w.part_shift.end(), shift);
   emit_.part_shift = shift;
+  auto* factor = keep<double>(w.part_shift.size());
+  emit_.wide_in_doubles = w.part_shift.size() <= 16;  // 16 · 2³¹ · 2¹⁶ < 2⁵³
+  for (size_t p = 0; p < w.part_shift.size(); ++p) {
+    factor[p] = double(int64_t(1) << w.part_shift[p]);
+    if (w.part_shift[p] > 16) emit_.wide_in_doubles = 0;
+  }
+  emit_.part_factor = factor;
   emit_.multiplier = int(w.multiplier);
   emit_.divisor = int(w.divisor);
   emit_.shift = log2_exact(w.divisor);
@@ -72,6 +79,16 @@ void Emission::whole_lines(const Wholes& w) {
     for (size_t c = 0; c < size_t(emit_.channels); ++c)
       base[k * size_t(emit_.row) + c] = clamped(w.base[k * size_t(emit_.channels) + c]);
   emit_.base = base;
+  if (w.source == kFromPops && emit_.shift >= 0 && w.largest < (int64_t(1) << 24)) real_bases(w);
+}
+
+// Sums below 2²⁴ over a power of two: floats hold every number on the way.
+void Emission::real_bases(const Wholes& w) {
+  const size_t count = size_t(w.classes) * size_t(emit_.row);
+  auto* base = keep<float>(count);
+  for (size_t i = 0; i < count; ++i) base[i] = float(emit_.base[i]) / float(w.divisor);
+  emit_.real_base = base;
+  emit_.real_multiplier = -float(w.multiplier) / float(w.divisor);
 }
 
 void Emission::real_lines(const BnnStep& s, int classes) {

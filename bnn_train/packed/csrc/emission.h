@@ -13,7 +13,7 @@ struct Wholes {
   Source source = kFromFloat;
   int classes = 1;
   std::vector<int64_t> base;  // [class][channel]
-  int64_t multiplier = 1, divisor = 1;
+  int64_t multiplier = 1, divisor = 1, largest = 0;  // largest: bound of |numerators|
   std::vector<int32_t> part_shift = {0};
 };
 
@@ -31,6 +31,7 @@ class Emission {
   template <class T>
   T* keep(size_t count);
   void whole_lines(const Wholes& wholes);
+  void real_bases(const Wholes& wholes);
   void real_lines(const BnnStep& step, int classes);
   void thresholds(const BnnStep& step, const Wholes& wholes);
   void whole_thresholds(const int32_t* t, const uint8_t* flip, const Wholes& wholes);

@@ -27,6 +27,13 @@ std::vector<Stretch> stretches(const FilterInput& in, int per_unit) {
   return found;
 }
 
+std::vector<int32_t> unit_offsets(const std::vector<Stretch>& found) {
+  std::vector<int32_t> offsets;
+  for (const Stretch& s : found)
+    for (int u = 0; u < s.units; ++u) offsets.push_back(s.x + 4 * u);
+  return offsets;
+}
+
 void make_blocks(Filters& f, const FilterInput& in, size_t units, int unit_bytes, int widest) {
   const int groups = int(in.shop.step.groups), each = in.outputs / groups;
   std::vector<size_t> at;

@@ -22,6 +22,7 @@ struct Filters {
   Product product{};
   std::vector<Run> runs;
   std::vector<Segment> segments;
+  std::vector<int32_t> offsets;    // what segments point into
   std::vector<Block> blocks;
   std::vector<Panel> panels;
   Buffer weights;
@@ -52,6 +53,8 @@ struct Stretch {
   int x, units;                    // bytes from the first tap; 4-byte units
 };
 std::vector<Stretch> stretches(const FilterInput& input, int per_unit);
+// The bytes from the first tap to every unit.
+std::vector<int32_t> unit_offsets(const std::vector<Stretch>& found);
 void make_blocks(Filters& filters, const FilterInput& input, size_t units, int bytes_per_unit, int widest);
 int group_of_bytes(const FilterInput& input);  // bytes between the groups' channels in a pixel
 

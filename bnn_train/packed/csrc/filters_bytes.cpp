@@ -53,23 +53,15 @@ Digits read(const FilterInput& in) {
   return {int(s.digits), std::vector<int8_t>(w, w + count)};
 }
 
-// Segments of one digit, cut so that no int32 sum overflows; returns the units.
-int add_segments(Filters& f, const std::vector<Stretch>& found, int first_unit, int shift) {
-  int32_t unit = first_unit, inside = 0, begin = int32_t(f.segments.size());
-  const auto close = [&] {
-    f.runs.push_back({begin, int32_t(f.segments.size()), 1, int32_t(f.wholes.part_shift.size())});
-    f.wholes.part_shift.push_back(shift);
-    begin = int32_t(f.segments.size()), inside = 0;
-  };
-  for (const Stretch& s : found)
-    for (int32_t u = 0; u < s.units;) {
-      const int32_t n = std::min(s.units - u, kMostUnits - inside);
-      f.segments.push_back({s.x + 4 * u, unit, n});
-      unit += n, u += n, inside += n;
-      if (inside == kMostUnits) close();
-    }
-  if (inside > 0) close();
-  return unit - first_unit;
+// Parts of one digit, cut so that no int32 sum overflows.
+void add_parts(Filters& f, int digit) {
+  const auto units = int32_t(f.offsets.size());
+  for (int32_t u = 0; u < units; u += kMostUnits) {
+    const auto at = int32_t(f.segments.size());
+    f.segments.push_back({f.offsets.data() + u, digit * units + u, std::min(units - u, kMostUnits)});
+    f.runs.push_back({at, at + 1, 1, int32_t(f.wholes.part_shift.size())});
+    f.wholes.part_shift.push_back(8 * digit);
+  }
 }
 
 // The digit of output o that meets byte `e` of a stretch.
@@ -101,9 +93,9 @@ Filters pack_bytes(const FilterInput& in) {
   const Digits d = read(in);
   f.wholes.part_shift.clear();
   const auto found = stretches(in, 4);
-  int units = 0;
-  for (int k = 0; k < d.count; ++k) units += add_segments(f, found, units, 8 * k);
-  const int each = units / d.count;
+  f.offsets = unit_offsets(found);
+  for (int k = 0; k < d.count; ++k) add_parts(f, k);
+  const size_t each = f.offsets.size();
   f.product.kind = kDot;
   f.product.parts = int(f.wholes.part_shift.size());
   f.wholes.source = in.dynamic ? kFromDynamic : f.product.parts > 1 ? kFromWide : kFromInt;
@@ -111,11 +103,11 @@ Filters pack_bytes(const FilterInput& in) {
     if (d.count != 1) throw Fault{"weights of a rounded input have one digit"};
     correct(f, in, d, found);
   }
-  make_blocks(f, in, size_t(units), 4 * kLanes, kBlock);
+  make_blocks(f, in, each * size_t(d.count), 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
     auto* to = static_cast<int8_t*>(const_cast<void*>(b.weights));
     for (int k = 0; k < d.count; ++k) {
-      size_t unit = size_t(k) * size_t(each);
+      size_t unit = size_t(k) * each;
       for (const Stretch& s : found)
         for (int u = 0; u < s.units; ++u, ++unit)
           for (int o = 0; o < b.valid; ++o)

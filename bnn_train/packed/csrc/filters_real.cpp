@@ -39,25 +39,24 @@ Filters pack_reals(const FilterInput& in) {
   const Weight weight = weights_of(in);
   const bool half = in.shop.step.weight_kind == kBf16Weight;
   const int columns = in.window.columns.kernel, pixel = int(in.in.pixel / 4);
-  int32_t units = 0;
   const auto found = stretches(in, 1);
-  for (const Stretch& s : found) {
-    f.segments.push_back({s.x, units, s.units});
-    units += s.units;
-  }
-  f.runs = {{0, int32_t(f.segments.size()), 1, 0}};
+  f.offsets = unit_offsets(found);
+  const auto units = int32_t(f.offsets.size());
+  f.segments = {{f.offsets.data(), 0, units}};
+  f.runs = {{0, 1, 1, 0}};
   f.product.kind = half ? kFmaBf16 : kFma;
   f.product.parts = 1;
   make_blocks(f, in, size_t(units), half ? 2 * kLanes : 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
     auto* to = static_cast<uint8_t*>(const_cast<void*>(b.weights));
     const size_t lanes = size_t(b.groups) * kLanes;
-    for (size_t k = 0; k < found.size(); ++k)
-      for (int u = 0; u < found[k].units; ++u)
+    size_t unit = 0;
+    for (const Stretch& s : found)
+      for (int u = 0; u < s.units; ++u, ++unit)
         for (int o = 0; o < b.valid; ++o) {
-          const int tap = found[k].row * columns + found[k].first_column + u / pixel;
+          const int tap = s.row * columns + s.first_column + u / pixel;
           const float w = weight(b.first + o, tap, u % pixel);
-          const size_t at = size_t(f.segments[k].w + u) * lanes + size_t(o);
+          const size_t at = unit * lanes + size_t(o);
           if (half)
             std::memcpy(to + at * 2, reinterpret_cast<const uint8_t*>(&w) + 2, 2);
           else

@@ -33,7 +33,7 @@ class SignPacker {
     const auto found = stretches(in_, 32);
     int units = 0;
     for (const Stretch& s : found) units += s.units;
-    for (const PlanePair& pair : f_.pairs) add_run(pair, found, units);
+    add_runs(found);
     f_.product.kind = kPops;
     f_.product.parts = 1;
     make_blocks(f_, in_, size_t(units) * size_t(signs_.planes()), 4 * kLanes, kBlock);
@@ -58,18 +58,21 @@ class SignPacker {
     }
   }
 
-  void add_run(const PlanePair& pair, const std::vector<Stretch>& found, int units) {
-    int32_t unit = pair.weight_plane * units;
-    const auto begin = int32_t(f_.segments.size());
-    for (const Stretch& s : found) {
-      f_.segments.push_back({int32_t(s.x + pair.input_plane * int64_t(in_.in.plane)), unit, s.units});
-      unit += s.units;
+  // Room for all offsets first: segments point into them.
+  void add_runs(const std::vector<Stretch>& found) {
+    const auto offsets = unit_offsets(found);
+    const auto units = int32_t(offsets.size());
+    f_.offsets.reserve(offsets.size() * size_t(code_.planes));
+    for (int p = 0; p < int(code_.planes); ++p)
+      for (int32_t x : offsets) f_.offsets.push_back(int32_t(x + p * int64_t(in_.in.plane)));
+    for (const PlanePair& pair : f_.pairs) {
+      const auto at = int32_t(f_.segments.size());
+      f_.segments.push_back({f_.offsets.data() + size_t(pair.input_plane) * offsets.size(), pair.weight_plane * units, units});
+      if (!f_.runs.empty() && f_.runs.back().coefficient == pair.coefficient)
+        f_.runs.back().end = at + 1;
+      else
+        f_.runs.push_back({at, at + 1, pair.coefficient, 0});
     }
-    const auto end = int32_t(f_.segments.size());
-    if (!f_.runs.empty() && f_.runs.back().coefficient == pair.coefficient)
-      f_.runs.back().end = end;
-    else
-      f_.runs.push_back({begin, end, pair.coefficient, 0});
   }
 
   void fill(const Block& b, const std::vector<Stretch>& found, size_t units) {
@@ -167,13 +170,14 @@ class SignPacker {
     return total;
   }
 
-  void check_range() const {
+  void check_range() {
     int64_t most = 0, pops = 0;
     for (int64_t b : f_.wholes.base) most = std::max(most, b < 0 ? -b : b);
     for (const PlanePair& p : f_.pairs) pops += std::abs(int64_t(p.coefficient));
     pops *= f_.wholes.multiplier * int64_t(in_.inner) * in_.window.rows.kernel * in_.window.columns.kernel;
     if (most + pops > std::numeric_limits<int32_t>::max())
       throw Fault{"a layer's sums of codes leave the range of int32"};
+    f_.wholes.largest = most + pops;
   }
 
   // One class where the border makes no difference.

@@ -15,7 +15,7 @@ namespace {
 #include "isa/body.h"
 }  // namespace
 
-const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, emit,     add_pops, max_real,
+const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, emit, nullptr, add_pops, max_real,
                               average,  max_bits,       abs_sum, abs_max, quantize, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options

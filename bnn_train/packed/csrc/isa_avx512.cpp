@@ -14,9 +14,11 @@ namespace {
 #include "isa/vec_avx512.h"
 // The order matters: the vectors come first.
 #include "isa/body.h"
+//
+#include "isa/fused.h"
 }  // namespace
 
-const Kernels kernels_avx512 = {"avx512", nullptr,  product,  emit,    add_pops, max_real, average,
+const Kernels kernels_avx512 = {"avx512", nullptr,  product,  emit, fused, add_pops, max_real, average,
                                 max_bits, abs_sum,  abs_max,  quantize, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options

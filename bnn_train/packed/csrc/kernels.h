@@ -15,11 +15,11 @@ constexpr int kMaxPixels = 8;    // most pixels of a tile
 
 enum ProductKind : int { kPops, kDot, kFma, kFmaBf16 };
 
-// A run of 4-byte units (32 signs, 4 bytes or a float) that lie side by side in the input.
+// 4-byte units of the input (32 signs, 4 bytes or a float) with the weights that they meet, one after another.
 struct Segment {
-  int32_t x;  // bytes from the window's first tap
-  int32_t w;  // units from the start of the block's weights
-  int32_t n;  // units
+  const int32_t* x;  // bytes from the window's first tap to each unit
+  int32_t w;         // units from the start of the block's weights
+  int32_t n;         // units
 };
 
 // Segments whose sum is added `coefficient` times to the accumulators of `part`.
@@ -50,8 +50,12 @@ struct Emit {
   // whole numbers: (base[class][c] - multiplier * acc) / divisor for pops, acc + base[part][c] for kFromDynamic
   const int32_t* base;
   int base_classes, multiplier, divisor, shift;  // shift: log2(divisor), or -1
+  const float* real_base;             // base / divisor, where every sum is exact in float; or nullptr
+  float real_multiplier;              // -multiplier / divisor
   int parts;
   const int32_t* part_shift;          // of each part of kFromWide
+  const double* part_factor;          // 2^shift
+  int wide_in_doubles;                // every sum is below 2⁵³
   // the lines of the epilogue; nullptr: absent
   const float *scale, *bias, *norm_factor, *norm_summand;
   int bias_classes, has_input_scale, input_scale_groups, has_residual, activation, stream;
@@ -86,6 +90,8 @@ struct Kernels {
   void (*product)(const Product&, const Block&, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
                   int part_stride);
   void (*emit)(const Emit&, const EmitTile&);
+  // Both at once, the sums staying in registers: returns how many pixels it did; nullptr: none.
+  int (*fused)(const Product&, const Block&, const uint8_t* const* pixels, const Emit&, const EmitTile&);
   void (*add_pops)(int32_t* sum, const int32_t* pops, int coefficient, int add, int count);
   // pooling of one pixel from its taps
   void (*max_real)(const float* const* taps, int count, float* out, int channels);

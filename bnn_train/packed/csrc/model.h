@@ -92,6 +92,7 @@ void plan(Model& model);
 // run.cpp
 void run_model(Model& model, const uint8_t* input, int64_t n, float* output, int threads);
 void run_step(Model& model, size_t index, const void* const* in, void* const* out, int n, int threads);
+void profile(Model& model, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds);
 // canonical.cpp
 void to_layout(const Value& value, const void* canonical, int first, int n, uint8_t* to);
 void from_layout(const Value& value, const uint8_t* from, int first, int n, void* canonical);

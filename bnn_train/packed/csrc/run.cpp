@@ -1,6 +1,7 @@
 // Runs a model: images in chunks, each chunk through every step. Where there are enough chunks every thread takes whole
 // ones; else the threads share out each step.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "model.h"
@@ -107,6 +108,22 @@ void run_model(Model& m, const uint8_t* input, int64_t n, float* output, int thr
   const int64_t chunk = std::min<int64_t>(m.chunk, std::max<int64_t>(1, n / threads));
   if (threads > 1 && n < 2 * int64_t(threads)) return run_together(m, input, n, output, threads);
   run_apart(m, input, n, output, threads, int(chunk));
+}
+
+void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds) {
+  const std::lock_guard<std::mutex> lock(m.busy);
+  using Clock = std::chrono::steady_clock;
+  Memory& memory = memory_of(m, 0);
+  reserve(m, memory, n, 1);
+  for (int64_t r = 0; r < repeats; ++r) {
+    load(m, memory, input, 0, n);
+    for (size_t i = 0; i + 1 < m.first_step.size(); ++i) {
+      const auto begin = Clock::now();
+      for (size_t s = m.first_step[i]; s < m.first_step[i + 1]; ++s) run_alone(*m.steps[s], memory);
+      const int64_t spent = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
+      if (r == 0 || spent < nanoseconds[i]) nanoseconds[i] = spent;
+    }
+  }
 }
 
 void run_step(Model& m, size_t index, const void* const* in, void* const* out, int n, int threads) {

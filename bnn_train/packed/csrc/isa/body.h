@@ -1,5 +1,7 @@
 // The functions of one instruction set, compiled under its own target. Everything here has internal linkage: a copy made
-// for one processor must never serve another.
-#include "emit.h"
-#include "maps.h"
+// for one processor must never serve another. In this order.
 #include "tile.h"
+//
+#include "emit.h"
+//
+#include "maps.h"

@@ -1,16 +1,33 @@
 // The micro-kernel: M pixels times G groups of 16 output channels. Weights stand in registers, each unit of a pixel is
 // broadcast from memory; one body for signs, bytes and floats.
 
+#define BNN_INLINE inline __attribute__((always_inline))
+
 // Where a tile's sums go: times `coefficient`, and added to what is there or stored.
 struct Sink {
   int32_t* acc;
   int stride, coefficient;
   bool add;
+
+  template <class Op, int M, int V>
+  BNN_INLINE void take(typename Op::Sum (&sum)[M][V]) const {
+    if (add || coefficient != 1) {
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i)
+#pragma GCC unroll 16
+        for (int j = 0; j < V; ++j) Op::combine(acc + i * stride + j * kVec, sum[i][j], coefficient, add);
+      return;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) Op::store(acc + i * stride + j * kVec, sum[i][j]);
+  }
 };
 
-template <class Op, int M, int G>
-void tile(const Segment* segment, const Segment* end, const uint8_t* const* pixels, const uint8_t* weights, int unit_bytes,
-          const Sink& sink) {
+template <class Op, int M, int G, class Finish>
+BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint8_t* const* pixels, const uint8_t* weights,
+                          int unit_bytes, const Finish& finish) {
   constexpr int kVectors = G * kLanes / kVec;
   constexpr int kStep = Op::kBytes * kVec / kLanes;  // bytes of one vector's weights
   typename Op::Sum sum[M][kVectors];
@@ -18,13 +35,14 @@ void tile(const Segment* segment, const Segment* end, const uint8_t* const* pixe
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 16
     for (int j = 0; j < kVectors; ++j) sum[i][j] = Op::zero();
-  for (; segment != end; ++segment) {
-    const uint8_t* x[M];
+  const uint8_t* x[M];
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) x[i] = pixels[i] + segment->x;
+  for (int i = 0; i < M; ++i) x[i] = pixels[i];
+  for (; segment != end; ++segment) {
     const uint8_t* w = weights + size_t(segment->w) * size_t(unit_bytes);
-    const int64_t n = int64_t(segment->n) * 4;
-    for (int64_t k = 0; k < n; k += 4, w += unit_bytes) {
+    const int32_t *at = segment->x, *last = at + segment->n;
+    for (; at != last; ++at, w += unit_bytes) {
+      const int64_t k = *at;
       typename Op::Weight wv[kVectors];
 #pragma GCC unroll 16
       for (int j = 0; j < kVectors; ++j) wv[j] = Op::weight(w + j * kStep);
@@ -36,18 +54,13 @@ void tile(const Segment* segment, const Segment* end, const uint8_t* const* pixe
       }
     }
   }
-  if (sink.add || sink.coefficient != 1) {
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i)
-#pragma GCC unroll 16
-      for (int j = 0; j < kVectors; ++j)
-        Op::combine(sink.acc + i * sink.stride + j * kVec, sum[i][j], sink.coefficient, sink.add);
-    return;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
-#pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) Op::store(sink.acc + i * sink.stride + j * kVec, sum[i][j]);
+  finish.template take<Op, M, kVectors>(sum);
+}
+
+template <class Op, int M, int G>
+void tile(const Segment* segment, const Segment* end, const uint8_t* const* pixels, const uint8_t* weights, int unit_bytes,
+          const Sink& sink) {
+  tile_body<Op, M, G>(segment, end, pixels, weights, unit_bytes, sink);
 }
 
 using TileFn = void (*)(const Segment*, const Segment*, const uint8_t* const*, const uint8_t*, int, const Sink&);

@@ -36,6 +36,17 @@ inline VI xor_i(VI a, VI b) { return _mm256_xor_si256(a, b); }
 inline VI shift_right(VI a, int n) { return _mm256_sra_epi32(a, _mm_cvtsi32_si128(n)); }
 inline VF to_float(VI a) { return _mm256_cvtepi32_ps(a); }
 inline VI to_int(VF a) { return _mm256_cvtps_epi32(a); }  // nearest, ties to even
+// Σ acc[p] · factor[p] in double, rounded once to float.
+inline VF sum_parts(const int32_t* acc, int parts, int part_stride, const double* factor) {
+  __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();
+  for (int p = 0; p < parts; ++p, acc += part_stride) {
+    const VI a = load_i(acc);
+    const __m256d f = _mm256_set1_pd(factor[p]);
+    low = _mm256_fmadd_pd(_mm256_cvtepi32_pd(_mm256_castsi256_si128(a)), f, low);
+    high = _mm256_fmadd_pd(_mm256_cvtepi32_pd(_mm256_extracti128_si256(a, 1)), f, high);
+  }
+  return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+}
 inline uint32_t mask_of(VI m) { return uint32_t(_mm256_movemask_ps(as_f(m))); }
 inline uint32_t less_f(VF a, VF b) { return uint32_t(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LT_OQ))); }
 inline uint32_t greater_i(VI a, VI b) { return mask_of(_mm256_cmpgt_epi32(a, b)); }

@@ -41,6 +41,17 @@ inline VI shift_left(VI a, int n) { return _mm512_sll_epi32(a, _mm_cvtsi32_si128
 inline VI shift_right(VI a, int n) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n)); }
 inline VF to_float(VI a) { return _mm512_cvtepi32_ps(a); }
 inline VI to_int(VF a) { return _mm512_cvtps_epi32(a); }  // nearest, ties to even
+// Σ acc[p] · factor[p] in double, rounded once to float.
+inline VF sum_parts(const int32_t* acc, int parts, int part_stride, const double* factor) {
+  __m512d low = _mm512_setzero_pd(), high = _mm512_setzero_pd();
+  for (int p = 0; p < parts; ++p, acc += part_stride) {
+    const VI a = load_i(acc);
+    const __m512d f = _mm512_set1_pd(factor[p]);
+    low = _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(a)), f, low);
+    high = _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti32x8_epi32(a, 1)), f, high);
+  }
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
 inline uint32_t less_f(VF a, VF b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 inline uint32_t greater_i(VI a, VI b) { return _mm512_cmpgt_epi32_mask(a, b); }
 // a - 1 in the lanes of `mask`

@@ -49,6 +49,13 @@ inline VI to_int(VF a) {  // nearest, ties to even
   for (int l = 0; l < kVec; ++l) y[l] = int32_t(__builtin_rintf(a[l]));
   return y;
 }
+// Σ acc[p] · factor[p] in double, rounded once to float.
+inline VF sum_parts(const int32_t* acc, int parts, int part_stride, const double* factor) {
+  double sum[kVec] = {};
+  for (int p = 0; p < parts; ++p, acc += part_stride)
+    for (int l = 0; l < kVec; ++l) sum[l] += double(acc[l]) * factor[p];
+  return VF{float(sum[0]), float(sum[1]), float(sum[2]), float(sum[3])};
+}
 inline uint32_t mask_of(VI m) { return uint32_t((m[0] & 1) | (m[1] & 2) | (m[2] & 4) | (m[3] & 8)); }
 inline uint32_t less_f(VF a, VF b) { return mask_of(a < b); }
 inline uint32_t greater_i(VI a, VI b) { return mask_of(a > b); }

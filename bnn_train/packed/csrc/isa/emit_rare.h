@@ -1,0 +1,111 @@
+// What every way from accumulators to values shares, and the one that can do everything, a pixel at a time.
+
+inline VF activate(VF y, int kind) {
+  if (kind == kNone) return y;
+  if (kind == kRelu) return max_f(zero_f(), y);
+  return min_f(splat_f(1.0f), max_f(splat_f(-1.0f), y));
+}
+
+inline const int32_t* acc_of(const EmitTile& t, int pixel, int lane) {
+  return static_cast<const int32_t*>(t.acc) + size_t(pixel) * size_t(t.stride) + lane;
+}
+
+inline EmitTile from_pixel(const EmitTile& tile, int i, int count) {
+  EmitTile t = tile;
+  t.count = count;
+  t.acc = acc_of(tile, i, 0);
+  t.out = tile.out + i, t.residual = tile.residual + i, t.input_scale = tile.input_scale + i;
+  t.bits = tile.bits + i, t.row_class = tile.row_class + i, t.unit = tile.unit + i;
+  return t;
+}
+
+inline VI twice_or_more(VI acc, int multiplier) {
+  if (multiplier == 2) return add_i(acc, acc);
+  return multiplier == 1 ? acc : mul_i(acc, splat_i(multiplier));
+}
+
+inline void store_signs(const EmitTile& t, uint8_t* bits, uint64_t signs) {
+  uint8_t* to = bits + size_t(t.first / 32) * 4;
+  signs &= t.valid;
+  if (t.valid >> 32 != 0)
+    std::memcpy(to, &signs, 8);
+  else
+    std::memcpy(to, &signs, 4);
+}
+
+// The sum of a product's parts, each at its digit; of a rounded input's, with the correction of its offset.
+inline int64_t wide(const Emit& e, const EmitTile& t, int pixel, int lane) {
+  const int32_t* acc = acc_of(t, pixel, lane);
+  uint64_t y = 0;
+  for (int p = 0; p < e.parts; ++p) {
+    y += uint64_t(int64_t(acc[size_t(p) * size_t(t.part_stride)])) << e.part_shift[p];
+    if (e.source == kFromDynamic) y += uint64_t(int64_t(e.base[size_t(p) * size_t(e.row) + size_t(t.first + lane)]));
+  }
+  return int64_t(y);
+}
+
+inline int32_t quotient(const Emit& e, const EmitTile& t, int pixel, int lane) {
+  const size_t row = e.base_classes > 1 ? size_t(t.row_class[pixel]) * size_t(e.row) : 0;
+  return (e.base[row + size_t(t.first + lane)] - e.multiplier * *acc_of(t, pixel, lane)) / e.divisor;
+}
+
+inline float real_product(const Emit& e, const EmitTile& t, int pixel, int lane) {
+  switch (e.source) {
+    case kFromPops: return float(quotient(e, t, pixel, lane));
+    case kFromInt: return float(*acc_of(t, pixel, lane));
+    case kFromWide: return float(wide(e, t, pixel, lane));
+    case kFromDynamic: return float(wide(e, t, pixel, lane)) * t.unit[pixel];
+    case kFromFloat: break;
+  }
+  float y;
+  std::memcpy(&y, acc_of(t, pixel, lane), 4);
+  return y;
+}
+
+inline float real_result(const Emit& e, const EmitTile& t, int pixel, int lane) {
+  const int channel = t.first + lane;
+  float y = real_product(e, t, pixel, lane);
+  if (e.scale) y = y * e.scale[channel];
+  if (e.has_input_scale) y = y * t.input_scale[pixel][channel / (e.channels / e.input_scale_groups)];
+  if (e.bias) y = y + e.bias[(e.bias_classes > 1 ? size_t(t.row_class[pixel]) * size_t(e.row) : 0) + size_t(channel)];
+  if (e.norm_factor) y = __builtin_fmaf(y, e.norm_factor[channel], e.norm_summand[channel]);
+  float lanes[kVec] = {y};
+  store_f(lanes, activate(load_f(lanes), e.activation));
+  if (e.has_residual) lanes[0] = lanes[0] + t.residual[pixel][channel];
+  store_f(lanes, activate(load_f(lanes), e.stream));
+  return lanes[0];
+}
+
+// How many thresholds a number fails.
+inline int failures(const Emit& e, const EmitTile& t, int pixel, int lane, float y) {
+  const size_t channel = size_t(t.first + lane), row = size_t(e.row);
+  const bool flip = e.flip && (e.flip[channel / 64] >> (channel % 64) & 1);
+  const size_t row_class = e.threshold_classes > 1 ? size_t(t.row_class[pixel]) : 0;
+  int failed = 0;
+  for (size_t l = 0; l < size_t(e.levels); ++l) {
+    if (e.float_threshold) {
+      failed += (e.sign && e.sign[channel] ? -y : y) < e.float_threshold[l * row + channel];
+      continue;
+    }
+    const int32_t limit = e.int_threshold[(row_class * size_t(e.levels) + l) * row + channel];
+    const int64_t whole = e.source == kFromWide ? wide(e, t, pixel, lane) : int64_t(*acc_of(t, pixel, lane));
+    failed += e.source == kFromWide ? (flip ? whole > limit : whole < limit) : (whole > limit) != flip;
+  }
+  return failed;
+}
+
+inline void emit_rest(const Emit& e, const EmitTile& t) {
+  for (int i = 0; i < t.count; ++i) {
+    uint64_t planes[8] = {};
+    const int lanes = e.channels - t.first < kBlock ? e.channels - t.first : kBlock;
+    for (int lane = 0; lane < lanes; ++lane) {
+      const bool real = e.to_real || e.float_threshold;
+      const float y = real ? real_result(e, t, i, lane) : 0;
+      if (e.to_real) t.out[i][t.first + lane] = y;
+      if (!e.to_bits) continue;
+      const unsigned passed = unsigned(e.levels - failures(e, t, i, lane, y));
+      for (int p = 0; p < e.planes; ++p) planes[p] |= uint64_t(~passed >> p & 1) << lane;
+    }
+    for (int p = 0; p < e.planes; ++p) store_signs(t, t.bits[i] + size_t(p) * e.plane_bytes, planes[p]);
+  }
+}
