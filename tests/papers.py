@@ -9,7 +9,7 @@ from typing import Any
 from bnn_train.config.schema import Experiment
 from bnn_train.data.shape import input_shape
 
-FC6_SIDE = {224: 6, 32: 3, 28: 2}
+FC6_SIDE = {227: 6, 224: 6, 32: 3, 28: 2}
 """AlexNet: the side of the map that fc6 covers."""
 
 
@@ -52,7 +52,7 @@ def _alexnet(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
     w = [round(n * m.width) for n in (96, 256, 384, 384, 256, 4096, 4096)]
     taps = (25, 9, 9, 9, FC6_SIDE[side] ** 2, 1)
     body = sum(i * o * k for (i, o), k in zip(pairwise(w), taps, strict=True))
-    return {"first": c * w[0] * (121 if side == 224 else 9), "body": body, "last": w[-1] * classes}
+    return {"first": c * w[0] * (121 if side > 64 else 9), "body": body, "last": w[-1] * classes}
 
 
 def _resnet(stages: tuple[int, ...], m: Any, c: int, side: int, classes: int) -> dict[str, int]:

@@ -141,7 +141,7 @@ class Layers:
                 yield "flatten", nn.Flatten()
             yield from self._product(unit, i)
             if i == len(units):
-                yield from self._output(unit, i)
+                yield from self._output(unit, i, norm=i)
                 return
             if pool_first:
                 yield f"pool{i}", unit.pool or nn.Identity()
@@ -165,7 +165,7 @@ class Layers:
                 yield "norm", self._norm(unit)
                 yield "act", nn.ReLU()
             if i == len(units):
-                yield from self._output(unit, i)
+                yield from self._output(unit, i, norm=i + 1)  # that of number i stands before the layer
             else:
                 yield f"pool{i}", unit.pool or nn.Identity()
 
@@ -186,7 +186,7 @@ class Layers:
         norm = self.norm2d if unit.kind == "conv" else self.norm1d
         return norm(unit.outputs, output=output)
 
-    def _output(self, unit: Unit, i: int) -> Named:
+    def _output(self, unit: Unit, i: int, *, norm: int) -> Named:
         yield f"pool{i}", unit.pool or nn.Identity()
         if self.method.block.output_norm:
-            yield f"norm{i}", self._norm(unit, output=True)
+            yield f"norm{norm}", self._norm(unit, output=True)

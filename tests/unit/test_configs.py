@@ -13,13 +13,17 @@ import yaml
 from bnn_train.binary.methods import METHODS
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment, Reference
+from bnn_train.data.catalog import DATASETS
 from bnn_train.models.catalog import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
 PLACED = [path for path in PATHS if path.parent.name != "configs"]
-COUNT = 80
+COUNT = 104
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
+VARIANTS = ("", "_lab", "_paper", "_port", "_larq")
+"""Whose recipe it is, where several have published one for the same network: the protocol of Loss-aware
+Binarization, the paper where its own code differs, XNOR-Net-PyTorch, Larq Zoo."""
 METHODS_OF_THE_32 = ("fp", "bc", "bnn", "bwn", "xnor")  # and the real-valued twin
 
 
@@ -54,6 +58,36 @@ def test_header_tells_the_command_and_the_expected_result(path: Path) -> None:
 
 
 @each
+def test_band_is_the_sampling_error_of_the_published_number(path: Path) -> None:
+    """1.96·√(p(1 − p)/n) in points, to one decimal; stated in the header, and absent without a number."""
+    reference, n = loaded(path).reference, DATASETS[loaded(path).data.name].test
+    lines = [line for line in header(path) if line.startswith("Band:")]
+    if reference.band is None:
+        assert lines == []
+        return
+    assert reference.top1 is not None
+    p = reference.top1 / 100
+    assert reference.band == round(196 * (p * (1 - p) / n) ** 0.5, 1)
+    assert lines == [f"Band:     ±{reference.band} points, the 95 % sampling error of {n:,} test images"]
+
+
+# Published numbers that are no runs of the protocol they stand in, or of another network.
+COPIED = {
+    "cifar10/bc_vgg_small",
+    "cifar10/bnn_vgg_small",
+    "cifar10/xnor_vgg_small",
+    "imagenet/bnn_resnet18",
+    "imagenet/dorefa_alexnet",
+    "mnist/twn_lenet5",
+}
+
+
+def test_only_copied_numbers_have_no_band() -> None:
+    references = {str(p.relative_to(ROOT / "configs").with_suffix("")): loaded(p).reference for p in PATHS}
+    assert {name for name, r in references.items() if r.top1 is not None and r.band is None} == COPIED
+
+
+@each
 def test_reference_is_its_own(path: Path) -> None:
     """None is inherited: a sibling's published number would be a lie here."""
     assert set(yaml.safe_load(path.read_text())["reference"]) == set(Reference.model_fields)
@@ -64,7 +98,8 @@ def test_reference_is_its_own(path: Path) -> None:
 def test_path_names_method_network_and_data_set(path: Path) -> None:
     experiment = loaded(path)
     suffixes = {"", str(getattr(experiment.model, "width", ""))}
-    names = {f"{experiment.method.name}_{experiment.model.name}{suffix}" for suffix in suffixes}
+    kind = f"{experiment.method.name}_{experiment.model.name}"
+    names = {f"{kind}{suffix}{variant}" for suffix, variant in product(suffixes, VARIANTS)}
     assert path.stem in names
     assert path.parent.name == experiment.data.name
 
@@ -137,6 +172,31 @@ FACTS: list[tuple[str, str, Any]] = [
     ("imagenet/xnor_alexnet", "schedule.rates", {0: 1e-3, 18: 5e-4, 29: 1e-4, 43: 5e-5, 52: 1e-5}),
     ("imagenet/bwn_alexnet", "model.dropout", 0.1),
     ("imagenet/xnor_alexnet", "optimizer.weight_decay", 0.0),
+    ("imagenet/xnor_alexnet", "data.sampling", "balanced"),
+    ("imagenet/bwn_alexnet", "optimizer.weight_decay_epochs", 29),
+    ("imagenet/bwn_alexnet_paper", "training.epochs", 16),
+    ("imagenet/bwn_alexnet_paper", "method.weight.gain", "none"),
+    ("imagenet/xnor_k_alexnet_paper", "method.activation.scale", "xnor_k"),
+    ("mnist/bc_stochastic_mlp2048", "method.norm.momentum", 0.15),
+    ("mnist/bc_mlp1280", "schedule.end", 3e-6),
+    ("mnist/bnn_stochastic_mlp", "optimizer.lr", 2**-6),
+    ("mnist/bnn_stochastic_mlp", "schedule.every", 20),
+    ("mnist/bnn_stochastic_mlp", "method.latent.lr_scale", "glorot"),
+    ("cifar10/bnn_stochastic_convnet", "optimizer.lr", 2**-6),
+    ("cifar10/bnn_stochastic_convnet", "schedule.every", 50),
+    ("cifar10/bnn_stochastic_convnet", "data.batch_size", 200),
+    ("cifar10/bnn_stochastic_convnet", "method.latent.lr_scale", "glorot_pow2"),
+    ("svhn/bnn_stochastic_convnet", "optimizer.lr", 2**-7),
+    ("svhn/bnn_stochastic_convnet", "method.norm.kind", "shift"),
+    ("svhn/bnn_stochastic_convnet", "method.norm.momentum", 0.125),
+    ("cifar10/bc_convnet_lab", "optimizer.lr", 0.03),
+    ("cifar10/xnor_convnet_lab", "optimizer.lr", 0.02),
+    ("cifar10/bnn_convnet_lab", "schedule.every", 15),
+    ("cifar10/bnn_convnet_lab", "schedule.factor", 0.5),
+    ("svhn/bwn_convnet_lab", "optimizer.lr", 1e-3),
+    ("svhn/bnn_convnet_lab", "optimizer.lr", 5e-4),
+    ("svhn/bnn_convnet_lab", "schedule.at", (15, 25)),
+    ("svhn/bnn_convnet_lab", "model.width", 64),
 ]
 
 

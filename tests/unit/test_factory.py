@@ -66,6 +66,13 @@ def test_block_order(name: str, order: str) -> None:
     assert " ".join(told) == ORDERS[name, order]
 
 
+def test_a_norm_on_the_output_beside_those_before_the_layers() -> None:
+    block = METHODS["xnor"].block.model_copy(update={"output_norm": True})
+    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(units())
+    norms = [m.num_features for m in chain if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert norms == [4, 4, 4, 3]
+
+
 def test_order_is_a_config_line() -> None:
     method = METHODS["xnor"].model_copy(update={"block": BlockSpec(order="conv-bn-act-pool")})
     assert [type(m).__name__ for m in Layers(method).chain(units())][:2] == ["Conv2d", "BatchNorm2d"]
