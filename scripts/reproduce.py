@@ -1,0 +1,128 @@
+"""Run a published table again, row by row, and say how near its numbers are.
+
+    python scripts/reproduce.py --list
+    python scripts/reproduce.py mnist-one-protocol --root data [--seeds 3] [--fast 5] [--rows bnn_mlp,fp_mlp]
+
+Each row trains as ``bnn-train`` would. Stopped by Ctrl-C, a kill or a power cut, the same command goes on
+where it was: finished runs are recognised by their folder and config, half-finished ones resume.
+``results.md`` and ``results.json`` in ``--out`` are written anew after every run. ``--fast`` cuts the epochs
+and moves the schedules along; its numbers compare with nothing published, and every line says so.
+``--publish`` puts the table into ``configs/<data>/RESULTS.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bnn_train.cli.common import guarded, say
+from bnn_train.errors import RunError
+from reproduction.runs import ROOT, Options, Plan, config_path, planned, report_of, seeds_of
+from reproduction.tables import TABLES, Row, Table, chosen, table_of
+
+CONFIGS = ROOT / "configs"
+FAST = 5
+
+
+def parser() -> argparse.ArgumentParser:
+    """The script's options."""
+    p = argparse.ArgumentParser(prog="reproduce.py", description=(__doc__ or "").splitlines()[0])
+    p.add_argument("table", nargs="?", metavar="TABLE", help="its name, as --list tells it")
+    p.add_argument("--list", action="store_true", help="name the tables and their rows")
+    p.add_argument("--rows", metavar="A,B", help="only these rows")
+    p.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 1 to N of every row (default 1)")
+    p.add_argument(
+        "--fast", nargs="?", type=int, const=FAST, metavar="N", help=f"at most N epochs (alone: {FAST})"
+    )
+    p.add_argument("--root", metavar="DATA", help="the data sets' folder, data.root of every row")
+    p.add_argument("--out", type=Path, metavar="DIR", help="default: runs/reproduce/TABLE")
+    p.add_argument("--threads", type=int, metavar="N", help="CPU threads")
+    p.add_argument(
+        "--set", metavar="A.B=C", action="append", default=[], help="replace a key in every row; repeatable"
+    )
+    p.add_argument("--publish", action="store_true", help="also fill in configs/<data>/RESULTS.md")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    p = parser()
+    args = p.parse_args(argv)
+    if not (args.table or args.list):
+        p.error("give a TABLE, for example mnist-one-protocol, or --list")
+    return guarded(lambda: _list() if args.list else _reproduce(args))
+
+
+def _list() -> None:
+    for table in TABLES.values():
+        print(f"{table.name}: {table.title}")
+        for row in table.rows:
+            print(
+                f"    {row.name:<24}{config_path(row).relative_to(ROOT)}  {' '.join(row.overrides)}".rstrip()
+            )
+
+
+def _reproduce(args: argparse.Namespace) -> None:
+    for name, value in (("--seeds", args.seeds), ("--fast", args.fast), ("--threads", args.threads)):
+        if value is not None and value < 1:
+            raise RunError(f"{name} must be at least 1, not {value}")
+    table = table_of(args.table)
+    options = Options(
+        out=args.out or Path("runs/reproduce") / table.name,
+        seeds=args.seeds,
+        fast=args.fast,
+        sets=tuple(args.set),
+        root=args.root,
+        threads=args.threads,
+    )
+    result = _run(table, chosen(table, args.rows), options)
+    if args.publish:
+        _publish(table, result)
+
+
+def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
+    plans = [planned(row, options) for row in rows]  # every config is read before the first one trains
+    reports: dict[str, dict[int, dict[str, Any]]] = {plan.row.name: {} for plan in plans}
+    result: dict[str, Any] = {}
+    for seed in seeds_of(options):
+        for plan in plans:
+            reports[plan.row.name][seed] = report_of(plan.experiment(seed))
+            result = _write(table, plans, reports, options)
+    from reproduction.results import markdown
+
+    print(markdown(result), end="")
+    say(f"written: {options.out / 'results.md'}")
+    return result
+
+
+def _write(
+    table: Table, plans: Sequence[Plan], reports: dict[str, dict[int, dict[str, Any]]], options: Options
+) -> dict[str, Any]:
+    """What is known so far, in both files; torch is imported by now."""
+    from bnn_train.report.files import write_atomic
+    from bnn_train.report.versions import git_revision, machine, versions
+    from reproduction.results import markdown, row_result, table_result
+
+    setting = {"machine": machine(), "versions": versions(), "git": git_revision()}
+    rows = [row_result(plan, reports[plan.row.name]) for plan in plans]
+    result = table_result(table, rows, options, setting)
+    write_atomic(options.out / "results.json", json.dumps(result, indent=2) + "\n")
+    write_atomic(options.out / "results.md", markdown(result))
+    return result
+
+
+def _publish(table: Table, result: dict[str, Any]) -> None:
+    from bnn_train.report.files import write_atomic
+    from reproduction.results import published
+
+    path = CONFIGS / table.folder / "RESULTS.md"
+    write_atomic(path, published(path, result))
+    say(f"published: {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
