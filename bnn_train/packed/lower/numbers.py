@@ -38,17 +38,17 @@ def apply(module: nn.Module, x: Tensor) -> Tensor:
 def norm_of(op: Op) -> tuple[F32, F32]:
     """Factor a and summand b of a batch norm in evaluation, which is fma(x, a, b).
 
-    Read off the module: b = f(0); a = f(2¹⁰⁰)/2¹⁰⁰, where b is less than half a unit of the last place.
-    torch computes a = γ·rsqrt(σ² + ε) and b = fma(−μ, a, β), the same for any batch and layout.
+    Read off the module: b = f(0); a = (f(2¹⁰⁰) − f(−2¹⁰⁰))/2¹⁰¹, where b is less than half a unit of the last
+    place. torch computes a = γ·rsqrt(σ² + ε) and b = fma(−μ, a, β), the same for any batch and layout.
     """
     module = _module(op)
     if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) or module.running_mean is None:
         raise ExportError(
             f"{op.layer}: normalizes with the statistics of the batch; the packed program needs running ones"
         )
-    probes = torch.tensor([[0.0], [_FAR]]).expand(2, op.channels)
-    summand, far = apply(module, probes.contiguous())
-    factor = far / _FAR
+    probes = torch.tensor([[0.0], [_FAR], [-_FAR]]).expand(3, op.channels)
+    summand, above, below = apply(module, probes.contiguous()).double()
+    factor = (above - below) / (2 * _FAR)
     if not bool(torch.isfinite(torch.stack([factor, summand])).all()):
         raise ExportError(
             f"{op.layer}: its factor or summand is not finite; the checkpoint is of a run that diverged"

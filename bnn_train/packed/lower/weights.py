@@ -35,6 +35,10 @@ def code_of_weight(layer: BinaryLayer) -> Code:
     return TERNARY if layer.method.weight.quantizer == "ternary" else SIGN
 
 
+def _numbers(code: Code) -> tuple[int, ...]:
+    return (-1, 1) if code == SIGN else (-1, 0, 1)
+
+
 def largest(code: Code) -> int:
     """The largest magnitude of a code."""
     spread = sum(code.values)
@@ -71,7 +75,12 @@ def quantized_weight(op: Op) -> Array | None:
     if layer is None or layer.reads_latent:
         return None
     real_weight(op)  # a NaN would become a sign
-    return channel_last(op, array(layer.codes()[0]).astype(np.int8))
+    codes = channel_last(op, array(layer.codes()[0]))
+    if not np.isin(codes, _numbers(code_of_weight(layer))).all():
+        raise ExportError(
+            f"{op.layer}: its stored weights are not ±1; the checkpoint is not one of this method"
+        )
+    return codes.astype(np.int8)
 
 
 def geometry_of(op: Op) -> Geometry:
