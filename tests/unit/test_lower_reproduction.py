@@ -1,0 +1,46 @@
+"""What the reproductions add to networks goes through the lowering too: learned α, shift-based norms, ReLUs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bnn_train.binary.factory import Layers
+from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.methods import METHODS
+from bnn_train.binary.spec import Method
+from bnn_train.config.merge import merge
+from bnn_train.models.catalog import ConvNet
+from bnn_train.models.convnet import convnet
+from lowering import pair, scramble
+
+SHAPE = (3, 8, 8)
+AXES: dict[str, tuple[str, dict[str, object]]] = {
+    "shift-based norms": ("bnn_stochastic", {"norm": {"kind": "shift"}}),
+    "shift-based norms, real activations": ("bc", {"norm": {"kind": "shift"}}),
+    "learned alpha": ("xnor", {"weight": {"scale": {"kind": "learned"}, "gradient": "detached"}}),
+    "learned alpha, real activations": (
+        "bwn",
+        {"weight": {"scale": {"kind": "learned", "granularity": "layer"}, "gradient": "detached"}},
+    ),
+    "ReLUs behind the products": ("xnor", {"block": {"product_relu": True}}),
+    "a norm on the output": ("xnor", {"block": {"output_norm": True}}),
+}
+
+
+def network(row: str, axes: dict[str, object]) -> nn.Module:
+    torch.manual_seed(0)
+    method = Method.model_validate(merge(METHODS[row].model_dump(), axes))
+    model = convnet(ConvNet(name="convnet", width=8), Layers(method), SHAPE, 4)
+    with torch.no_grad():
+        for _, layer in binary_layers(model):
+            if layer.alpha is not None:
+                layer.alpha.copy_(torch.randn(layer.alpha.shape))  # of both signs
+                layer.alpha[1::5] = 0
+    return scramble(model, SHAPE)
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_the_packed_twin_agrees(name: str) -> None:
+    pair(network(*AXES[name]), SHAPE).gate()
