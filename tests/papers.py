@@ -55,6 +55,17 @@ def _alexnet(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
     return {"first": c * w[0] * (121 if side > 64 else 9), "body": body, "last": w[-1] * classes}
 
 
+def _extraction(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    """Redmon, pjreddie.com/darknet/imagenet: 7×7 64, 3×3 192, and pairs of 1×1 and 3×3 from there."""
+    w = [
+        round(n * m.width)
+        for n in (64, 192, 128, 256, 256, 512, *(256, 512) * 4, 512, *(1024, 512) * 2, 1024)
+    ]
+    taps = (9, 1, 9, 1, 9, *(1, 9) * 4, 1, 9, 1, 9, 1, 9)
+    body = sum(i * o * k for (i, o), k in zip(pairwise(w), taps, strict=True))
+    return {"first": c * w[0] * (49 if side > 64 else 9), "body": body, "last": w[-1] * classes}
+
+
 def _resnet(stages: tuple[int, ...], m: Any, c: int, side: int, classes: int) -> dict[str, int]:
     w = [m.width * 2**i for i in range(len(stages))]
     body = sum(9 * n * n * (2 * blocks) for n, blocks in zip(w, stages, strict=True))
@@ -71,6 +82,7 @@ NETWORKS: dict[str, Any] = {
     "vgg_small": _vgg_small,
     "nin": _nin,
     "alexnet": _alexnet,
+    "extraction": _extraction,
     "resnet18": lambda *a: _resnet((2, 2, 2, 2), *a),
     "resnet34": lambda *a: _resnet((3, 4, 6, 3), *a),
     "resnet20": lambda *a: _resnet((3, 3, 3), *a),

@@ -20,6 +20,7 @@ IMAGES = {"mnist": 20, "cifar10": 20, "svhn": 20, "imagenet": 6, "digits": 500}
 """Test images of each set here."""
 WIDTHS = {
     "alexnet": 0.05,
+    "extraction": 0.05,
     "mlp": 32,
     "convnet": 4,
     "vgg_small": 4,

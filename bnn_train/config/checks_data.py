@@ -19,6 +19,7 @@ LEAST_PIXELS = {
     "vgg_small": 8,
     "nin": 8,
     "alexnet": 15,
+    "extraction": 16,
     "resnet18": 8,
     "resnet34": 8,
     "resnet20": 8,

@@ -11,6 +11,7 @@ from bnn_train.binary.spec import Method
 from bnn_train.models.alexnet import alexnet
 from bnn_train.models.catalog import Network
 from bnn_train.models.convnet import convnet, vgg_small
+from bnn_train.models.extraction import extraction
 from bnn_train.models.lenet import lenet5
 from bnn_train.models.mlp import mlp
 from bnn_train.models.nin import nin
@@ -24,6 +25,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "vgg_small": vgg_small,
     "nin": nin,
     "alexnet": alexnet,
+    "extraction": extraction,
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet20": resnet20,

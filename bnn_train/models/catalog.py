@@ -65,6 +65,17 @@ class AlexNet(Record):
     """Multiplies every width."""
 
 
+class Extraction(Record):
+    """Darknet's Extraction network, the "GoogLeNet variant" of XNOR-Net: 21 convolutions.
+
+    From 64 pixels up a 7×7/2 stem with pooling; below that a 3×3/1 stem for small images.
+    """
+
+    name: Literal["extraction"]
+    width: float = Field(default=1.0, gt=0)
+    """Multiplies every width."""
+
+
 class ResNet18(Record):
     """ResNet-18."""
 
@@ -91,10 +102,10 @@ class ResNet20(Record):
 
 
 Network = Annotated[
-    MLP | LeNet5 | ConvNet | VGGSmall | NIN | AlexNet | ResNet18 | ResNet34 | ResNet20,
+    MLP | LeNet5 | ConvNet | VGGSmall | NIN | AlexNet | Extraction | ResNet18 | ResNet34 | ResNet20,
     Field(discriminator="name"),
 ]
 NETWORKS: dict[str, type[Record]] = {
     cls.model_fields["name"].annotation.__args__[0]: cls  # type: ignore[union-attr]  # a Literal
-    for cls in (MLP, LeNet5, ConvNet, VGGSmall, NIN, AlexNet, ResNet18, ResNet34, ResNet20)
+    for cls in (MLP, LeNet5, ConvNet, VGGSmall, NIN, AlexNet, Extraction, ResNet18, ResNet34, ResNet20)
 }

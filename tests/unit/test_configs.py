@@ -19,7 +19,7 @@ from bnn_train.models.catalog import NETWORKS
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
 PLACED = [path for path in PATHS if path.parent.name != "configs"]
-COUNT = 104
+COUNT = 106
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
 VARIANTS = ("", "_lab", "_paper", "_port", "_larq")
 """Whose recipe it is, where several have published one for the same network: the protocol of Loss-aware
