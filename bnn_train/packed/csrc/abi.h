@@ -59,6 +59,7 @@ BNN_API int bnn_run(void* model, const void* input, int64_t n, float* output, in
 // Step `index` alone; in[v] and out[v] are canonical arrays of value v, or nullptr where the step does not touch it.
 BNN_API int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n, int threads,
                      char* message, int64_t size);
-// The least time of each of the program's steps over `repeats` calls on n images of one chunk, one thread, in nanoseconds.
+// The least time of each of the program's steps over `repeats` calls on n images at once, one thread, in nanoseconds; a chain
+// of steps that run band by band counts as its first.
 BNN_API int bnn_profile(void* model, const void* input, int64_t n, int64_t repeats, int64_t* nanoseconds, char* message,
                         int64_t size);

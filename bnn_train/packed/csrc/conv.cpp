@@ -21,12 +21,6 @@ struct Pixels {
   float unit[kPixels];
 };
 
-struct Place {
-  const Layout* layout = nullptr;
-  uint8_t* at = nullptr;
-  uint8_t* operator()(int n, int y, int x) const { return at + layout->at(size_t(n), y, x); }
-};
-
 class EmittingStep : public Step {
  public:
   EmittingStep(const Workshop& shop, const Wholes& wholes, int classes)
@@ -43,23 +37,19 @@ class EmittingStep : public Step {
   }
 
  protected:
-  Place place(const Frame& f, int v) const {
-    if (v < 0) return {};
-    return {&model_.values[size_t(v)].layout, f.at[size_t(v)]};
-  }
   int64_t pixels(const Frame& f) const { return int64_t(f.images) * height_ * width_; }
 
   // Fills everything but `in` and `unit` for pixels begin … begin + count − 1; calls each(i, n, y, x).
   template <class Each>
   void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
-    const Place out = place(f, emission_.output), bits = place(f, emission_.bits);
-    const Place residual = place(f, emission_.residual), scale = place(f, emission_.input_scale);
+    const Place out = f.place(emission_.output), bits = f.place(emission_.bits);
+    const Place residual = f.place(emission_.residual), scale = f.place(emission_.input_scale);
     int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
     for (int i = 0; i < count; ++i) {
-      if (out.at) p.out[i] = reinterpret_cast<float*>(out(n, y, x));
-      if (bits.at) p.bits[i] = bits(n, y, x);
-      if (residual.at) p.residual[i] = reinterpret_cast<const float*>(residual(n, y, x));
-      if (scale.at) p.input_scale[i] = reinterpret_cast<const float*>(scale(n, y, x));
+      if (out) p.out[i] = out.at<float>(n, y, x);
+      if (bits) p.bits[i] = bits.at(n, y, x);
+      if (residual) p.residual[i] = residual.at<float>(n, y, x);
+      if (scale) p.input_scale[i] = scale.at<float>(n, y, x);
       each(i, n, y, x);
       if (++x == width_) {
         x = 0;
@@ -114,15 +104,18 @@ class ConvStep : public EmittingStep {
   int tasks(const Frame& f) const override { return chunks(f) * panel_tasks(f); }
 
   void run(const Frame& f, int task, uint8_t* scratch) const override {
-    auto& p = *reinterpret_cast<Pixels*>(scratch);
     const int parts = panel_tasks(f);
     const int64_t begin = int64_t(task / parts) * kPixels;
-    const int count = int(std::min<int64_t>(kPixels, pixels(f) - begin));
-    locate_inputs(f, begin, count, p);
-    const size_t panels = filters_.panels.size(), part = size_t(task % parts);
-    for (size_t i = panels * part / size_t(parts); i < panels * (part + 1) / size_t(parts); ++i)
-      run_panel(f, filters_.panels[i], p, count, scratch + sizeof(Pixels));
+    run_pixels(f, begin, int(std::min<int64_t>(kPixels, pixels(f) - begin)), task % parts, parts, scratch);
   }
+
+  void run_rows(const Frame& f, const Rows& rows, uint8_t* scratch) const override {
+    const int64_t first = int64_t(rows.image) * height_ * width_, end = first + int64_t(rows.end) * width_;
+    for (int64_t at = first + int64_t(rows.begin) * width_; at < end; at += kPixels)
+      run_pixels(f, at, int(std::min<int64_t>(kPixels, end - at)), 0, 1, scratch);
+  }
+
+  Shape shape() const override { return Shape::kConv; }
 
   size_t scratch_bytes() const override {
     const size_t acc = size_t(filters_.product.parts) * size_t(tile_pixels_) * size_t(stride_) * 4;
@@ -138,16 +131,24 @@ class ConvStep : public EmittingStep {
     return std::min(wanted, int(filters_.panels.size()));
   }
 
+  // Part `part` of `parts` of the panels.
+  void run_pixels(const Frame& f, int64_t begin, int count, int part, int parts, uint8_t* scratch) const {
+    auto& p = *reinterpret_cast<Pixels*>(scratch);
+    locate_inputs(f, begin, count, p);
+    const int panels = int(filters_.panels.size());
+    for (int i = panels * part / parts; i < panels * (part + 1) / parts; ++i)
+      run_panel(f, filters_.panels[size_t(i)], p, count, scratch + sizeof(Pixels));
+  }
+
   void locate_inputs(const Frame& f, int64_t begin, int count, Pixels& p) const {
-    const Place in = place(f, input_);
-    const Place unit = place(f, unit_value_);
+    const Place in = f.place(input_), unit = f.place(unit_value_);
     const Layout& l = *in.layout;
     const int width = int(columns_.inside.size());
     const int64_t back = int64_t(window_.rows.padding) * int64_t(l.row) + int64_t(window_.columns.padding) * int64_t(l.pixel);
     locate(f, begin, count, p, [&](int i, int n, int y, int x) {
-      p.in[i] = in(n, y * window_.rows.stride, x * window_.columns.stride) - back;
+      p.in[i] = in.at(n, y * window_.rows.stride, x * window_.columns.stride) - back;
       p.row_class[i] = rows_.of[size_t(y)] * width + columns_.of[size_t(x)];
-      if (unit.at) p.unit[i] = *reinterpret_cast<const float*>(unit(n, 0, 0));
+      if (unit) p.unit[i] = *unit.at<float>(n, 0, 0);
     });
   }
 
@@ -220,11 +221,24 @@ class MapStep : public EmittingStep {
   int tasks(const Frame& f) const override { return int((pixels(f) + kPixels - 1) / kPixels); }
 
   void run(const Frame& f, int task, uint8_t* scratch) const override {
-    auto& p = *reinterpret_cast<Pixels*>(scratch);
     const int64_t begin = int64_t(task) * kPixels;
-    const int count = int(std::min<int64_t>(kPixels, pixels(f) - begin));
-    const Place in = place(f, input_);
-    locate(f, begin, count, p, [&](int i, int n, int y, int x) { p.in[i] = in(n, y, x), p.row_class[i] = 0; });
+    run_pixels(f, begin, int(std::min<int64_t>(kPixels, pixels(f) - begin)), scratch);
+  }
+
+  void run_rows(const Frame& f, const Rows& rows, uint8_t* scratch) const override {
+    const int64_t first = int64_t(rows.image) * height_ * width_, end = first + int64_t(rows.end) * width_;
+    for (int64_t at = first + int64_t(rows.begin) * width_; at < end; at += kPixels)
+      run_pixels(f, at, int(std::min<int64_t>(kPixels, end - at)), scratch);
+  }
+
+  Shape shape() const override { return Shape::kMap; }
+  size_t scratch_bytes() const override { return sizeof(Pixels); }
+
+ private:
+  void run_pixels(const Frame& f, int64_t begin, int count, uint8_t* scratch) const {
+    auto& p = *reinterpret_cast<Pixels*>(scratch);
+    const Place in = f.place(input_);
+    locate(f, begin, count, p, [&](int i, int n, int y, int x) { p.in[i] = in.at(n, y, x), p.row_class[i] = 0; });
     // Pixels of a row lie at one distance: the map itself is the accumulators.
     const int stride = int(in.layout->pixel / 4);
     for (int i = 0; i < count;) {
@@ -236,8 +250,6 @@ class MapStep : public EmittingStep {
       i += n;
     }
   }
-
-  size_t scratch_bytes() const override { return sizeof(Pixels); }
 };
 
 }  // namespace

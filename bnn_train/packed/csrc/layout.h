@@ -15,6 +15,7 @@ struct Layout {
   int top = 0, left = 0, bottom = 0, right = 0;  // border, pixels
   uint8_t fill = 0;                              // the border's bytes
   size_t pixel = 0, row = 0, plane = 0, image = 0, origin = 0;  // bytes; origin: of pixel (0, 0)
+  int ring = 0;  // only so many rows are kept, row y in place y mod ring; 0: all
 
   bool bordered() const { return top + left + bottom + right > 0; }
   // Computes the strides. `packed`: no rounding of an f32 pixel to 16 channels.
@@ -28,11 +29,24 @@ struct Layout {
     origin = row * size_t(top) + pixel * size_t(left);
   }
   size_t at(size_t n, int y, int x) const {
+    if (ring) y %= ring;
     return n * image + origin + size_t(int64_t(row) * y + int64_t(pixel) * x);
   }
   bool same(const Layout& o) const {
     return type == o.type && height == o.height && width == o.width && channels == o.channels && planes == o.planes &&
            top == o.top && left == o.left && bottom == o.bottom && right == o.right && fill == o.fill && pixel == o.pixel;
+  }
+};
+
+// A value's images in memory.
+struct Place {
+  const Layout* layout = nullptr;
+  uint8_t* base = nullptr;
+
+  explicit operator bool() const { return base != nullptr; }
+  template <class T = uint8_t>
+  T* at(int n, int y, int x) const {
+    return reinterpret_cast<T*>(base + layout->at(size_t(n), y, x));
   }
 };
 

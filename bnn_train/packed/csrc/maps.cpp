@@ -1,4 +1,5 @@
 // The steps without weights.
+#include <algorithm>
 #include <cstring>
 
 #include "window.h"
@@ -18,15 +19,15 @@ class RowStep : public Step {
   }
   int tasks(const Frame& f) const override { return f.images * out_.height; }
   void run(const Frame& f, int task, uint8_t* scratch) const override {
-    row(f, task / out_.height, task % out_.height, scratch);
+    const int y = task % out_.height;
+    run_rows(f, {task / out_.height, y, y + 1}, scratch);
+  }
+  void run_rows(const Frame& f, const Rows& rows, uint8_t* scratch) const override {
+    for (int y = rows.begin; y < rows.end; ++y) row(f.place(from_), f.place(to_), *f.kernels, rows.image, y, scratch);
   }
 
  protected:
-  virtual void row(const Frame& f, int n, int y, uint8_t* scratch) const = 0;
-  const uint8_t* in(const Frame& f, int n, int y, int x) const { return f.at[size_t(from_)] + in_.at(size_t(n), y, x); }
-  uint8_t* out(const Frame& f, int n, int y, int x) const { return f.at[size_t(to_)] + out_.at(size_t(n), y, x); }
-  static const float* real(const uint8_t* p) { return reinterpret_cast<const float*>(p); }
-  static float* real(uint8_t* p) { return reinterpret_cast<float*>(p); }
+  virtual void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t* scratch) const = 0;
 
   Layout in_, out_;
   int from_, to_;
@@ -58,9 +59,16 @@ class PoolStep : public RowStep {
   }
 
   size_t scratch_bytes() const override { return size_t(window_.rows.kernel * window_.columns.kernel) * sizeof(void*); }
+  Shape shape() const override { return Shape::kPool; }
+  Rows needs(const Rows& rows) const override {
+    const Axis& a = window_.rows;
+    const int begin = std::max(0, a.start(rows.begin));
+    const int end = std::min(a.size, a.start(rows.end - 1) + (a.kernel - 1) * a.dilation + 1);
+    return {rows.image, begin, std::max(begin, end)};
+  }
 
  private:
-  void row(const Frame& f, int n, int y, uint8_t* scratch) const override {
+  void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t* scratch) const override {
     const uint8_t** taps = reinterpret_cast<const uint8_t**>(scratch);
     const Axis &rows = window_.rows, &columns = window_.columns;
     const Span down = inside(rows, y, 0, rows.size);
@@ -69,25 +77,26 @@ class PoolStep : public RowStep {
       int count = 0;
       for (int r = down.begin; r < down.end; ++r)
         for (int c = across.begin; c < across.end; ++c)
-          taps[count++] = in(f, n, rows.start(y) + r * rows.dilation, columns.start(x) + c * columns.dilation);
-      pixel(f, taps, count, y, x, out(f, n, y, x));
+          taps[count++] = in.at(n, rows.start(y) + r * rows.dilation, columns.start(x) + c * columns.dilation);
+      pixel(kernels, taps, count, y, x, out.at(n, y, x));
     }
   }
 
-  void pixel(const Frame& f, const uint8_t** taps, int count, int y, int x, uint8_t* to) const {
-    if (in_.type == kBits) return bits(f, taps, count, to);
+  void pixel(const Kernels& kernels, const uint8_t** taps, int count, int y, int x, uint8_t* to) const {
+    if (in_.type == kBits) return bits(kernels, taps, count, to);
     const auto** reals = reinterpret_cast<const float**>(taps);
     if (average_)
-      f.kernels->average(reals, count, float(divisor(window_.rows, y) * divisor(window_.columns, x)), real(to), in_.channels);
+      kernels.average(reals, count, float(divisor(window_.rows, y) * divisor(window_.columns, x)), reinterpret_cast<float*>(to),
+                      in_.channels);
     else
-      f.kernels->max_real(reals, count, real(to), in_.channels);
+      kernels.max_real(reals, count, reinterpret_cast<float*>(to), in_.channels);
   }
 
-  void bits(const Frame& f, const uint8_t** taps, int count, uint8_t* to) const {
+  void bits(const Kernels& kernels, const uint8_t** taps, int count, uint8_t* to) const {
     const auto** words = reinterpret_cast<const uint32_t**>(taps);
     for (int p = 0; p < in_.planes; ++p, to += out_.plane) {
       if (count > 0)
-        f.kernels->max_bits(words, count, flip_.data(), reinterpret_cast<uint32_t*>(to), int(flip_.size()));
+        kernels.max_bits(words, count, flip_.data(), reinterpret_cast<uint32_t*>(to), int(flip_.size()));
       else
         std::memset(to, 0, out_.pixel);
       for (int t = 0; t < count; ++t) words[t] += in_.plane / 4;
@@ -114,7 +123,7 @@ class InputScaleStep : public RowStep {
 
  private:
   // The sums of every column over the window's rows, then of the columns.
-  void row(const Frame& f, int n, int y, uint8_t* scratch) const override {
+  void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t* scratch) const override {
     auto* sums = reinterpret_cast<double*>(scratch);
     std::memset(sums, 0, scratch_bytes());
     const Axis &rows = window_.rows, &columns = window_.columns;
@@ -122,8 +131,8 @@ class InputScaleStep : public RowStep {
     const Span down = inside(rows, y, 0, rows.size);
     for (int r = down.begin; r < down.end; ++r)
       for (int x = 0; x < in_.width; ++x) {
-        const float* pixel = real(in(f, n, rows.start(y) + r * rows.dilation, x));
-        for (int g = 0; g < groups_; ++g) sums[x * groups_ + g] += f.kernels->abs_sum(pixel + g * inner, inner);
+        const float* pixel = in.at<float>(n, rows.start(y) + r * rows.dilation, x);
+        for (int g = 0; g < groups_; ++g) sums[x * groups_ + g] += kernels.abs_sum(pixel + g * inner, inner);
       }
     const double divisor = double(rows.kernel * columns.kernel) * inner;
     for (int x = 0; x < out_.width; ++x) {
@@ -131,7 +140,7 @@ class InputScaleStep : public RowStep {
       for (int g = 0; g < groups_; ++g) {
         double sum = 0;
         for (int c = across.begin; c < across.end; ++c) sum += sums[(columns.start(x) + c * columns.dilation) * groups_ + g];
-        real(out(f, n, y, x))[g] = float(sum / divisor);
+        out.at<float>(n, y, x)[g] = float(sum / divisor);
       }
     }
   }
@@ -152,11 +161,11 @@ class SubsampleStep : public RowStep {
   }
 
  private:
-  void row(const Frame& f, int n, int y, uint8_t*) const override {
+  void row(const Place& in, const Place& out, const Kernels&, int n, int y, uint8_t*) const override {
     for (int x = 0; x < out_.width; ++x) {
-      float* to = real(out(f, n, y, x));
+      auto* to = out.at<float>(n, y, x);
       std::memset(to, 0, out_.pixel);
-      std::memcpy(to + before_, in(f, n, y * down_, x * across_), size_t(in_.channels) * 4);
+      std::memcpy(to + before_, in.at(n, y * down_, x * across_), size_t(in_.channels) * 4);
     }
   }
 
@@ -170,11 +179,11 @@ class MeanStep : public RowStep {
   size_t scratch_bytes() const override { return size_t(in_.channels) * sizeof(double); }
 
  private:
-  void row(const Frame& f, int n, int, uint8_t* scratch) const override {
+  void row(const Place& in, const Place& out, const Kernels& kernels, int n, int, uint8_t* scratch) const override {
     auto* sums = reinterpret_cast<double*>(scratch);
     std::memset(sums, 0, scratch_bytes());
-    for (int y = 0; y < in_.height; ++y) f.kernels->sum_rows(real(in(f, n, y, 0)), in_.pixel, in_.width, sums, in_.channels);
-    float* to = real(out(f, n, 0, 0));
+    for (int y = 0; y < in_.height; ++y) kernels.sum_rows(in.at<float>(n, y, 0), in_.pixel, in_.width, sums, in_.channels);
+    auto* to = out.at<float>(n, 0, 0);
     for (int c = 0; c < in_.channels; ++c) to[c] = float(sums[c] / (double(in_.height) * in_.width));
   }
 };
@@ -183,7 +192,7 @@ class MeanStep : public RowStep {
 class QuantizeStep : public Step {
  public:
   QuantizeStep(const Workshop& shop, int to, int unit)
-      : in_(shop.value(shop.step.input).layout), out_(shop.value(to).layout), unit_layout_(shop.value(unit).layout),
+      : in_(shop.value(shop.step.input).layout), out_(shop.value(to).layout),
         from_(int(shop.step.input)), to_(to), unit_(unit) {
     reads = {from_};
     writes = {to, unit};
@@ -195,15 +204,14 @@ class QuantizeStep : public Step {
     float factor = 127.0f / m;
     if (!(__builtin_isfinite(factor) && factor > 0)) factor = 0;
     each_row(f, n, [&](const float* x, uint8_t* q) { row_codes(f, x, factor, q); });
-    *reinterpret_cast<float*>(f.at[size_t(unit_)] + unit_layout_.at(size_t(n), 0, 0)) = m / 127.0f;
+    *f.place(unit_).at<float>(n, 0, 0) = m / 127.0f;
   }
 
  private:
   template <class Each>
   void each_row(const Frame& f, int n, const Each& each) const {
     for (int y = 0; y < in_.height; ++y)
-      each(reinterpret_cast<const float*>(f.at[size_t(from_)] + in_.at(size_t(n), y, 0)),
-           f.at[size_t(to_)] + out_.at(size_t(n), y, 0));
+      each(f.place(from_).at<const float>(n, y, 0), f.place(to_).at(n, y, 0));
   }
   bool dense() const { return in_.pixel == size_t(in_.channels) * 4; }
   float row_max(const Frame& f, const float* x, float m) const {
@@ -221,7 +229,7 @@ class QuantizeStep : public Step {
       f.kernels->quantize(x + size_t(i) * (in_.pixel / 4), factor, q + size_t(i) * out_.pixel, in_.channels);
   }
 
-  Layout in_, out_, unit_layout_;
+  Layout in_, out_;
   int from_, to_, unit_;
 };
 
@@ -232,11 +240,11 @@ class RegroupStep : public RowStep {
       : RowStep(shop, to), groups_(int(shop.step.groups)), inner_(in_.channels / groups_), wide_(out_.channels / groups_) {}
 
  private:
-  void row(const Frame& f, int n, int y, uint8_t*) const override {
+  void row(const Place& in, const Place& out, const Kernels&, int n, int y, uint8_t*) const override {
     for (int x = 0; x < out_.width; ++x)
       for (int p = 0; p < in_.planes; ++p) {
-        const auto* from = reinterpret_cast<const uint32_t*>(in(f, n, y, x) + size_t(p) * in_.plane);
-        auto* to = reinterpret_cast<uint32_t*>(out(f, n, y, x) + size_t(p) * out_.plane);
+        const auto* from = reinterpret_cast<const uint32_t*>(in.at(n, y, x) + size_t(p) * in_.plane);
+        auto* to = reinterpret_cast<uint32_t*>(out.at(n, y, x) + size_t(p) * out_.plane);
         std::memset(to, 0, out_.pixel);
         for (int c = 0; c < in_.channels; ++c) {
           const int at = c / inner_ * wide_ + c % inner_;

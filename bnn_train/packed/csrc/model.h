@@ -41,9 +41,16 @@ struct Value {
 // What a step sees of one call: where each value's images are.
 struct Frame {
   const Kernels* kernels;
-  std::vector<uint8_t*> at;  // by value
+  std::vector<Place> places;  // by value
   int images = 0;
   int threads = 1;
+
+  Place place(int value) const { return value < 0 ? Place{} : places[size_t(value)]; }
+};
+
+// Some rows of one image's result.
+struct Rows {
+  int image, begin, end;
 };
 
 class Step {
@@ -52,8 +59,15 @@ class Step {
   // Pieces of work that may run in any order and at once, for frame.images images.
   virtual int tasks(const Frame& frame) const = 0;
   virtual void run(const Frame& frame, int task, uint8_t* scratch) const = 0;
+  virtual void run_rows(const Frame&, const Rows&, uint8_t*) const {}
   virtual size_t scratch_bytes() const { return 0; }
+  // Input rows begin … end − 1 that some rows of the result need.
+  virtual Rows needs(const Rows& rows) const { return rows; }
+  // Whether run_rows works, and how the result depends on the input.
+  enum class Shape { kOther, kConv, kPool, kMap };
+  virtual Shape shape() const { return Shape::kOther; }
   std::vector<int> reads, writes;
+  const Step* runs_in = nullptr;  // the chain that runs it
   int in_place = -1;  // a value read whose memory may become that of writes[0]
 };
 
@@ -75,6 +89,8 @@ struct Model {
   const Kernels* kernels = nullptr;
   std::vector<Value> values;
   Steps steps;
+  Steps fused;                     // chains of steps that run band by band
+  std::vector<const Step*> order;  // what a call runs: steps, or chains in their places
   std::vector<size_t> first_step;  // of each step of the program, and the end
   std::vector<Slot> slots;
   int output = 0, program_values = 0;
@@ -87,7 +103,9 @@ struct Model {
 
 // prepare.cpp
 std::unique_ptr<Model> prepare(const BnnProgram& program, const Kernels& kernels);
-// plan.cpp: gives every value a slot.
+// fuse.cpp: fills `fused` and `order`.
+void fuse(Model& model);
+// plan.cpp: gives every value that `order` touches a slot.
 void plan(Model& model);
 // run.cpp
 void run_model(Model& model, const uint8_t* input, int64_t n, float* output, int threads);

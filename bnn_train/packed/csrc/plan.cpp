@@ -11,17 +11,17 @@ namespace {
 class Planner {
  public:
   explicit Planner(Model& model) : model_(model), last_(model.values.size(), -1) {
-    for (size_t i = 0; i < model.steps.size(); ++i) {
-      for (int v : model.steps[i]->reads) last_[size_t(v)] = int(i);
-      for (int v : model.steps[i]->writes) last_[size_t(v)] = std::max(last_[size_t(v)], int(i));
+    for (size_t i = 0; i < model.order.size(); ++i) {
+      for (int v : model.order[i]->reads) last_[size_t(v)] = int(i);
+      for (int v : model.order[i]->writes) last_[size_t(v)] = std::max(last_[size_t(v)], int(i));
     }
-    last_[size_t(model.output)] = int(model.steps.size());
+    last_[size_t(model.output)] = int(model.order.size());
   }
 
   void run() {
     take(0, -1);
-    for (size_t i = 0; i < model_.steps.size(); ++i) {
-      const Step& step = *model_.steps[i];
+    for (size_t i = 0; i < model_.order.size(); ++i) {
+      const Step& step = *model_.order[i];
       int inherited = -1;
       if (may_inherit(step, int(i))) inherited = model_.values[size_t(step.in_place)].slot;
       for (int v : step.writes) {

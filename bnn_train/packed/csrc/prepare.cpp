@@ -134,7 +134,9 @@ std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels) {
     }
   }
   model->first_step.push_back(model->steps.size());
+  fuse(*model);
   for (const auto& step : model->steps) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
+  for (const Step* step : model->order) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
   plan(*model);
   return model;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <map>
 
 #include "model.h"
 
@@ -26,8 +27,9 @@ void reserve(Model& m, Memory& memory, int images, int threads) {
     }
     memory.images = images;
     memory.frame.kernels = m.kernels;
-    memory.frame.at.clear();
-    for (const Value& v : m.values) memory.frame.at.push_back(v.slot < 0 ? nullptr : memory.slots[size_t(v.slot)].data());
+    memory.frame.places.clear();
+    for (const Value& v : m.values)
+      memory.frame.places.push_back({&v.layout, v.slot < 0 ? nullptr : memory.slots[size_t(v.slot)].data()});
   }
   while (memory.scratch.size() < size_t(threads)) memory.scratch.emplace_back(m.scratch_bytes);
   memory.frame.threads = threads;
@@ -47,13 +49,13 @@ void load(const Model& m, Memory& memory, const uint8_t* input, int64_t first, i
   memory.frame.images = n;
   const Value& v = m.values[0];
   const size_t image = size_t(v.layout.height) * size_t(v.layout.width) * size_t(v.layout.channels) * (v.layout.type == kF32 ? 4 : 1);
-  to_layout(v, input + size_t(first) * image, 0, n, memory.frame.at[0]);
+  to_layout(v, input + size_t(first) * image, 0, n, memory.frame.places[0].base);
 }
 
 void store(const Model& m, const Memory& memory, float* output, int64_t first) {
   const Value& v = m.values[size_t(m.output)];
   const size_t image = size_t(v.layout.height) * size_t(v.layout.width) * size_t(v.layout.channels);
-  from_layout(v, memory.frame.at[size_t(m.output)], 0, memory.frame.images, output + size_t(first) * image);
+  from_layout(v, memory.frame.places[size_t(m.output)].base, 0, memory.frame.images, output + size_t(first) * image);
 }
 
 // Every thread runs whole chunks in memory of its own.
@@ -63,7 +65,7 @@ void run_apart(Model& m, const uint8_t* input, int64_t n, float* output, int thr
   const auto one = [&](Memory& memory, int64_t c) {
     const int64_t first = c * chunk;
     load(m, memory, input, first, int(std::min<int64_t>(chunk, n - first)));
-    for (const auto& step : m.steps) run_alone(*step, memory);
+    for (const Step* step : m.order) run_alone(*step, memory);
     store(m, memory, output, first);
   };
   if (threads == 1) {
@@ -91,7 +93,7 @@ void run_together(Model& m, const uint8_t* input, int64_t n, float* output, int 
     int own = 0;
 #pragma omp critical
     own = m.busy_threads++;
-    for (const auto& step : m.steps) {
+    for (const Step* step : m.order) {
       const int tasks = step->tasks(memory.frame);
 #pragma omp for schedule(dynamic)
       for (int t = 0; t < tasks; ++t) step->run(memory.frame, t, memory.scratch[size_t(own)].data());
@@ -115,14 +117,21 @@ void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* na
   using Clock = std::chrono::steady_clock;
   Memory& memory = memory_of(m, 0);
   reserve(m, memory, n, 1);
+  std::map<const Step*, int64_t> least;
   for (int64_t r = 0; r < repeats; ++r) {
     load(m, memory, input, 0, n);
-    for (size_t i = 0; i + 1 < m.first_step.size(); ++i) {
+    for (const Step* step : m.order) {
       const auto begin = Clock::now();
-      for (size_t s = m.first_step[i]; s < m.first_step[i + 1]; ++s) run_alone(*m.steps[s], memory);
+      run_alone(*step, memory);
       const int64_t spent = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
-      if (r == 0 || spent < nanoseconds[i]) nanoseconds[i] = spent;
+      least[step] = least.count(step) ? std::min(least[step], spent) : spent;
     }
+  }
+  for (size_t i = 0; i + 1 < m.first_step.size(); ++i) {
+    nanoseconds[i] = 0;
+    for (size_t s = m.first_step[i]; s < m.first_step[i + 1]; ++s) nanoseconds[i] += least[m.steps[s]->runs_in ? m.steps[s]->runs_in : m.steps[s].get()];
+    for (size_t s = m.first_step[i]; s < m.first_step[i + 1]; ++s)
+      if (m.steps[s]->runs_in) least[m.steps[s]->runs_in] = 0;
   }
 }
 
@@ -135,17 +144,17 @@ void run_step(Model& m, size_t index, const void* const* in, void* const* out, i
   for (const Value& v : m.values) {
     memory.slots.emplace_back(v.layout.image * size_t(n));
     fill_border(v.layout, memory.slots.back().data(), n);
-    memory.frame.at.push_back(memory.slots.back().data());
+    memory.frame.places.push_back({&v.layout, memory.slots.back().data()});
   }
   for (size_t v = 0; v < size_t(m.program_values); ++v)
-    if (in[v]) to_layout(m.values[v], in[v], 0, n, memory.frame.at[v]);
+    if (in[v]) to_layout(m.values[v], in[v], 0, n, memory.frame.places[v].base);
   for (size_t s = m.first_step[index]; s < m.first_step[index + 1]; ++s) {
     const Step& step = *m.steps[s];
     const int tasks = step.tasks(memory.frame);
     for (int t = 0; t < tasks; ++t) step.run(memory.frame, t, memory.scratch[0].data());
   }
   for (size_t v = 0; v < size_t(m.program_values); ++v)
-    if (out[v]) from_layout(m.values[v], memory.frame.at[v], 0, n, out[v]);
+    if (out[v]) from_layout(m.values[v], memory.frame.places[v].base, 0, n, out[v]);
 }
 
 }  // namespace bnn

@@ -54,7 +54,16 @@ BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint
       }
     }
   }
-  finish.template take<Op, M, kVectors>(sum);
+  typename Op::Sum done[M][kVectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) {
+      typename Op::Sum r = sum[i][j];
+      pin(r);
+      done[i][j] = r;
+    }
+  finish.template take<Op, M, kVectors>(done);
 }
 
 template <class Op, int M, int G>

@@ -59,6 +59,9 @@ inline uint32_t clear_bit(VI a, int bit) {
   return mask_of(_mm256_cmpeq_epi32(_mm256_and_si256(a, splat_i(1 << bit)), zero_i()));
 }
 
+inline void pin(VF&) {}
+inline void pin(VI&) {}
+
 constexpr int kGroups = 1;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = false;
 

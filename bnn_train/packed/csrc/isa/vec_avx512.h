@@ -62,6 +62,10 @@ inline VI popcount_add(VI sum, VI a, VI b) {
   return _mm512_add_epi32(sum, _mm512_popcnt_epi32(_mm512_xor_si512(a, b)));
 }
 
+// Keeps gcc from keeping a sum in memory because of what happens to it after the loop (seen with vpdpbusd: half the speed).
+inline void pin(VF& v) { asm("" : "+v"(v)); }
+inline void pin(VI& v) { asm("" : "+v"(v)); }
+
 constexpr int kGroups = 4;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = true;
 

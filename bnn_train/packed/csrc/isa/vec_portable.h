@@ -65,6 +65,9 @@ inline VI count_down(VI a, uint32_t mask) {
 }
 inline uint32_t clear_bit(VI a, int bit) { return mask_of((a & (1 << bit)) == 0); }
 
+inline void pin(VF&) {}
+inline void pin(VI&) {}
+
 constexpr int kGroups = 1;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = false;
 
