@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from bnn_train.errors import ExportError
 from bnn_train.packed.engine import reads
-from bnn_train.packed.lower.checks import TOLERANCE, Check, Judge
+from bnn_train.packed.lower.checks import Check, Judge
 from bnn_train.packed.lower.lower import Lowered
 from bnn_train.packed.lower.truth import truth
 from bnn_train.packed.runtime import PackedModel
@@ -27,6 +27,8 @@ from bnn_train.packed.runtime import PackedModel
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
 Normalize = Callable[[Tensor], Tensor]
+PREPROCESSING = 1e-4
+"""How far preprocessed pixels may lie from torch's, relative to the largest: whitening adds up all pixels."""
 LOGITS = 1e-4
 """How far logits may lie from torch's, relative to the largest of the image, where no tie changed a bit."""
 
@@ -108,10 +110,12 @@ class Gate:
     def _input(self, images: Pixels, true: Array) -> None:
         """The preprocessing, where it is not in the first layer."""
         found = self.packed.input(images)
-        allowed = TOLERANCE * float(np.abs(true).max()) if true.dtype != np.uint8 else 0
-        if not bool((np.abs(found.astype(np.float64) - true) <= allowed).all()):
+        allowed = PREPROCESSING * float(np.abs(true).max()) if true.dtype != np.uint8 else 0
+        apart = float(np.abs(found.astype(np.float64) - true).max())
+        if not apart <= allowed:
             raise ExportError(
-                "the packed preprocessing gives other numbers than data.normalize; nothing was written"
+                f"the packed preprocessing lies up to {apart:.1e} from data.normalize, more than {allowed:.1e};"
+                " nothing was written"
             )
 
     def _step(self, i: int, true: list[Array], nodes: dict[str, Tensor]) -> None:

@@ -1,0 +1,213 @@
+"""``bnn-export`` and what becomes of its file: packed only when proved equal, read back by ``bnn-eval``."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from bnn_train.cli.eval import main as evaluate
+from bnn_train.cli.export import main as export
+from bnn_train.cli.train import main as train
+from bnn_train.packed import container, load
+from bnn_train.packed.lower import parity
+from commands import ran
+from tiny_yaml import files, refused, write_config
+
+Capture = pytest.CaptureFixture[str]
+FAST = ["--no-latency", "--kernel", "reference"]
+
+
+def exported(run: Path, *more: str, out: str = "model.bnn") -> Path:
+    assert export(["--checkpoint", str(run), "--out", out, *FAST, *more]) == 0
+    return Path(out)
+
+
+def test_a_packed_file_scores_as_its_checkpoint(run: Path, capsys: Capture) -> None:
+    packed = exported(run)
+    said = []
+    for arguments in ([str(run)], [str(packed), "--kernel", "reference"]):
+        capsys.readouterr()
+        assert evaluate(["--checkpoint", *arguments, "--split", "validation"]) == 0
+        said.append([line for line in capsys.readouterr().out.splitlines() if "images/s" not in line])
+    assert said[0] == said[1]
+    assert said[0][-1].startswith("top-1 ")
+
+
+def test_the_report_tells_bytes_parity_and_speed(run: Path, capsys: Capture) -> None:
+    capsys.readouterr()
+    assert export(["--checkpoint", str(run), "--out", "model.bnn", "--report", "r.json"]) == 0
+    text = capsys.readouterr().out
+    report = json.loads(Path("r.json").read_text())
+    assert report["file_bytes"] == Path("model.bnn").stat().st_size
+    assert f"{report['file_bytes']:,} bytes" in text
+    tensors = container.read(Path("model.bnn"))[1]
+    assert report["tensor_bytes"] == sum(t.nbytes for t in tensors.values())
+    assert abs(report["predicted_bytes"] / report["tensor_bytes"] - 1) < 0.01
+    assert sum(row["bytes_file"] for row in report["layers"]) == report["tensor_bytes"]
+    assert report["parity"]["images"] == 40
+    assert "40 images (validation split of synthetic)" in text
+    assert re.search(
+        r"latency +one image, 1 thread: packed, \w+ [\d.]+ ms, PyTorch as trained [\d.]+ ms", text
+    )
+    assert set(report["latency_ms"]) == {f"packed, {report['parity']['kernel']}", "PyTorch as trained"}
+
+
+def test_the_header_tells_where_it_is_from(run: Path) -> None:
+    header = load(exported(run), kernel="reference").header
+    assert (header.method, header.model) == ("bnn", "mlp")
+    assert header.experiment["seed"] == 3
+    assert header.images.preprocess == ()
+    assert (header.images.height, header.images.width, header.images.channels) == (6, 6, 1)
+    assert header.classes == ("0", "1", "2", "3")
+
+
+def test_the_same_checkpoint_gives_the_same_bytes(run: Path) -> None:
+    assert exported(run, out="a.bnn").read_bytes() == exported(run, out="b.bnn").read_bytes()
+
+
+def test_an_existing_file_is_replaced(run: Path) -> None:
+    Path("model.bnn").write_text("old")
+    load(exported(run), kernel="reference")
+    assert not list(Path().glob(".*tmp"))
+
+
+def test_a_failed_gate_writes_nothing(run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("model.bnn").write_text("old")
+    monkeypatch.setattr(parity, "truth", lambda meaning, shape, nodes: untrue(meaning, shape, nodes))
+    sentence = refused(["--checkpoint", str(run), "--out", "model.bnn", *FAST], capsys, export)
+    assert sentence.startswith("linear2 (conv): the packed network differs from the trained one in ")
+    assert Path("model.bnn").read_text() == "old"
+
+
+REAL_TRUTH = parity.truth
+
+
+def untrue(meaning: parity.Any, shape: parity.Any, nodes: parity.Any) -> np.ndarray:
+    """The second layer's bits, one of them wrong."""
+    value = REAL_TRUTH(meaning, shape, nodes)
+    if meaning.op.layer == "linear2":
+        value = value.copy()
+        value.reshape(-1)[0] ^= 2
+    return value
+
+
+def test_logits_that_differ_write_nothing(
+    run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity, "LOGITS", -1.0)
+    sentence = refused(["--checkpoint", str(run), "--out", "model.bnn", *FAST], capsys, export)
+    assert "logits lie up to" in sentence
+    assert not Path("model.bnn").exists()
+
+
+def test_recorded_images_serve_where_the_data_is_gone(trained_on_digits: Path, capsys: Capture) -> None:
+    kept = load_file(trained_on_digits / "calibration.safetensors")["images"]
+    assert kept.dtype == np.uint8
+    assert kept.shape == (16, 28, 28, 1)
+    capsys.readouterr()
+    exported(trained_on_digits)
+    assert "16 images (images recorded in the run's folder)" in capsys.readouterr().out
+
+
+@pytest.fixture
+def trained_on_digits(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run on files in MNIST's format, which are gone."""
+    from make_data import accept, write_mnist
+
+    write_mnist(workdir / "mnist")
+    accept(monkeypatch, workdir / "mnist", "mnist")
+    data = {"name": "mnist", "root": "mnist", "batch_size": 4, "train_limit": 4, "validation": {"size": 20}}
+    config = write_config(workdir, data=data, training={"epochs": 1})
+    assert train(["--config", str(config), "--set", "run.dir=run"]) == 0
+    shutil.rmtree("mnist")
+    return Path("run")
+
+
+def test_no_images_at_all(trained_on_digits: Path, capsys: Capture) -> None:
+    (trained_on_digits / "calibration.safetensors").unlink()
+    sentence = refused(["--checkpoint", str(trained_on_digits), "--out", "m.bnn"], capsys, export)
+    assert "no images to compare the networks on" in sentence
+    assert "give --parity-data FOLDER" in sentence
+
+
+def test_damaged_recorded_images(trained_on_digits: Path, capsys: Capture) -> None:
+    (trained_on_digits / "calibration.safetensors").write_bytes(b"x")
+    sentence = refused(["--checkpoint", str(trained_on_digits), "--out", "m.bnn"], capsys, export)
+    assert "calibration.safetensors: damaged or cut short" in sentence
+
+
+def test_data_that_was_asked_for_and_is_not_there(trained_on_digits: Path, capsys: Capture) -> None:
+    arguments = ["--checkpoint", str(trained_on_digits), "--out", "m.bnn", "--parity-data", "nowhere"]
+    assert "nowhere" in refused(arguments, capsys, export)
+
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "no run": (["--checkpoint", "nothing", "--out", "m.bnn"], "nothing: no such run or checkpoint"),
+    "no folder": (["--checkpoint", "run", "--out", "no/m.bnn"], "does not exist; make it first"),
+    "a folder as file": (["--checkpoint", "run", "--out", "run", *FAST], "run: cannot be written"),
+    "no kernel": (["--checkpoint", "run", "--out", "m.bnn", "--kernel", "x"], "kernel 'x' does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_mistakes_are_sentences(case: str, run: Path, capsys: Capture) -> None:
+    arguments, sentence = BAD[case]
+    assert sentence in refused(arguments, capsys, export)
+
+
+@pytest.mark.parametrize("option", ["--parity-images", "--threads"])
+def test_counts_start_at_one(option: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        export(["--checkpoint", "run", "--out", "m.bnn", option, "0"])
+    assert f"{option} must be at least 1" in capsys.readouterr().err
+
+
+def test_a_loss_is_told(workdir: Path, capsys: Capture) -> None:
+    config = write_config(workdir, method="bwn")
+    assert train(["--config", str(config), "--set", "run.dir=run"]) == 0
+    exported(Path("run"), "--first", "int8", "--last", "int8", "--report", "r.json")
+    loss = json.loads(Path("r.json").read_text())["loss"]
+    assert loss["largest"] > 0
+    assert len(loss["correct"]) == 2
+    assert re.search(
+        r"options +cost \d+ other answers of 40; \d+ right instead of \d+", capsys.readouterr().out
+    )
+
+
+def test_a_real_network_says_so(workdir: Path, capsys: Capture) -> None:
+    config = write_config(workdir, method="fp")
+    assert train(["--config", str(config), "--set", "run.dir=run"]) == 0
+    capsys.readouterr()
+    exported(Path("run"))
+    assert "note: nothing in this network is binary" in capsys.readouterr().err
+
+
+def test_packed_files_take_their_own_options(run: Path, capsys: Capture) -> None:
+    packed = exported(run)
+    cuda = ["--checkpoint", str(packed), "--device", "cuda"]
+    assert "leave out --device cuda" in refused(cuda, capsys, evaluate)
+    assert "are for packed files" in refused(["--checkpoint", "run", "--threads", "2"], capsys, evaluate)
+
+
+def test_a_damaged_packed_file_is_refused(run: Path, capsys: Capture) -> None:
+    packed = exported(run)
+    content = bytearray(packed.read_bytes())
+    content[-5] ^= 1
+    packed.write_bytes(content)
+    sentence = refused(["--checkpoint", str(packed)], capsys, evaluate)
+    assert sentence.startswith("model.bnn: ")
+
+
+def test_as_processes(run: Path, workdir: Path) -> None:
+    done = ran("bnn-export", "--checkpoint", "run", "--out", "m.bnn", *FAST, cwd=workdir)
+    assert done.returncode == 0, done.stderr
+    scored = ran("bnn-eval", "--checkpoint", "m.bnn", "--kernel", "reference", cwd=workdir)
+    assert scored.returncode == 0, scored.stderr
+    assert scored.stdout.splitlines()[-1].startswith("top-1 ")
+    assert {"m.bnn", "run"} <= set(files(workdir))

@@ -1,0 +1,84 @@
+"""Every shipped network, narrow, equals its packed twin, in numpy and with this machine's kernel."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from bnn_train.cli.export_run import pixel_steps
+from bnn_train.config.loader import load
+from bnn_train.config.schema import Experiment
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.normalize import Normalizer
+from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.models.build import build
+from bnn_train.packed import PackedModel, native
+from bnn_train.packed.lower.lower import Lowered
+from bnn_train.packed.lower.parity import Gate
+from bnn_train.packed.lower.sizes import sizes
+from lowering import Pair, header_of, pair, pixels, scramble
+from shipped import PATHS, WIDTHS, label
+
+SMALLEST = 64
+"""Pixels of the ImageNet networks here: as few as leave their stems and poolings as they are."""
+CLASSES = 10
+
+
+EXPERIMENTS = {label(path): load(path) for path in PATHS}
+ONE_EACH = {(e.method.name, e.model.name): name for name, e in EXPERIMENTS.items()}
+"""A config of every method on every network."""
+WHITENED = {name for name, e in EXPERIMENTS.items() if any(step.name == "zca" for step in e.data.normalize)}
+DEFAULT = set(ONE_EACH.values()) - WHITENED
+
+
+FITTED: dict[str, Normalizer] = {}
+"""By step and shape: fitting ZCA takes twenty seconds."""
+
+
+def normalizer(experiment: Experiment, shape: tuple[int, int, int]) -> Normalizer:
+    """The config's normalization, fitted on noise."""
+    key = f"{experiment.data.name} {experiment.data.normalize} {shape}"
+    if key not in FITTED:
+        row, steps = DATASETS[experiment.data.name], experiment.data.normalize
+        found = Normalizer(steps, shape=shape, mean=row.mean, std=row.std, device=torch.device("cpu"))
+        if found.needs_fit:
+            found.fit(torch.from_numpy(pixels(20, shape).transpose(0, 3, 1, 2)))
+        FITTED[key] = found
+    return FITTED[key]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in DEFAULT)) for name in EXPERIMENTS]
+)
+def test_the_packed_twin_agrees(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    channels, size, _ = input_shape(experiment.data)
+    shape = (channels, min(size, SMALLEST), min(size, SMALLEST))
+    width = WIDTHS.get(experiment.model.name)
+    network = experiment.model.model_copy(update={"width": width} if width else {})
+    classes = min(CLASSES, num_classes(experiment.data))
+    model = scramble(build(network, experiment.method, shape, classes), shape)
+    normalize = normalizer(experiment, shape)
+    made = pair(
+        model.to(memory_format=torch.channels_last), shape, normalize=normalize, steps=pixel_steps(normalize)
+    )
+    parity = made.gate(count=4, batches=1)
+    assert parity.images == 4
+    assert parity.deviation < 5e-5
+    assert_sizes(made.lowered)
+    for kernel in native.available()[:1]:
+        again_with(kernel, made)
+
+
+def assert_sizes(lowered: Lowered) -> None:
+    """Predicted within one per cent."""
+    rows = sizes(lowered)
+    predicted, stored = sum(row.predicted for row in rows), sum(row.stored for row in rows)
+    assert math.isclose(predicted, stored, rel_tol=0.01)
+
+
+def again_with(kernel: str, made: Pair) -> None:
+    packed = PackedModel.from_parts(header_of(made.lowered, made.shape), made.lowered.tensors, kernel=kernel)
+    Gate(made.model, made.lowered, packed, made.normalize).run([pixels(4, made.shape, seed=3)])
