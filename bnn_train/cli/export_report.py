@@ -72,7 +72,8 @@ def _parity(export: Export, parity: Parity) -> dict[str, Any]:
 
 
 def _latency(export: Export) -> dict[str, float]:
-    runs: dict[str, Run] = {f"packed, {export.packed.kernel}": export.packed, "PyTorch as trained": export.trained}
+    packed = f"packed, {export.packed.kernel}"
+    runs: dict[str, Run] = {packed: export.packed, "PyTorch as trained": export.trained}
     return latencies(runs, export.images.pixels[:1])
 
 

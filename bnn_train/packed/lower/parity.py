@@ -114,7 +114,7 @@ class Gate:
         apart = float(np.abs(found.astype(np.float64) - true).max())
         if not apart <= allowed:
             raise ExportError(
-                f"the packed preprocessing lies up to {apart:.1e} from data.normalize, more than {allowed:.1e};"
+                f"the packed preprocessing lies {apart:.1e} from data.normalize, more than {allowed:.1e};"
                 " nothing was written"
             )
 
