@@ -161,7 +161,13 @@ def test_networks_leave_the_start_of_latent_weights_to_the_method(
 def test_only_resnets_and_vgg_have_no_convolution_biases() -> None:
     for network, shape in SMALLEST:
         biased = {m.bias is not None for m in real(build(network, METHODS["fp"], shape, 5), nn.Conv2d)}
-        assert biased <= {not network.name.startswith(("resnet", "vgg"))}
+        if network.name != "extraction":  # a bias where no norm follows
+            assert biased <= {not network.name.startswith(("resnet", "vgg"))}
+
+
+def test_extraction_has_a_bias_where_no_norm_follows() -> None:
+    model = build(Extraction(name="extraction", width=0.05), METHODS["fp"], (3, 16, 16), 5)
+    assert [m.bias is not None for m in real(model, nn.Conv2d)] == [False] * 20 + [True]
 
 
 def test_the_same_seed_builds_the_same_network() -> None:
