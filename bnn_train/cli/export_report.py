@@ -122,15 +122,20 @@ def _compared(parity: dict[str, Any]) -> list[str]:
     clear = parity["images"] - parity["touched"]
     return [
         f"parity     {parity['images']} images ({parity['origin']}), kernel {parity['kernel']}",
-        f"  exact    {parity['exact_steps']} steps, equal bit for bit ({parity['exact_bits']:,} bits);"
+        f"  exact    {_steps(parity['exact_steps'])}, equal bit for bit ({parity['exact_bits']:,} bits);"
         f" {parity['flips_checked']:,} numbers at thresholds checked",
-        f"  rounded  {parity['rounded_steps']} steps with sums of floats,"
-        f" within {parity['worst_share']:.2f} of the tolerance {parity['tolerance']:g}·Σ|w·x|",
-        f"           ties: of the {parity['rounded_bits']:,} bits behind them differ {ties}",
-        f"  whole    {clear} images without a tie: {parity['close_calls']} other answers,"
+        f"  rounded  {_steps(parity['rounded_steps'])} with sums of floats: real values within"
+        f" {parity['worst_share']:.2f} of the tolerance {parity['tolerance']:g}·Σ|w·x|,",
+        f"           ties (bits that differ within it) of {parity['rounded_bits']:,}: {ties}",
+        f"  whole    {clear} images whose bits are all equal: {parity['close_calls']} other answers,"
         f" logits within {parity['logits_deviation']:.1e} of the largest",
-        f"           {parity['touched']} images with a tie: {parity['touched_top1']} other answers",
+        f"           {parity['touched']} images in which rounding changed a bit:"
+        f" {parity['touched_top1']} other answers",
     ]
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s' * (count != 1)}"
 
 
 def _cost(report: dict[str, Any]) -> list[str]:

@@ -2,8 +2,8 @@
 
 Step by step, each from torch's own values: what comes of exact arithmetic must be equal bit for bit; what
 comes of sums of floats may differ by rounding, and a bit only where the number before its quantizer lies
-within the tolerance of a threshold (a tie). Then end to end: images in which no tie changed a bit must have
-the same answer.
+within the tolerance of a threshold (a tie). Then end to end: images in which no bit differs must have the
+same answer.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Normalize = Callable[[Tensor], Tensor]
 PREPROCESSING = 1e-4
 """How far preprocessed pixels may lie from torch's, relative to the largest: whitening adds up all pixels."""
 LOGITS = 1e-4
-"""How far logits may lie from torch's, relative to the largest of the image, where no tie changed a bit."""
+"""How far logits may lie from torch's, relative to the largest of the image, where no bit differs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Parity:
     images: int = 0
     rows: tuple[Row, ...] = ()
     touched: int = 0
-    """Images in which a tie changed a bit on the way."""
+    """Images in which rounding changed a bit on the way: a tie, or what former rounding made one."""
     touched_top1: int = 0
     """… and the answer."""
     close_calls: int = 0
