@@ -39,23 +39,30 @@ class EmittingStep : public Step {
  protected:
   int64_t pixels(const Frame& f) const { return int64_t(f.images) * height_ * width_; }
 
-  // Fills everything but `in` and `unit` for pixels begin … begin + count − 1; calls each(i, n, y, x).
+  // Fills everything but `in`, `row_class` and `unit` for pixels begin … begin + count − 1; calls each(i, length, n, y, x) for
+  // every stretch of a row.
   template <class Each>
   void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
     const Place out = f.place(emission_.output), bits = f.place(emission_.bits);
     const Place residual = f.place(emission_.residual), scale = f.place(emission_.input_scale);
     int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
-    for (int i = 0; i < count; ++i) {
-      if (out) p.out[i] = out.at<float>(n, y, x);
-      if (bits) p.bits[i] = bits.at(n, y, x);
-      if (residual) p.residual[i] = residual.at<float>(n, y, x);
-      if (scale) p.input_scale[i] = scale.at<float>(n, y, x);
-      each(i, n, y, x);
-      if (++x == width_) {
-        x = 0;
-        if (++y == height_) y = 0, ++n;
-      }
+    for (int i = 0; i < count;) {
+      const int length = std::min(count - i, width_ - x);
+      spread(out, n, y, x, length, p.out + i);
+      spread(bits, n, y, x, length, p.bits + i);
+      spread(residual, n, y, x, length, p.residual + i);
+      spread(scale, n, y, x, length, p.input_scale + i);
+      each(i, length, n, y, x);
+      i += length, x = 0;
+      if (++y == height_) y = 0, ++n;
     }
+  }
+
+  template <class T>
+  static void spread(const Place& place, int n, int y, int x, int length, T** to) {
+    if (!place) return;
+    uint8_t* first = place.at(n, y, x);
+    for (int k = 0; k < length; ++k) to[k] = reinterpret_cast<T*>(first + size_t(k) * place.layout->pixel);
   }
 
   static void locate_tile(const Pixels& p, int first_pixel, int channels, EmitTile& t) {
@@ -145,10 +152,13 @@ class ConvStep : public EmittingStep {
     const Layout& l = *in.layout;
     const int width = int(columns_.inside.size());
     const int64_t back = int64_t(window_.rows.padding) * int64_t(l.row) + int64_t(window_.columns.padding) * int64_t(l.pixel);
-    locate(f, begin, count, p, [&](int i, int n, int y, int x) {
-      p.in[i] = in.at(n, y * window_.rows.stride, x * window_.columns.stride) - back;
-      p.row_class[i] = rows_.of[size_t(y)] * width + columns_.of[size_t(x)];
-      if (unit) p.unit[i] = *unit.at<float>(n, 0, 0);
+    const size_t step = l.pixel * size_t(window_.columns.stride);
+    locate(f, begin, count, p, [&](int i, int length, int n, int y, int x) {
+      const uint8_t* first = in.at(n, y * window_.rows.stride, x * window_.columns.stride) - back;
+      const int row_class = rows_.of[size_t(y)] * width;
+      const int* column = columns_.of.data() + x;
+      for (int k = 0; k < length; ++k) p.in[i + k] = first + size_t(k) * step, p.row_class[i + k] = row_class + column[k];
+      if (unit) std::fill_n(p.unit + i, length, *unit.at<float>(n, 0, 0));
     });
   }
 
@@ -238,17 +248,13 @@ class MapStep : public EmittingStep {
   void run_pixels(const Frame& f, int64_t begin, int count, uint8_t* scratch) const {
     auto& p = *reinterpret_cast<Pixels*>(scratch);
     const Place in = f.place(input_);
-    locate(f, begin, count, p, [&](int i, int n, int y, int x) { p.in[i] = in.at(n, y, x), p.row_class[i] = 0; });
+    std::fill_n(p.row_class, count, 0);
     // Pixels of a row lie at one distance: the map itself is the accumulators.
-    const int stride = int(in.layout->pixel / 4);
-    for (int i = 0; i < count;) {
-      int n = 1;
-      while (i + n < count && p.in[i + n] == p.in[i] + size_t(n) * in.layout->pixel) ++n;
+    locate(f, begin, count, p, [&](int i, int length, int n, int y, int x) {
       EmitTile t{};
-      t.acc = p.in[i], t.stride = stride, t.count = n;
+      t.acc = in.at(n, y, x), t.stride = int(in.layout->pixel / 4), t.count = length;
       emit(f, p, i, t, emit_.channels);
-      i += n;
-    }
+    });
   }
 };
 

@@ -37,7 +37,8 @@ Weight weights_of(const FilterInput& in) {
 Filters pack_reals(const FilterInput& in) {
   Filters f;
   const Weight weight = weights_of(in);
-  const bool half = in.shop.step.weight_kind == kBf16Weight;
+  // Half the bytes pay where every weight is read for one pixel only.
+  const bool half = in.shop.step.weight_kind == kBf16Weight && in.window.rows.out * in.window.columns.out == 1;
   const int columns = in.window.columns.kernel, pixel = int(in.in.pixel / 4);
   const auto found = stretches(in, 1);
   f.offsets = unit_offsets(found);

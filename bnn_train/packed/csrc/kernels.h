@@ -11,7 +11,7 @@ namespace bnn {
 
 constexpr int kLanes = 16;       // output channels of one group of weights
 constexpr int kBlock = 64;       // output channels of one block
-constexpr int kMaxPixels = 8;    // most pixels of a tile
+constexpr int kMaxRows = 64;      // most rows of a pooling's window
 
 enum ProductKind : int { kPops, kDot, kFma, kFmaBf16 };
 
@@ -93,9 +93,10 @@ struct Kernels {
   // Both at once, the sums staying in registers: returns how many pixels it did; nullptr: none.
   int (*fused)(const Product&, const Block&, const uint8_t* const* pixels, const Emit&, const EmitTile&);
   void (*add_pops)(int32_t* sum, const int32_t* pops, int coefficient, int add, int count);
-  // pooling of one pixel from its taps
-  void (*max_real)(const float* const* taps, int count, float* out, int channels);
-  void (*average)(const float* const* taps, int count, float divisor, float* out, int channels);
+  // pooling of one pixel from `columns` taps, `step` floats apart, in each of at most kMaxRows rows
+  void (*max_real)(const float* const* rows, int row_count, int columns, size_t step, float* out, int channels);
+  void (*average)(const float* const* rows, int row_count, int columns, size_t step, float divisor, float* out, int channels);
+  // from all its taps
   void (*max_bits)(const uint32_t* const* taps, int count, const uint32_t* flip, uint32_t* out, int words);
   double (*abs_sum)(const float* x, int count);
   float (*abs_max)(const float* x, int count, float so_far);

@@ -53,6 +53,7 @@ class PoolStep : public RowStep {
         average_(shop.step.average != 0),
         include_padding_(shop.step.include_padding != 0),
         flip_((size_t(in_.channels) + 31) / 32, 0) {
+    if (window_.rows.kernel > kMaxRows) throw Fault{"a pooling's window has more than 64 rows"};
     if (!shop.step.flip.data) return;
     const uint8_t* flip = elements<uint8_t>(shop.step.flip, size_t(in_.channels), "flip");
     for (int c = 0; c < in_.channels; ++c) flip_[size_t(c / 32)] |= uint32_t(flip[c] != 0) << (c % 32);
@@ -69,31 +70,37 @@ class PoolStep : public RowStep {
 
  private:
   void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t* scratch) const override {
-    const uint8_t** taps = reinterpret_cast<const uint8_t**>(scratch);
-    const Axis &rows = window_.rows, &columns = window_.columns;
-    const Span down = inside(rows, y, 0, rows.size);
+    const Span down = inside(window_.rows, y, 0, window_.rows.size);
     for (int x = 0; x < out_.width; ++x) {
-      const Span across = inside(columns, x, 0, columns.size);
-      int count = 0;
-      for (int r = down.begin; r < down.end; ++r)
-        for (int c = across.begin; c < across.end; ++c)
-          taps[count++] = in.at(n, rows.start(y) + r * rows.dilation, columns.start(x) + c * columns.dilation);
-      pixel(kernels, taps, count, y, x, out.at(n, y, x));
+      const Span across = inside(window_.columns, x, 0, window_.columns.size);
+      if (in_.type == kBits)
+        bits(kernels, in, n, y, x, down, across, out.at(n, y, x), reinterpret_cast<const uint32_t**>(scratch));
+      else
+        reals(kernels, in, n, y, x, down, across, out.at<float>(n, y, x));
     }
   }
 
-  void pixel(const Kernels& kernels, const uint8_t** taps, int count, int y, int x, uint8_t* to) const {
-    if (in_.type == kBits) return bits(kernels, taps, count, to);
-    const auto** reals = reinterpret_cast<const float**>(taps);
+  void reals(const Kernels& kernels, const Place& in, int n, int y, int x, Span down, Span across, float* to) const {
+    const Axis &rows = window_.rows, &columns = window_.columns;
+    const float* taps[kMaxRows];
+    int count = 0;
+    if (across.end > across.begin)
+      for (int r = down.begin; r < down.end; ++r)
+        taps[count++] = in.at<float>(n, rows.start(y) + r * rows.dilation, columns.start(x) + across.begin * columns.dilation);
+    const size_t step = size_t(columns.dilation) * (in_.pixel / 4);
     if (average_)
-      kernels.average(reals, count, float(divisor(window_.rows, y) * divisor(window_.columns, x)), reinterpret_cast<float*>(to),
-                      in_.channels);
+      kernels.average(taps, count, across.end - across.begin, step, float(divisor(rows, y) * divisor(columns, x)), to, in_.channels);
     else
-      kernels.max_real(reals, count, reinterpret_cast<float*>(to), in_.channels);
+      kernels.max_real(taps, count, across.end - across.begin, step, to, in_.channels);
   }
 
-  void bits(const Kernels& kernels, const uint8_t** taps, int count, uint8_t* to) const {
-    const auto** words = reinterpret_cast<const uint32_t**>(taps);
+  void bits(const Kernels& kernels, const Place& in, int n, int y, int x, Span down, Span across, uint8_t* to,
+            const uint32_t** words) const {
+    const Axis &rows = window_.rows, &columns = window_.columns;
+    int count = 0;
+    for (int r = down.begin; r < down.end; ++r)
+      for (int c = across.begin; c < across.end; ++c)
+        words[count++] = in.at<uint32_t>(n, rows.start(y) + r * rows.dilation, columns.start(x) + c * columns.dilation);
     for (int p = 0; p < in_.planes; ++p, to += out_.plane) {
       if (count > 0)
         kernels.max_bits(words, count, flip_.data(), reinterpret_cast<uint32_t*>(to), int(flip_.size()));

@@ -17,6 +17,8 @@ void source(const Emit& e, const EmitTile& t, int lane, const int32_t* const (&b
       y[i] = to_float(load_i(acc));
     } else if constexpr (kSource == kFromWide) {
       y[i] = sum_parts(acc, e.parts, t.part_stride, e.part_factor);
+    } else if constexpr (kSource == kFromDynamic) {
+      y[i] = mul_f(to_float(add_i(load_i(acc), load_i(base[i] + lane))), splat_f(t.unit[i]));
     } else {
       y[i] = as_f(load_i(acc));
     }
@@ -93,16 +95,19 @@ BNN_INLINE void results(const Emit& e, const EmitTile& t, int lane, VF (&y)[M], 
   for (int i = 0; i < M; ++i) signs[i] |= uint64_t(less_f(y[i], limit)) << lane;
 }
 
+template <int M, int kSource>
+BNN_INLINE void base_rows(const Emit& e, const EmitTile& t, const int32_t* (&base)[M]) {
+  const size_t step = kSource == kFromPops && e.base_classes > 1 ? size_t(e.row) : 0;
+#pragma GCC unroll 8
+  for (int i = 0; i < M; ++i) base[i] = e.base ? e.base + size_t(t.row_class[i]) * step + t.first : nullptr;
+}
+
 // Real values, and bits of at most one threshold. Every loop over pixels is unrolled: y stays in registers.
 template <int M, int kSource>
 void emit_reals(const Emit& e, const EmitTile& t) {
   uint64_t signs[M] = {};
-  const int32_t* base[M] = {};
-  const size_t step = e.base_classes > 1 ? size_t(e.row) : 0;
-  if (kSource == kFromPops) {
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) base[i] = e.base + size_t(t.row_class[i]) * step + t.first;
-  }
+  const int32_t* base[M];
+  base_rows<M, kSource>(e, t, base);
   for (int lane = 0; lane < t.groups * kLanes; lane += kVec) {
     VF y[M];
     source<M, kSource>(e, t, lane, base, y);
@@ -111,6 +116,46 @@ void emit_reals(const Emit& e, const EmitTile& t) {
   if (!e.to_bits) return;
 #pragma GCC unroll 8
   for (int i = 0; i < M; ++i) store_signs(t, t.bits[i], signs[i]);
+}
+
+// How many thresholds the lanes of pixel 0 pass.
+inline VI passes(const Emit& e, const EmitTile& t, int lane, VF y) {
+  VI passed = splat_i(e.levels);
+  const size_t row = size_t(e.row);
+  if (e.float_threshold) {
+    const float* limit = e.float_threshold + t.first + lane;
+    if (e.sign) y = as_f(xor_i(as_i(y), load_i(e.sign + t.first + lane)));
+    for (int l = 0; l < e.levels; ++l, limit += row) passed = count_down(passed, less_f(y, load_f(limit)));
+    return passed;
+  }
+  const size_t row_class = e.threshold_classes > 1 ? size_t(*t.row_class) : 0;
+  const int32_t* limit = e.int_threshold + row_class * size_t(e.levels) * row + t.first + lane;
+  const uint32_t flip = uint32_t(e.flip[t.first / 64] >> lane) & uint32_t((uint64_t(1) << kVec) - 1);
+  const VI acc = load_i(acc_of(t, 0, lane));
+  for (int l = 0; l < e.levels; ++l, limit += row) passed = count_down(passed, greater_i(acc, load_i(limit)) ^ flip);
+  return passed;
+}
+
+// Codes of several planes, and perhaps real values.
+template <int kSource>
+void emit_codes(const Emit& e, const EmitTile& tile) {
+  for (int i = 0; i < tile.count; ++i) {
+    const EmitTile t = from_pixel(tile, i, 1);
+    uint64_t planes[8] = {};
+    const int32_t* base[1];
+    base_rows<1, kSource>(e, t, base);
+    for (int lane = 0; lane < t.groups * kLanes; lane += kVec) {
+      VF y[1] = {zero_f()};
+      if (e.to_real || e.float_threshold) {
+        source<1, kSource>(e, t, lane, base, y);
+        real_lines<1>(e, t, t.first + lane, y);
+      }
+      if (e.to_real) store_f(t.out[0] + t.first + lane, y[0]);
+      const VI passed = passes(e, t, lane, y[0]);
+      for (int p = 0; p < e.planes; ++p) planes[p] |= uint64_t(clear_bit(passed, p)) << lane;
+    }
+    for (int p = 0; p < e.planes; ++p) store_signs(t, t.bits[0] + size_t(p) * e.plane_bytes, planes[p]);
+  }
 }
 
 using EmitFn = void (*)(const Emit&, const EmitTile&);
@@ -122,18 +167,23 @@ EmitFn reals_of(int count) {
   return kFns[count - 1];
 }
 
+template <int kSource>
+EmitFn fn_from(const Emit& e, int count) {
+  return e.levels > 1 || e.int_threshold ? emit_codes<kSource> : reals_of<kSource>(count);
+}
+
 inline EmitFn fn_of(const Emit& e, int count) {
   static constexpr EmitFn kSigns[] = {emit_signs<1>, emit_signs<2>, emit_signs<3>,
                                       emit_signs<4>, emit_signs<5>, emit_signs<6>};
   if (!e.to_real && e.levels == 1 && e.int_threshold && e.source != kFromWide) return kSigns[count - 1];
-  if (e.levels > 1 || e.int_threshold || e.input_scale_groups > 1) return emit_rest;
-  if (e.source == kFromPops && e.shift >= 0) return reals_of<kFromPops>(count);
-  if (e.source == kFromInt) return reals_of<kFromInt>(count);
-  if (e.source == kFromWide && e.wide_in_doubles) return reals_of<kFromWide>(count);
-  if (e.source == kFromFloat) return reals_of<kFromFloat>(count);
+  if (e.input_scale_groups > 1) return emit_rest;
+  if (e.source == kFromPops && e.shift >= 0) return fn_from<kFromPops>(e, count);
+  if (e.source == kFromInt) return fn_from<kFromInt>(e, count);
+  if (e.source == kFromFloat) return fn_from<kFromFloat>(e, count);
+  if (e.source == kFromDynamic && e.parts == 1) return fn_from<kFromDynamic>(e, count);
+  if (e.source == kFromWide && e.wide_in_doubles && !e.int_threshold) return fn_from<kFromWide>(e, count);
   return emit_rest;
 }
-
 
 inline void emit(const Emit& emit, const EmitTile& tile) {
   const Emit e = emit;  // a copy of our own: no store through a pointer can change it

@@ -21,6 +21,9 @@ struct SignFinish {
   }
 };
 
+inline VF real_sum(VI sum) { return to_float(sum); }
+inline VF real_sum(VF sum) { return sum; }
+
 // Real values, and bits of at most one threshold.
 template <int kSource>
 struct RealFinish {
@@ -41,7 +44,7 @@ struct RealFinish {
       VF y[M];
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
-        y[i] = to_float(sum[i][j]);
+        y[i] = real_sum(sum[i][j]);
         if (kSource == kFromPops) y[i] = fma_f(y[i], splat_f(e.real_multiplier), load_f(base[i] + j * kVec));
       }
       results<M>(e, own, j * kVec, y, signs);
@@ -86,7 +89,7 @@ inline bool only_signs(const Emit& e) { return !e.to_real && e.levels == 1 && e.
 
 inline bool plain_reals(const Emit& e) {
   return e.levels <= 1 && !e.int_threshold && e.input_scale_groups <= 1 &&
-         ((e.source == kFromPops && e.real_base) || e.source == kFromInt);
+         ((e.source == kFromPops && e.real_base) || e.source == kFromInt || e.source == kFromFloat);
 }
 
 // Pixels through product and epilogue at once; returns how many of t.count it did, always the first ones.
@@ -102,10 +105,11 @@ inline int fused(const Product& p, const Block& block, const uint8_t* const* pix
     }
     return t.count;
   }
-  if (block.groups != 4 || !plain_reals(e)) return 0;
+  if (block.groups != 4 || !plain_reals(e) || p.kind == kFmaBf16) return 0;
   EmitTile whole = t;
   whole.count = t.count / 6 * 6;
   if (p.kind == kPops) real_tiles<OpPops, kFromPops>(p, block, pixels, e, whole);
   if (p.kind == kDot) real_tiles<OpDot, kFromInt>(p, block, pixels, e, whole);
+  if (p.kind == kFma) real_tiles<OpFma, kFromFloat>(p, block, pixels, e, whole);
   return whole.count;
 }

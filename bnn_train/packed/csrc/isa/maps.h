@@ -1,17 +1,47 @@
 // Pooling, sums and rounding: one pixel or row at a time, channels in lanes. Real rows are padded to 16 channels.
 
-inline void max_real(const float* const* taps, int count, float* out, int channels) {
-  for (int c = 0; c < channels; c += kVec) {
-    VF most = splat_f(-__builtin_inff());
-    for (int t = 0; t < count; ++t) most = keep_nan(most, max_f(most, load_f(taps[t] + c)));
-    store_f(out + c, most);
+// The window of one pixel: `columns` taps, `step` floats apart, in each of its rows.
+template <int V>
+void max_vectors(const float* const* rows, int row_count, int columns, size_t step, float* out) {
+  VF most[V];
+  Ordered ordered[V];
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) most[v] = splat_f(-__builtin_inff()), ordered[v] = all_ordered();
+  for (int r = 0; r < row_count; ++r) {
+    const float* tap = rows[r];
+    for (int k = 0; k < columns; k += 2, tap += 2 * step) {
+      const float* other = k + 1 < columns ? tap + step : tap;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const VF a = load_f(tap + v * kVec), b = load_f(other + v * kVec);
+        ordered[v] = both_ordered(ordered[v], a, b);
+        most[v] = max_f(most[v], max_f(a, b));
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) store_f(out + v * kVec, nan_unless(ordered[v], most[v]));
+}
+
+inline void max_real(const float* const* rows, int row_count, int columns, size_t step, float* out, int channels) {
+  const float* own[kMaxRows];
+  for (int c = 0; c < channels;) {
+    for (int r = 0; r < row_count; ++r) own[r] = rows[r] + c;
+    if (c + 4 * kVec <= channels) {
+      max_vectors<4>(own, row_count, columns, step, out + c);
+      c += 4 * kVec;
+    } else {
+      max_vectors<1>(own, row_count, columns, step, out + c);
+      c += kVec;
+    }
   }
 }
 
-inline void average(const float* const* taps, int count, float divisor, float* out, int channels) {
+inline void average(const float* const* rows, int row_count, int columns, size_t step, float divisor, float* out, int channels) {
   for (int c = 0; c < channels; c += kVec) {
     VF sum = zero_f();
-    for (int t = 0; t < count; ++t) sum = add_f(sum, load_f(taps[t] + c));
+    for (int r = 0; r < row_count; ++r)
+      for (int k = 0; k < columns; ++k) sum = add_f(sum, load_f(rows[r] + size_t(k) * step + c));
     store_f(out + c, div_f(sum, splat_f(divisor)));
   }
 }

@@ -29,6 +29,11 @@ inline VF max_f(VF a, VF b) { return _mm256_max_ps(a, b); }
 inline VF min_f(VF a, VF b) { return _mm256_min_ps(a, b); }
 inline VF abs_f(VF a) { return as_f(_mm256_and_si256(as_i(a), splat_i(0x7fffffff))); }
 inline VF keep_nan(VF m, VF otherwise) { return _mm256_blendv_ps(otherwise, m, _mm256_cmp_ps(m, m, _CMP_UNORD_Q)); }
+// For maxima in which NaN wins: lanes where no NaN was seen.
+using Ordered = __m256;
+inline Ordered all_ordered() { return as_f(splat_i(-1)); }
+inline Ordered both_ordered(Ordered o, VF a, VF b) { return _mm256_and_ps(o, _mm256_cmp_ps(a, b, _CMP_ORD_Q)); }
+inline VF nan_unless(Ordered o, VF m) { return _mm256_blendv_ps(splat_f(__builtin_nanf("")), m, o); }
 inline VI add_i(VI a, VI b) { return _mm256_add_epi32(a, b); }
 inline VI sub_i(VI a, VI b) { return _mm256_sub_epi32(a, b); }
 inline VI mul_i(VI a, VI b) { return _mm256_mullo_epi32(a, b); }

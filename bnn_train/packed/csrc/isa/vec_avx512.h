@@ -31,6 +31,11 @@ inline VF abs_f(VF a) { return _mm512_abs_ps(a); }
 inline VF keep_nan(VF m, VF otherwise) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(m, m, _CMP_UNORD_Q), otherwise, m);
 }
+// For maxima in which NaN wins: lanes where no NaN was seen.
+using Ordered = __mmask16;
+inline Ordered all_ordered() { return 0xffff; }
+inline Ordered both_ordered(Ordered o, VF a, VF b) { return _mm512_mask_cmp_ps_mask(o, a, b, _CMP_ORD_Q); }
+inline VF nan_unless(Ordered o, VF m) { return _mm512_mask_blend_ps(o, splat_f(__builtin_nanf("")), m); }
 inline VI add_i(VI a, VI b) { return _mm512_add_epi32(a, b); }
 inline VI sub_i(VI a, VI b) { return _mm512_sub_epi32(a, b); }
 inline VI mul_i(VI a, VI b) { return _mm512_mullo_epi32(a, b); }

@@ -36,6 +36,11 @@ inline VF max_f(VF a, VF b) { return as_f(select(a > b, as_i(a), as_i(b))); }
 inline VF min_f(VF a, VF b) { return as_f(select(a < b, as_i(a), as_i(b))); }
 inline VF abs_f(VF a) { return as_f(as_i(a) & 0x7fffffff); }
 inline VF keep_nan(VF m, VF otherwise) { return as_f(select(m == m, as_i(otherwise), as_i(m))); }
+// For maxima in which NaN wins: lanes where no NaN was seen.
+using Ordered = VI;
+inline Ordered all_ordered() { return splat_i(-1); }
+inline Ordered both_ordered(Ordered o, VF a, VF b) { return o & (a == a) & (b == b); }
+inline VF nan_unless(Ordered o, VF m) { return as_f(select(o, as_i(m), as_i(splat_f(__builtin_nanf(""))))); }
 inline VI wrapped(VU v) { return load_as<VI>(&v); }
 inline VU bits_of(VI v) { return load_as<VU>(&v); }
 inline VI add_i(VI a, VI b) { return wrapped(bits_of(a) + bits_of(b)); }
