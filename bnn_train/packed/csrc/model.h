@@ -73,16 +73,17 @@ class Step {
 
 using Steps = std::vector<std::unique_ptr<Step>>;
 
-// One place of memory, `bytes` an image, and the layout of its border if it has one.
+// One place of memory, `bytes` an image, and the layout of its border if it has one. Some images at a time pass through the
+// maps; what the dense layers at the end touch is there for a whole chunk of images.
 struct Slot {
   size_t bytes = 0;
   Layout layout;
+  bool whole = false;
 };
 
 struct Memory {
   std::vector<Buffer> slots, scratch;
-  int images = 0;
-  Frame frame;
+  int part = 0, chunk = 0;  // images that the slots hold
 };
 
 struct Model {
@@ -94,11 +95,11 @@ struct Model {
   std::vector<size_t> first_step;  // of each step of the program, and the end
   std::vector<Slot> slots;
   int output = 0, program_values = 0;
-  int chunk = 1;  // images at a time
+  size_t tail = 0;          // where in `order` the dense layers at the end begin
+  int part = 1, chunk = 1;  // images at a time: through the maps, and through the dense layers
   size_t scratch_bytes = 0;
   std::vector<std::unique_ptr<Memory>> memories;  // one for each chunk that runs at once
   std::mutex busy;
-  int busy_threads = 0;
 };
 
 // prepare.cpp

@@ -1,5 +1,5 @@
-// Memory planned ahead: values whose lives do not overlap share a slot. A bordered value shares only with values of the
-// same layout, so that a border is written once and stays.
+// Memory and chunks planned ahead. Values whose lives do not overlap share a slot; a bordered value shares only with values
+// of the same layout, so that a border is written once and stays.
 #include <algorithm>
 
 #include "model.h"
@@ -19,6 +19,12 @@ class Planner {
   }
 
   void run() {
+    whole_.assign(model_.values.size(), false);
+    for (size_t i = model_.tail; i < model_.order.size(); ++i) {
+      for (int v : model_.order[i]->reads) whole_[size_t(v)] = true;
+      for (int v : model_.order[i]->writes) whole_[size_t(v)] = true;
+    }
+    whole_[size_t(model_.output)] = true;
     take(0, -1);
     for (size_t i = 0; i < model_.order.size(); ++i) {
       const Step& step = *model_.order[i];
@@ -36,7 +42,8 @@ class Planner {
   bool may_inherit(const Step& step, int at) const {
     if (step.in_place < 0 || step.writes.empty()) return false;
     const Value& from = model_.values[size_t(step.in_place)];
-    return last_[size_t(step.in_place)] == at && from.layout.same(model_.values[size_t(step.writes[0])].layout);
+    return last_[size_t(step.in_place)] == at && whole_[size_t(step.in_place)] == whole_[size_t(step.writes[0])] &&
+           from.layout.same(model_.values[size_t(step.writes[0])].layout);
   }
 
   void take(int v, int inherited) {
@@ -46,10 +53,10 @@ class Planner {
       owner_[size_t(inherited)] = v;
       return;
     }
-    value.slot = find(value.layout);
+    value.slot = find(value.layout, whole_[size_t(v)]);
     if (value.slot < 0) {
       value.slot = int(model_.slots.size());
-      model_.slots.push_back({0, value.layout});
+      model_.slots.push_back({0, value.layout, bool(whole_[size_t(v)])});
       owner_.push_back(-1);
     }
     Slot& slot = model_.slots[size_t(value.slot)];
@@ -57,11 +64,11 @@ class Planner {
     owner_[size_t(value.slot)] = v;
   }
 
-  int find(const Layout& layout) const {
+  int find(const Layout& layout, bool whole) const {
     int best = -1;
     for (size_t s = 0; s < model_.slots.size(); ++s) {
       const Slot& slot = model_.slots[s];
-      if (owner_[s] >= 0 || slot.layout.bordered() != layout.bordered()) continue;
+      if (owner_[s] >= 0 || slot.whole != whole || slot.layout.bordered() != layout.bordered()) continue;
       if (layout.bordered()) {
         if (slot.layout.same(layout)) return int(s);
       } else if (best < 0 || slot.bytes > model_.slots[size_t(best)].bytes) {
@@ -82,10 +89,50 @@ class Planner {
 
   Model& model_;
   std::vector<int> last_, owner_;  // owner_: the value that lives in each slot, or -1
+  std::vector<bool> whole_;        // by value
 };
+
+constexpr size_t kPartBytes = size_t(512) << 10, kChunkBytes = size_t(8) << 20;
+constexpr int kMostPart = 32, kMostChunk = 128;
+
+// The first convolution behind the last map.
+size_t tail_of(const Model& m) {
+  size_t tail = m.order.size();
+  while (tail > 0) {
+    const auto& writes = m.order[tail - 1]->writes;
+    const bool dense = std::all_of(writes.begin(), writes.end(), [&](int v) {
+      const Layout& l = m.values[size_t(v)].layout;
+      return l.height * l.width == 1;
+    });
+    if (!dense) break;
+    --tail;
+  }
+  while (tail < m.order.size() && m.order[tail]->shape() != Step::Shape::kConv) ++tail;
+  return tail;
+}
+
+// Bytes an image of what a step touches.
+size_t touched(const Model& m, const Step& step) {
+  size_t bytes = 0;
+  for (int v : step.reads) bytes += m.values[size_t(v)].layout.image;
+  for (int v : step.writes) bytes += m.values[size_t(v)].layout.image;
+  return bytes;
+}
+
+void choose_chunks(Model& m) {
+  size_t most = 1, whole = 1;
+  for (size_t i = 0; i < m.tail; ++i) most = std::max(most, touched(m, *m.order[i]));
+  for (const Slot& slot : m.slots) whole += slot.whole ? slot.bytes : 0;
+  m.part = std::clamp(int(kPartBytes / most), 1, kMostPart);
+  m.chunk = std::clamp(int(kChunkBytes / whole), m.part, kMostChunk);
+}
 
 }  // namespace
 
-void plan(Model& model) { Planner(model).run(); }
+void plan(Model& model) {
+  model.tail = tail_of(model);
+  Planner(model).run();
+  choose_chunks(model);
+}
 
 }  // namespace bnn

@@ -1,11 +1,14 @@
-// Runs a model: images in chunks, each chunk through every step. Where there are enough chunks every thread takes whole
-// ones; else the threads share out each step.
+// Runs a model. Where there are enough images every thread takes whole chunks of them; else the threads share out each step.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <map>
 
 #include "model.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 
 namespace bnn {
 
@@ -18,21 +21,26 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
 
 namespace {
 
-void reserve(Model& m, Memory& memory, int images, int threads) {
-  if (memory.images < images) {
+int thread_number() {
+#if defined(_OPENMP)
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+void reserve(const Model& m, Memory& memory, int chunk, int threads) {
+  const int part = std::min(m.part, chunk);
+  if (memory.part < part || memory.chunk < chunk) {
     memory.slots.clear();
     for (const Slot& slot : m.slots) {
+      const int images = slot.whole ? chunk : part;
       memory.slots.emplace_back(slot.bytes * size_t(images));
       fill_border(slot.layout, memory.slots.back().data(), images);
     }
-    memory.images = images;
-    memory.frame.kernels = m.kernels;
-    memory.frame.places.clear();
-    for (const Value& v : m.values)
-      memory.frame.places.push_back({&v.layout, v.slot < 0 ? nullptr : memory.slots[size_t(v.slot)].data()});
+    memory.part = part, memory.chunk = chunk;
   }
   while (memory.scratch.size() < size_t(threads)) memory.scratch.emplace_back(m.scratch_bytes);
-  memory.frame.threads = threads;
 }
 
 Memory& memory_of(Model& m, size_t index) {
@@ -40,33 +48,52 @@ Memory& memory_of(Model& m, size_t index) {
   return *m.memories[index];
 }
 
-void run_alone(const Step& step, const Memory& memory) {
-  const int tasks = step.tasks(memory.frame);
-  for (int t = 0; t < tasks; ++t) step.run(memory.frame, t, memory.scratch[0].data());
+// The values of some images of a chunk.
+Frame frame_of(const Model& m, const Memory& memory, int first, int images, int threads) {
+  Frame f{m.kernels, {}, images, threads};
+  for (const Value& v : m.values) {
+    uint8_t* base = v.slot < 0 ? nullptr : memory.slots[size_t(v.slot)].data();
+    if (base && m.slots[size_t(v.slot)].whole) base += size_t(first) * v.layout.image;
+    f.places.push_back({&v.layout, base});
+  }
+  return f;
 }
 
-void load(const Model& m, Memory& memory, const uint8_t* input, int64_t first, int n) {
-  memory.frame.images = n;
-  const Value& v = m.values[0];
-  const size_t image = size_t(v.layout.height) * size_t(v.layout.width) * size_t(v.layout.channels) * (v.layout.type == kF32 ? 4 : 1);
-  to_layout(v, input + size_t(first) * image, 0, n, memory.frame.places[0].base);
+size_t image_bytes(const Value& v) {
+  return size_t(v.layout.height) * size_t(v.layout.width) * size_t(v.layout.channels) * (v.layout.type == kF32 ? 4 : 1);
 }
 
-void store(const Model& m, const Memory& memory, float* output, int64_t first) {
-  const Value& v = m.values[size_t(m.output)];
-  const size_t image = size_t(v.layout.height) * size_t(v.layout.width) * size_t(v.layout.channels);
-  from_layout(v, memory.frame.places[size_t(m.output)].base, 0, memory.frame.images, output + size_t(first) * image);
+// One chunk of n images: each part of it through the maps, then all of it through the dense layers.
+// Every thread comes here; `run` shares a step out, `once` has one of them do something.
+template <class Run, class Once>
+void run_chunk(const Model& m, const Memory& memory, const uint8_t* input, int n, float* output, int threads, const Run& run,
+               const Once& once) {
+  for (int first = 0; first < n; first += memory.part) {
+    const Frame f = frame_of(m, memory, first, std::min(memory.part, n - first), threads);
+    once([&] { to_layout(m.values[0], input + size_t(first) * image_bytes(m.values[0]), 0, f.images, f.places[0].base); });
+    for (size_t i = 0; i < m.tail; ++i) run(*m.order[i], f);
+  }
+  const Frame f = frame_of(m, memory, 0, n, threads);
+  for (size_t i = m.tail; i < m.order.size(); ++i) run(*m.order[i], f);
+  once([&] { from_layout(m.values[size_t(m.output)], f.places[size_t(m.output)].base, 0, n, output); });
+}
+
+constexpr auto kAtOnce = [](const auto& work) { work(); };
+
+void run_alone(const Step& step, const Frame& frame, uint8_t* scratch) {
+  const int tasks = step.tasks(frame);
+  for (int t = 0; t < tasks; ++t) step.run(frame, t, scratch);
 }
 
 // Every thread runs whole chunks in memory of its own.
 void run_apart(Model& m, const uint8_t* input, int64_t n, float* output, int threads, int chunk) {
   for (int t = 0; t < threads; ++t) reserve(m, memory_of(m, size_t(t)), chunk, 1);
   const int64_t chunks = (n + chunk - 1) / chunk;
+  const size_t in = image_bytes(m.values[0]), out = size_t(m.values[size_t(m.output)].layout.channels);
   const auto one = [&](Memory& memory, int64_t c) {
     const int64_t first = c * chunk;
-    load(m, memory, input, first, int(std::min<int64_t>(chunk, n - first)));
-    for (const Step* step : m.order) run_alone(*step, memory);
-    store(m, memory, output, first);
+    run_chunk(m, memory, input + size_t(first) * in, int(std::min<int64_t>(chunk, n - first)), output + size_t(first) * out, 1,
+              [&](const Step& step, const Frame& f) { run_alone(step, f, memory.scratch[0].data()); }, kAtOnce);
   };
   if (threads == 1) {
     for (int64_t c = 0; c < chunks; ++c) one(*m.memories[0], c);
@@ -74,42 +101,37 @@ void run_apart(Model& m, const uint8_t* input, int64_t n, float* output, int thr
   }
 #pragma omp parallel num_threads(threads)
   {
-    int own = 0;
-#pragma omp critical
-    own = m.busy_threads++;
+    Memory& own = *m.memories[size_t(thread_number())];
 #pragma omp for schedule(dynamic)
-    for (int64_t c = 0; c < chunks; ++c) one(*m.memories[size_t(own)], c);
+    for (int64_t c = 0; c < chunks; ++c) one(own, c);
   }
-  m.busy_threads = 0;
 }
 
 // All threads share every step.
-void run_together(Model& m, const uint8_t* input, int64_t n, float* output, int threads) {
+void run_together(Model& m, const uint8_t* input, int n, float* output, int threads) {
   Memory& memory = memory_of(m, 0);
-  reserve(m, memory, int(n), threads);
-  load(m, memory, input, 0, int(n));
+  reserve(m, memory, n, threads);
 #pragma omp parallel num_threads(threads)
-  {
-    int own = 0;
-#pragma omp critical
-    own = m.busy_threads++;
-    for (const Step* step : m.order) {
-      const int tasks = step->tasks(memory.frame);
+  run_chunk(
+      m, memory, input, n, output, threads,
+      [&](const Step& step, const Frame& f) {
+        const int tasks = step.tasks(f);
 #pragma omp for schedule(dynamic)
-      for (int t = 0; t < tasks; ++t) step->run(memory.frame, t, memory.scratch[size_t(own)].data());
-    }
-  }
-  m.busy_threads = 0;
-  store(m, memory, output, 0);
+        for (int t = 0; t < tasks; ++t) step.run(f, t, memory.scratch[size_t(thread_number())].data());
+      },
+      [](const auto& work) {
+#pragma omp single
+        work();
+      });
 }
 
 }  // namespace
 
 void run_model(Model& m, const uint8_t* input, int64_t n, float* output, int threads) {
   const std::lock_guard<std::mutex> lock(m.busy);
-  const int64_t chunk = std::min<int64_t>(m.chunk, std::max<int64_t>(1, n / threads));
-  if (threads > 1 && n < 2 * int64_t(threads)) return run_together(m, input, n, output, threads);
-  run_apart(m, input, n, output, threads, int(chunk));
+  if (threads > 1 && n < 2 * int64_t(threads)) return run_together(m, input, int(n), output, threads);
+  const int64_t share = threads == 1 ? n : (n + 2 * threads - 1) / (2 * threads);
+  run_apart(m, input, n, output, threads, int(std::min<int64_t>(m.chunk, share)));
 }
 
 void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds) {
@@ -117,44 +139,41 @@ void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* na
   using Clock = std::chrono::steady_clock;
   Memory& memory = memory_of(m, 0);
   reserve(m, memory, n, 1);
-  std::map<const Step*, int64_t> least;
+  std::map<const Step*, int64_t> least, spent;
+  std::vector<float> output(size_t(n) * size_t(m.values[size_t(m.output)].layout.channels));
   for (int64_t r = 0; r < repeats; ++r) {
-    load(m, memory, input, 0, n);
-    for (const Step* step : m.order) {
+    spent.clear();
+    run_chunk(m, memory, input, n, output.data(), 1, [&](const Step& step, const Frame& f) {
       const auto begin = Clock::now();
-      run_alone(*step, memory);
-      const int64_t spent = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
-      least[step] = least.count(step) ? std::min(least[step], spent) : spent;
-    }
+      run_alone(step, f, memory.scratch[0].data());
+      spent[&step] += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
+    }, kAtOnce);
+    for (const auto& [step, time] : spent) least[step] = r == 0 ? time : std::min(least[step], time);
   }
   for (size_t i = 0; i + 1 < m.first_step.size(); ++i) {
     nanoseconds[i] = 0;
-    for (size_t s = m.first_step[i]; s < m.first_step[i + 1]; ++s) nanoseconds[i] += least[m.steps[s]->runs_in ? m.steps[s]->runs_in : m.steps[s].get()];
-    for (size_t s = m.first_step[i]; s < m.first_step[i + 1]; ++s)
-      if (m.steps[s]->runs_in) least[m.steps[s]->runs_in] = 0;
+    for (size_t s = m.first_step[i]; s < m.first_step[i + 1]; ++s) {
+      const Step* ran = m.steps[s]->runs_in ? m.steps[s]->runs_in : m.steps[s].get();
+      nanoseconds[i] += least[ran];
+      least[ran] = 0;
+    }
   }
 }
 
 void run_step(Model& m, size_t index, const void* const* in, void* const* out, int n, int threads) {
-  Memory memory;
-  memory.frame.kernels = m.kernels;
-  memory.frame.images = n;
-  memory.frame.threads = threads;
-  memory.scratch.emplace_back(m.scratch_bytes);
+  Frame f{m.kernels, {}, n, threads};
+  std::vector<Buffer> values;
   for (const Value& v : m.values) {
-    memory.slots.emplace_back(v.layout.image * size_t(n));
-    fill_border(v.layout, memory.slots.back().data(), n);
-    memory.frame.places.push_back({&v.layout, memory.slots.back().data()});
+    values.emplace_back(v.layout.image * size_t(n));
+    fill_border(v.layout, values.back().data(), n);
+    f.places.push_back({&v.layout, values.back().data()});
   }
   for (size_t v = 0; v < size_t(m.program_values); ++v)
-    if (in[v]) to_layout(m.values[v], in[v], 0, n, memory.frame.places[v].base);
-  for (size_t s = m.first_step[index]; s < m.first_step[index + 1]; ++s) {
-    const Step& step = *m.steps[s];
-    const int tasks = step.tasks(memory.frame);
-    for (int t = 0; t < tasks; ++t) step.run(memory.frame, t, memory.scratch[0].data());
-  }
+    if (in[v]) to_layout(m.values[v], in[v], 0, n, f.places[v].base);
+  const Buffer scratch(m.scratch_bytes);
+  for (size_t s = m.first_step[index]; s < m.first_step[index + 1]; ++s) run_alone(*m.steps[s], f, scratch.data());
   for (size_t v = 0; v < size_t(m.program_values); ++v)
-    if (out[v]) from_layout(m.values[v], memory.frame.places[v].base, 0, n, out[v]);
+    if (out[v]) from_layout(m.values[v], f.places[v].base, 0, n, out[v]);
 }
 
 }  // namespace bnn
