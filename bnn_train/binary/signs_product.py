@@ -95,12 +95,15 @@ def signs_product(
     dilation: list[int],
     groups: int,
 ) -> Tensor:
-    """(x ∗ codes)·scale: N×I×H×W with O×I/groups×Kh×Kw → N×O×H′×W′, channels last; padded taps count as 0.
+    """(x ∗ codes)·scale: N×I×H×W with O×I/groups×Kh×Kw → N×O×H′×W′; padded taps count as 0.
 
     ``x``: float32; what is below 0 counts as −1, anything else as +1. ``codes``: likewise. ``scale``: O, or
-    None for 1. Not differentiable: ``product`` owns the gradient.
+    None for 1. In the memory format of ``x``. Not differentiable: ``product`` owns the gradient. Raises
+    RuntimeError, as PyTorch does, where the channels do not fit.
     """
-    outputs, _, kh, kw = codes.shape
+    outputs, inner, kh, kw = codes.shape
+    if x.shape[1] != inner * groups:
+        raise RuntimeError(f"expected {inner * groups} input channels, not {x.shape[1]}")
     geometry = Geometry(
         kernel=(kh, kw), stride=_pair(stride), padding=_pair(padding), dilation=_pair(dilation), groups=groups
     )
@@ -117,7 +120,7 @@ def signs_product(
         kernels.run(handle, pixels.data_ptr(), n, y.data_ptr(), torch.get_num_threads())
     finally:
         kernels.destroy(handle)
-    return y
+    return y.contiguous(memory_format=_format(x))
 
 
 @signs_product.register_fake
@@ -135,7 +138,11 @@ def _(
         (size + 2 * p - d * (k - 1) - 1) // s + 1
         for size, k, s, p, d in zip(x.shape[2:], (kh, kw), stride, padding, dilation, strict=True)
     ]
-    return x.new_empty(len(x), outputs, *sizes).contiguous(memory_format=torch.channels_last)
+    return x.new_empty(len(x), outputs, *sizes).contiguous(memory_format=_format(x))
+
+
+def _format(x: Tensor) -> torch.memory_format:
+    return torch.contiguous_format if x.is_contiguous() else torch.channels_last
 
 
 def _pair(values: list[int]) -> tuple[int, int]:

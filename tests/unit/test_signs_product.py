@@ -42,7 +42,7 @@ def test_equals_the_convolution(case: tuple[int, ...], scaled: bool, layout: tor
     found = signs_product(x, w, scale, [stride] * 2, [padding] * 2, [dilation] * 2, groups)
     whole = F.conv2d(x.double(), w.double(), None, stride, padding, dilation, groups).float()
     assert torch.equal(found, whole if scale is None else whole * scale.view(1, -1, 1, 1))
-    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert found.is_contiguous(memory_format=layout)
 
 
 def test_the_operator_is_registered_as_pytorch_asks() -> None:
