@@ -17,8 +17,9 @@ help:  ## list the targets
 
 setup: $(STAMP)  ## make .venv with the tested versions, once
 
-# torch goes first: torchvision accepts the build that is already there.
-$(STAMP): pyproject.toml constraints.txt
+# torch goes first: torchvision accepts the build that is already there. The kernels are compiled on the way; without
+# a compiler the installation succeeds and the numpy reference serves.
+$(STAMP): pyproject.toml constraints.txt $(wildcard bnn_train/packed/csrc/*.* bnn_train/packed/csrc/isa/*.*)
 	@"$(PYTHON)" -c '$(IS_NEW_ENOUGH)' 2>/dev/null || \
 		{ echo "error: Python 3.11 or newer is needed; name one with make PYTHON=..." >&2; exit 2; }
 	@echo "installing into $(VENV): a few minutes, once"
@@ -27,9 +28,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-quickstart: $(STAMP)  ## train, evaluate and report a BNN on the embedded digits (a minute)
+quickstart: $(STAMP)  ## train, evaluate, export and report a BNN on the embedded digits (a minute)
 	$(BIN)/bnn-train --config configs/quickstart.yaml --set run.dir=$(RUN) --set run.overwrite=true
 	$(BIN)/bnn-eval --checkpoint $(RUN)
+	$(BIN)/bnn-export --checkpoint $(RUN) --out $(RUN)/model.bnn
+	$(BIN)/bnn-eval --checkpoint $(RUN)/model.bnn
 	@head -n 20 $(RUN)/report.md
 
 test: $(STAMP)  ## the default tests
