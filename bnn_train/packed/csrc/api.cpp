@@ -87,7 +87,8 @@ void bnn_destroy(void* model) { delete static_cast<bnn::Model*>(model); }
 
 int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, char* message, int64_t size) {
   return guarded(message, size, [&] {
-    bnn::run_model(*static_cast<bnn::Model*>(model), static_cast<const uint8_t*>(input), n, output, std::max(1, threads));
+    bnn::run_model(*static_cast<bnn::Model*>(model), static_cast<const uint8_t*>(input), n,
+                   reinterpret_cast<uint8_t*>(output), std::max(1, threads));
   });
 }
 

@@ -24,7 +24,8 @@ struct Layout {
     if (type == kF32) pixel = 4 * (packed ? size_t(channels) : round_up(size_t(channels), 16));
     if (type == kBits) pixel = 4 * ((size_t(channels) + 31) / 32);
     row = pixel * size_t(left + width + right);
-    plane = round_up(row * size_t(top + height + bottom), 64);
+    plane = row * size_t(top + height + bottom);
+    if (!canonical()) plane = round_up(plane, 64);
     image = plane * size_t(planes);
     origin = row * size_t(top) + pixel * size_t(left);
   }
@@ -32,6 +33,8 @@ struct Layout {
     if (ring) y %= ring;
     return n * image + origin + size_t(int64_t(row) * y + int64_t(pixel) * x);
   }
+  // Whether memory of the canonical array can serve: no gaps, and whole vectors of channels.
+  bool canonical() const { return type == kF32 && channels % 16 == 0 && !bordered(); }
   bool same(const Layout& o) const {
     return type == o.type && height == o.height && width == o.width && channels == o.channels && planes == o.planes &&
            top == o.top && left == o.left && bottom == o.bottom && right == o.right && fill == o.fill && pixel == o.pixel;

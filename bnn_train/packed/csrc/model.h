@@ -1,5 +1,6 @@
 // A prepared program: values with their memory, steps with their weights as the kernels want them.
 #pragma once
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -27,7 +28,10 @@ class Buffer {
   }
 
  private:
-  std::unique_ptr<uint8_t[]> memory_;
+  struct Free {
+    void operator()(uint8_t* p) const { std::free(p); }
+  };
+  std::unique_ptr<uint8_t[], Free> memory_;
   uint8_t* begin_ = nullptr;
   size_t size_ = 0;
 };
@@ -109,7 +113,7 @@ void fuse(Model& model);
 // plan.cpp: gives every value that `order` touches a slot.
 void plan(Model& model);
 // run.cpp
-void run_model(Model& model, const uint8_t* input, int64_t n, float* output, int threads);
+void run_model(Model& model, const uint8_t* input, int64_t n, uint8_t* output, int threads);
 void run_step(Model& model, size_t index, const void* const* in, void* const* out, int n, int threads);
 void profile(Model& model, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds);
 // canonical.cpp

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <new>
 
 #include "model.h"
 
@@ -15,7 +16,8 @@ namespace bnn {
 Buffer::Buffer(size_t bytes) : size_(bytes) {
   constexpr size_t kAlign = 64;
   if (bytes == 0) return;
-  memory_.reset(new uint8_t[bytes + kAlign + kSlack]());
+  memory_.reset(static_cast<uint8_t*>(std::calloc(bytes + kAlign + kSlack, 1)));  // large ones: pages that exist once touched
+  if (!memory_) throw std::bad_alloc();
   begin_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlign));
 }
 
@@ -48,34 +50,46 @@ Memory& memory_of(Model& m, size_t index) {
   return *m.memories[index];
 }
 
-// The values of some images of a chunk.
-Frame frame_of(const Model& m, const Memory& memory, int first, int images, int threads) {
+size_t image_bytes(const Value& v) {
+  return size_t(v.layout.height) * size_t(v.layout.width) * size_t(v.layout.channels) * (v.layout.type == kF32 ? 4 : 1);
+}
+
+// The caller's arrays for one chunk of n images.
+struct Arrays {
+  const uint8_t* input;
+  uint8_t* output;
+  int n;
+};
+
+// The values of some images of a chunk; those of the caller where they lie as the kernels want them.
+Frame frame_of(const Model& m, const Memory& memory, const Arrays& arrays, int first, int images, int threads) {
   Frame f{m.kernels, {}, images, threads};
   for (const Value& v : m.values) {
     uint8_t* base = v.slot < 0 ? nullptr : memory.slots[size_t(v.slot)].data();
     if (base && m.slots[size_t(v.slot)].whole) base += size_t(first) * v.layout.image;
     f.places.push_back({&v.layout, base});
   }
+  Place &in = f.places[0], &out = f.places[size_t(m.output)];
+  // Nothing ever writes to value 0.
+  if (in.layout->canonical()) in.base = const_cast<uint8_t*>(arrays.input) + size_t(first) * in.layout->image;
+  if (out.layout->canonical()) out.base = arrays.output + size_t(first) * out.layout->image;
   return f;
 }
 
-size_t image_bytes(const Value& v) {
-  return size_t(v.layout.height) * size_t(v.layout.width) * size_t(v.layout.channels) * (v.layout.type == kF32 ? 4 : 1);
-}
-
-// One chunk of n images: each part of it through the maps, then all of it through the dense layers.
-// Every thread comes here; `run` shares a step out, `once` has one of them do something.
+// Each part of a chunk through the maps, then all of it through the dense layers. Every thread comes here; `run` shares a
+// step out, `once` has one of them do something.
 template <class Run, class Once>
-void run_chunk(const Model& m, const Memory& memory, const uint8_t* input, int n, float* output, int threads, const Run& run,
-               const Once& once) {
-  for (int first = 0; first < n; first += memory.part) {
-    const Frame f = frame_of(m, memory, first, std::min(memory.part, n - first), threads);
-    once([&] { to_layout(m.values[0], input + size_t(first) * image_bytes(m.values[0]), 0, f.images, f.places[0].base); });
+void run_chunk(const Model& m, const Memory& memory, const Arrays& arrays, int threads, const Run& run, const Once& once) {
+  const Value &in = m.values[0], &out = m.values[size_t(m.output)];
+  for (int first = 0; first < arrays.n; first += memory.part) {
+    const Frame f = frame_of(m, memory, arrays, first, std::min(memory.part, arrays.n - first), threads);
+    if (!in.layout.canonical())
+      once([&] { to_layout(in, arrays.input + size_t(first) * image_bytes(in), 0, f.images, f.places[0].base); });
     for (size_t i = 0; i < m.tail; ++i) run(*m.order[i], f);
   }
-  const Frame f = frame_of(m, memory, 0, n, threads);
+  const Frame f = frame_of(m, memory, arrays, 0, arrays.n, threads);
   for (size_t i = m.tail; i < m.order.size(); ++i) run(*m.order[i], f);
-  once([&] { from_layout(m.values[size_t(m.output)], f.places[size_t(m.output)].base, 0, n, output); });
+  if (!out.layout.canonical()) once([&] { from_layout(out, f.places[size_t(m.output)].base, 0, arrays.n, arrays.output); });
 }
 
 constexpr auto kAtOnce = [](const auto& work) { work(); };
@@ -86,14 +100,14 @@ void run_alone(const Step& step, const Frame& frame, uint8_t* scratch) {
 }
 
 // Every thread runs whole chunks in memory of its own.
-void run_apart(Model& m, const uint8_t* input, int64_t n, float* output, int threads, int chunk) {
+void run_apart(Model& m, const uint8_t* input, int64_t n, uint8_t* output, int threads, int chunk) {
   for (int t = 0; t < threads; ++t) reserve(m, memory_of(m, size_t(t)), chunk, 1);
   const int64_t chunks = (n + chunk - 1) / chunk;
-  const size_t in = image_bytes(m.values[0]), out = size_t(m.values[size_t(m.output)].layout.channels);
+  const size_t in = image_bytes(m.values[0]), out = image_bytes(m.values[size_t(m.output)]);
   const auto one = [&](Memory& memory, int64_t c) {
     const int64_t first = c * chunk;
-    run_chunk(m, memory, input + size_t(first) * in, int(std::min<int64_t>(chunk, n - first)), output + size_t(first) * out, 1,
-              [&](const Step& step, const Frame& f) { run_alone(step, f, memory.scratch[0].data()); }, kAtOnce);
+    const Arrays arrays{input + size_t(first) * in, output + size_t(first) * out, int(std::min<int64_t>(chunk, n - first))};
+    run_chunk(m, memory, arrays, 1, [&](const Step& step, const Frame& f) { run_alone(step, f, memory.scratch[0].data()); }, kAtOnce);
   };
   if (threads == 1) {
     for (int64_t c = 0; c < chunks; ++c) one(*m.memories[0], c);
@@ -108,12 +122,12 @@ void run_apart(Model& m, const uint8_t* input, int64_t n, float* output, int thr
 }
 
 // All threads share every step.
-void run_together(Model& m, const uint8_t* input, int n, float* output, int threads) {
+void run_together(Model& m, const Arrays& arrays, int threads) {
   Memory& memory = memory_of(m, 0);
-  reserve(m, memory, n, threads);
+  reserve(m, memory, arrays.n, threads);
 #pragma omp parallel num_threads(threads)
   run_chunk(
-      m, memory, input, n, output, threads,
+      m, memory, arrays, threads,
       [&](const Step& step, const Frame& f) {
         const int tasks = step.tasks(f);
 #pragma omp for schedule(dynamic)
@@ -127,9 +141,9 @@ void run_together(Model& m, const uint8_t* input, int n, float* output, int thre
 
 }  // namespace
 
-void run_model(Model& m, const uint8_t* input, int64_t n, float* output, int threads) {
+void run_model(Model& m, const uint8_t* input, int64_t n, uint8_t* output, int threads) {
   const std::lock_guard<std::mutex> lock(m.busy);
-  if (threads > 1 && n < 2 * int64_t(threads)) return run_together(m, input, int(n), output, threads);
+  if (threads > 1 && n < 2 * int64_t(threads)) return run_together(m, {input, output, int(n)}, threads);
   const int64_t share = threads == 1 ? n : (n + 2 * threads - 1) / (2 * threads);
   run_apart(m, input, n, output, threads, int(std::min<int64_t>(m.chunk, share)));
 }
@@ -140,10 +154,11 @@ void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* na
   Memory& memory = memory_of(m, 0);
   reserve(m, memory, n, 1);
   std::map<const Step*, int64_t> least, spent;
-  std::vector<float> output(size_t(n) * size_t(m.values[size_t(m.output)].layout.channels));
+  const Buffer output(size_t(n) * image_bytes(m.values[size_t(m.output)]));
+  const Arrays arrays{input, output.data(), n};
   for (int64_t r = 0; r < repeats; ++r) {
     spent.clear();
-    run_chunk(m, memory, input, n, output.data(), 1, [&](const Step& step, const Frame& f) {
+    run_chunk(m, memory, arrays, 1, [&](const Step& step, const Frame& f) {
       const auto begin = Clock::now();
       run_alone(step, f, memory.scratch[0].data());
       spent[&step] += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();

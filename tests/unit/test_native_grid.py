@@ -1,0 +1,74 @@
+"""Every compiled kernel equals the numpy reference on the whole grid of programs."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bnn_train.packed import native
+from bnn_train.packed.engine import Engine
+from bnn_train.packed.reference import engine as reference
+from native_kernels import kernels  # noqa: F401  # a fixture
+from packed_grid import grid
+from packed_programs import Made, random_input
+
+Array = NDArray[Any]
+ARM = platform.machine() in {"aarch64", "arm64"}
+ISAS = ("neon", "portable") if ARM else ("avx512", "avx2", "portable")
+IMAGES = 3
+CASES = dict(grid())
+SPECIAL = ("channels-33", "to-u2", "epilogue-norm", "residual-net", "pool-max-3", "real-int1", "activation")
+
+
+def equal(found: Array, wanted: Array, exact: bool) -> bool:
+    """Bit for bit (but for the sign of zero); else within what another order of a float32 sum explains."""
+    if found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return False
+    if exact or found.dtype != np.float32:
+        return np.array_equal(found, wanted, equal_nan=found.dtype == np.float32)
+    finite = np.abs(wanted[np.isfinite(wanted)])
+    return np.allclose(found, wanted, rtol=1e-5, atol=1e-5 * finite.max(initial=1), equal_nan=True)
+
+
+def check_steps(engine: Engine, made: Made, values: dict[int, Array]) -> None:
+    """Each step alone, from the reference's own values."""
+    for i, step in enumerate(made.program.steps):
+        exact = made.exact or step.op != "conv"
+        for v, found in engine.step(i, values, 1).items():
+            assert equal(found, values[v], exact), f"{step.op} {step.layer}, value {v}"
+
+
+def check(made: Made, isa: str, x: Array) -> None:
+    truth = reference.build(made.program, made.tensors)
+    values: dict[int, Array] = {0: x}
+    for i in range(len(made.program.steps)):
+        values.update(truth.step(i, values, 1))
+    engine = native.build(made.program, made.tensors, isa)
+    assert engine.name == isa
+    check_steps(engine, made, values)
+    wanted = values[made.program.output].reshape(len(x), -1)
+    if not made.exact and any(value.type == "bits" for value in made.program.values):
+        return  # a sign on the other side of an inexact sum changes everything behind it
+    for n, threads in ((1, 1), (len(x), 1), (1, 2), (len(x), 2)):
+        assert equal(engine.run(x[:n], threads), wanted[:n], made.exact), f"{n} images, {threads} threads"
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", CASES)
+def test_equals_the_reference(name: str, isa: str, kernels: tuple[str, ...]) -> None:  # noqa: F811
+    if isa not in kernels:
+        pytest.skip(f"no {isa} here")
+    check(CASES[name], isa, random_input(CASES[name].program, IMAGES, seed=3))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(SPECIAL)])
+def test_special_numbers(name: str, isa: str, kernels: tuple[str, ...]) -> None:  # noqa: F811
+    """−0.0, NaN, ∞ and tiny numbers among the pixels."""
+    if isa not in kernels:
+        pytest.skip(f"no {isa} here")
+    check(CASES[name], isa, random_input(CASES[name].program, IMAGES, seed=4, special=True))
