@@ -14,7 +14,7 @@ from bnn_train.errors import BnnError
 from bnn_train.packed.native_library import FILE, FOLDER
 
 SOURCES = FOLDER / "csrc"
-FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
+FLAGS = ("-std=c++17", "-O3", "-g0", "-fopenmp", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 """No -march: every file names the processor that it is for."""
 
 
