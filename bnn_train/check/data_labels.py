@@ -12,6 +12,7 @@ from bnn_train.check.line import Line, Verdict, judge, some, worst
 from bnn_train.check.subject import Subject
 from bnn_train.data.bundle import Split
 from bnn_train.data.catalog import DATASETS
+from bnn_train.data.files import FILES
 from bnn_train.data.randomness import Ids
 from bnn_train.data.sources import FolderSource, TensorSource
 
@@ -42,15 +43,15 @@ def _counts(s: Subject) -> Line:
     found = sizes["train"] + sizes["validation"]
     whole = (found, sizes["test"]) == (known, row.test)
     parts = ", ".join(f"{name} {count:,}" for name, count in sizes.items())
-    checked = "MD5 of every file" if row.layout == "tensor" else "SHA-256 of the list of files"
-    digests = some((f"{Path(name).name} {digest[:12]}" for name, digest in s.data.digests.items()), 2)
+    listed = (
+        f"{Path(name).name} {digest.rpartition(':')[2][:8]}…" for name, digest in s.data.digests.items()
+    )
+    published = "; MD5 of every file as published" if config.name in FILES else ""
     return Line(
         name="data files",
         verdict="ok" if whole else "look",
-        measured=f"{parts}; digests {digests or 'none'}",
-        healthy=f"train with validation {known:,}, test {row.test:,}; {checked} as published"
-        if row.layout == "tensor"
-        else f"train with validation {known:,}, test {row.test:,}",
+        measured=f"{parts}; digests {some(listed, 2)}",
+        healthy=f"train with validation {known:,}, test {row.test:,}{published}",
         source="bnn_train/data/catalog.py, files.py",
         advice="This is part of the data set (data.train_limit, data.test_limit, or a folder of your own):"
         " a result on it is not comparable with published ones.",

@@ -147,15 +147,18 @@ def _gcn(x: Tensor, step: Any, s: Subject) -> Promise:
 
 
 def _zca(x: Tensor, step: Any, s: Subject) -> Promise:
-    far = float(x.mean(dim=0).abs().max())
+    far, noise = (
+        float(x.mean(dim=0).abs().max()),
+        5 / math.sqrt(len(x)),
+    )  # 5σ: whitened pixels vary by at most 1
     variances = _slow_waves(x.shape[1:]).to(x) @ (x - x.mean(dim=0)).flatten(1).T
     low, high = (float(v) for v in variances.var(dim=1).aminmax())
-    verdict = worst([judge(far, ok=(0, 0.25), look=(0, 1)), judge(high, ok=(0, 1.5), look=(0, 3))])
+    verdict = worst([judge(far, ok=(0, noise), look=(0, 3 * noise)), judge(high, ok=(0, 1.5), look=(0, 3))])
     fitted = s.data.sizes["train"] + s.data.sizes.get("validation", 0)
     if fitted >= 2 * x[0].numel():  # with fewer images most directions were never seen
         verdict = worst([verdict, judge(low, ok=(0.5, math.inf), look=(0.2, math.inf))])
     measured = f"|mean| of a pixel at most {far:.2g}, variance of slow waves {low:.3g} to {high:.3g}"
-    return verdict, measured, "mean 0; variance λ/(λ + bias), so 0.5 to 1.5", "pylearn2's ZCA"
+    return verdict, measured, f"|mean| ≤ {noise:.2g}; variance λ/(λ + bias), so 0.5 to 1.5", "pylearn2's ZCA"
 
 
 def _slow_waves(shape: torch.Size) -> Tensor:

@@ -32,7 +32,8 @@ def norms(s: Subject) -> Iterator[Line]:
     layers = quantizing(model)
     if layers:
         s.seed("norms")
-        seen = inputs_of(model, layers, s.batch(s.affordable(1, least=16))[0])
+        images = s.batch(s.affordable(1, least=16))[0]
+        seen = inputs_of(layers, lambda: model(images))
         yield _fed(layers, seen)
         yield _alive(layers, {name: x.detach() for name, x in seen.items()})
     found = [m for m in s.model.modules() if isinstance(m, _BatchNorm) and m.affine]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,15 +94,15 @@ def quantizing(model: nn.Module) -> dict[str, BinaryLayer]:
     return {name: m for name, m in model.named_modules() if isinstance(m, BinaryLayer) and m.quantizes_input}
 
 
-def inputs_of(model: nn.Module, layers: dict[str, BinaryLayer], images: Tensor) -> dict[str, Tensor]:
-    """What each of the layers of ``model`` reads in one training pass, with its graph. Norms are updated."""
+def inputs_of(layers: Mapping[str, nn.Module], run: Callable[[], object]) -> dict[str, Tensor]:
+    """What each of the layers reads while ``run`` runs their network once, with its graph."""
     seen: dict[str, Tensor] = {}
     handles = [
         layer.register_forward_pre_hook(lambda _, inputs, name=name: seen.__setitem__(name, inputs[0]))
         for name, layer in layers.items()
     ]
     try:
-        model(images)
+        run()
     finally:
         for handle in handles:
             handle.remove()

@@ -10,8 +10,9 @@ anew, from the papers' formulas; only quantized values come from the layers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +23,25 @@ from bnn_train.binary.activations import quantize_input
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
 
 
-def _approx_sign(x: Tensor) -> Tensor:
-    """−1, 2x + x², 2x − x², 1 with bounds −1, 0, 1 (Bi-Real Net, arXiv 1808.00278 eq. 8)."""
-    return torch.where(x.abs() < 1, 2 * x - x * x.abs(), x.sign())
+def _line(x: Tensor, x0: Tensor, inside: Tensor) -> Tensor:
+    """Htanh and its like: slope 1 inside, 0 outside."""
+    return (x - x0) * inside
 
 
-# estimator → a function whose derivative it is
-ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
-    "clip": lambda x: x.clamp(-1, 1),
-    "clip_open": lambda x: x.clamp(-1, 1),
+def _approx_sign(x: Tensor, x0: Tensor) -> Tensor:
+    """Of −1, 2x + x², 2x − x², 1 with bounds −1, 0, 1 (Bi-Real Net, arXiv 1808.00278 eq. 8)."""
+    side = x0.sign()
+    return ((2 * x - side * x.square()) - (2 * x0 - side * x0.square())) * (x0.abs() < 1)
+
+
+# estimator → A(x) − A(x₀), where A has the estimator for its derivative, on the piece of A that holds x₀: a
+# norm over few images puts numbers on both sides of ±1 within 10⁻⁶, which a difference would jump over
+PIECES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "identity": lambda x, x0: x - x0,
+    "clip": lambda x, x0: _line(x, x0, x0.abs() <= 1),
+    "clip_open": lambda x, x0: _line(x, x0, x0.abs() < 1),
     "approx_sign": _approx_sign,
-    "unit": lambda x: x.clamp(0, 1),
+    "unit": lambda x, x0: _line(x, x0, (x0 >= 0) & (x0 <= 1)),
 }
 
 
@@ -74,12 +82,12 @@ UNTRUE = {
 
 
 class SurrogateLayer(nn.Module):
-    """A binary layer near the input and the weight of its first forward pass."""
+    """A binary layer near the input ``x0`` and near the weight of its first forward pass."""
 
-    def __init__(self, layer: BinaryLayer) -> None:
+    def __init__(self, layer: BinaryLayer, x0: Tensor) -> None:
         super().__init__()
-        self.layer = layer
-        self._first_input: tuple[Tensor, Tensor] | None = None
+        self.layer, self._x0 = layer, x0
+        self._first_codes: Tensor | None = None
         self._first_weight: tuple[Tensor, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,12 +110,10 @@ class SurrogateLayer(nn.Module):
         if not self.layer.quantizes_input:
             return x
         spec = self.layer.method.activation
-        quantized = quantize_input(x, spec, training=self.training)
-        if self._first_input is None:
-            self._first_input = x.clone(), quantized
-        x0, start = self._first_input
-        bend = ANTIDERIVATIVES[spec.estimator]
-        return start + bend(x) - bend(x0)
+        quantized = quantize_input(self._x0, spec, training=self.training)
+        if self._first_codes is None:
+            self._first_codes = quantized
+        return self._first_codes + PIECES[spec.estimator](x, self._x0)
 
     def _weight(self) -> Tensor:
         layer = self.layer
@@ -119,7 +125,6 @@ class SurrogateLayer(nn.Module):
         if self._first_weight is None:
             self._first_weight = w.clone(), quantized.clone(), alpha.clone()
         w0, start, alpha0 = self._first_weight
-        bend = ANTIDERIVATIVES[spec.estimator]
         codes = start / alpha0
         learned = spec.scale.kind == "learned"
         return WEIGHTS[spec.gradient](
@@ -129,7 +134,7 @@ class SurrogateLayer(nn.Module):
                 alpha=alpha if learned else alpha0,
                 now=alpha,
                 moved=w - w0,
-                bent=bend(w) - bend(w0),
+                bent=PIECES[spec.estimator](w, w0),
                 shared=w.numel() if spec.scale.granularity == "layer" else w[0].numel(),
                 centring=1 - 1 / w.shape[1] if layer.method.latent.center else 1.0,
             )
@@ -158,45 +163,54 @@ def _box_mean(layer: BinaryConv2d, x: Tensor) -> Tensor:
 
 
 class _FixedMaxPool(nn.Module):
-    """The maxima at the places of the first pass: sums of signs tie often, and a tie has no derivative."""
+    """The maxima at the places where they are in ``x0``: sums of signs tie, and a tie has no derivative."""
 
-    def __init__(self, pool: nn.MaxPool2d) -> None:
+    def __init__(self, p: nn.MaxPool2d, x0: Tensor) -> None:
         super().__init__()
-        self.pool, self._places = pool, torch.empty(0)
+        sizes = (p.kernel_size, p.stride, p.padding, p.dilation)
+        _, self._places = F.max_pool2d(x0, *sizes, ceil_mode=p.ceil_mode, return_indices=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W → N×C×H′×W′."""
-        p = self.pool
-        if not self._places.numel():
-            sizes = (p.kernel_size, p.stride, p.padding, p.dilation)
-            _, self._places = F.max_pool2d(x, *sizes, ceil_mode=p.ceil_mode, return_indices=True)
         return x.flatten(2).gather(2, self._places.flatten(2)).view(self._places.shape)
 
 
-class _FixedReLU(nn.Module):
-    """ReLU on the side of its kink where each number first stood; torch's derivative at 0 is 0."""
+class _FixedClamp(nn.Module):
+    """ReLU or Hardtanh on the side of their kinks where each number stands in ``x0``; at a kink, torch's
+    derivative is 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, act: nn.ReLU | nn.Hardtanh, x0: Tensor) -> None:
         super().__init__()
-        self._open = torch.empty(0)
+        low, high = (act.min_val, act.max_val) if isinstance(act, nn.Hardtanh) else (0.0, torch.inf)
+        self._x0, self._y0 = x0, x0.clamp(low, high)
+        self._open = (x0 > low) & (x0 < high)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        if not self._open.numel():
-            self._open = (x > 0).to(x.dtype)
-        return x * self._open
+        return self._y0 + _line(x, self._x0, self._open)
 
 
-def replace(model: nn.Module) -> None:
-    """Put a surrogate in the place of every binary layer, max-pooling and ReLU."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, BinaryLayer):
-                setattr(parent, name, SurrogateLayer(child))
-            elif isinstance(child, nn.MaxPool2d):
-                setattr(parent, name, _FixedMaxPool(child))
-            elif isinstance(child, nn.ReLU):
-                setattr(parent, name, _FixedReLU())
+REPLACED: tuple[tuple[Any, Callable[[Any, Tensor], nn.Module]], ...] = (
+    (BinaryLayer, SurrogateLayer),
+    (nn.MaxPool2d, _FixedMaxPool),
+    ((nn.ReLU, nn.Hardtanh), _FixedClamp),
+)
+
+
+def replaced(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules that ``replace`` exchanges, by name; it asks for their inputs."""
+    return {name: m for name, m in model.named_modules() if any(isinstance(m, kind) for kind, _ in REPLACED)}
+
+
+def replace(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:
+    """Put a surrogate in the place of every binary layer, max-pooling, ReLU and Hardtanh.
+
+    ``inputs``: what each of them reads in the network itself, by name; rounding may not decide ties anew.
+    """
+    for name, module in replaced(model).items():
+        make = next(make for kind, make in REPLACED if isinstance(module, kind))
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, make(module, inputs[name].detach()))
 
 
 def plain_norms(model: nn.Module) -> int:

@@ -1,0 +1,31 @@
+"""Small subjects of the instruments, and what these say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bnn_train.check.line import Line
+from bnn_train.check.subject import Subject, open_subject
+from tiny import tiny
+
+Instrument = Callable[[Subject], Iterator[Line]]
+
+
+def subject(**changes: Any) -> Subject:
+    """The tiny experiment, of 32 images a batch."""
+    data = {"batch_size": 32, **changes.pop("data", {})}
+    return open_subject(tiny(Path("run"), data=data, **changes), None, None)
+
+
+def lines(instrument: Instrument, s: Subject) -> dict[str, Line]:
+    """By name; each name once."""
+    found = list(instrument(s))
+    by_name = {line.name: line for line in found}
+    assert len(by_name) == len(found)
+    return by_name
+
+
+def verdicts(instrument: Instrument, s: Subject) -> dict[str, str]:
+    return {name: line.verdict for name, line in lines(instrument, s).items()}
