@@ -12,12 +12,12 @@ constexpr int kPixels = 96;  // of one task: a multiple of every tile
 
 // Where the pixels of a task stand in every value involved.
 struct Pixels {
-  const uint8_t* in[kPixels];
+  uint8_t* in[kPixels];
   float* out[kPixels];
   const float* residual[kPixels];
   const float* input_scale[kPixels];
   uint8_t* bits[kPixels];
-  int32_t row_class[kPixels];
+  int32_t class_row[kPixels];
   float unit[kPixels];
 };
 
@@ -39,7 +39,7 @@ class EmittingStep : public Step {
  protected:
   int64_t pixels(const Frame& f) const { return int64_t(f.images) * height_ * width_; }
 
-  // Fills everything but `in`, `row_class` and `unit` for pixels begin … begin + count − 1; calls each(i, length, n, y, x) for
+  // Fills everything but `in`, `class_row` and `unit` for pixels begin … begin + count − 1; calls each(i, length, n, y, x) for
   // every stretch of a row.
   template <class Each>
   void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
@@ -48,10 +48,10 @@ class EmittingStep : public Step {
     int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
     for (int i = 0; i < count;) {
       const int length = std::min(count - i, width_ - x);
-      spread(out, n, y, x, length, p.out + i);
-      spread(bits, n, y, x, length, p.bits + i);
-      spread(residual, n, y, x, length, p.residual + i);
-      spread(scale, n, y, x, length, p.input_scale + i);
+      spread(f, out, n, y, x, length, p.out + i);
+      spread(f, bits, n, y, x, length, p.bits + i);
+      spread(f, residual, n, y, x, length, p.residual + i);
+      spread(f, scale, n, y, x, length, p.input_scale + i);
       each(i, length, n, y, x);
       i += length, x = 0;
       if (++y == height_) y = 0, ++n;
@@ -59,15 +59,13 @@ class EmittingStep : public Step {
   }
 
   template <class T>
-  static void spread(const Place& place, int n, int y, int x, int length, T** to) {
-    if (!place) return;
-    uint8_t* first = place.at(n, y, x);
-    for (int k = 0; k < length; ++k) to[k] = reinterpret_cast<T*>(first + size_t(k) * place.layout->pixel);
+  static void spread(const Frame& f, const Place& place, int n, int y, int x, int length, T** to) {
+    if (place) f.kernels->spread(place.at(n, y, x), place.layout->pixel, length, to);
   }
 
   static void locate_tile(const Pixels& p, int first_pixel, int channels, EmitTile& t) {
     t.out = p.out + first_pixel, t.residual = p.residual + first_pixel, t.input_scale = p.input_scale + first_pixel;
-    t.bits = p.bits + first_pixel, t.row_class = p.row_class + first_pixel, t.unit = p.unit + first_pixel;
+    t.bits = p.bits + first_pixel, t.class_row = p.class_row + first_pixel, t.unit = p.unit + first_pixel;
     t.groups = (channels + kLanes - 1) / kLanes;
     t.valid = channels == 64 ? ~uint64_t(0) : (uint64_t(1) << channels) - 1;
   }
@@ -93,10 +91,11 @@ class ConvStep : public EmittingStep {
       : EmittingStep(shop, filters.wholes, classes),
         filters_(std::move(filters)),
         window_(in.window),
-        rows_(in.window.rows),
-        columns_(in.window.columns),
         unit_value_(unit_value),
         tile_(filters_.product.kind == kPops ? shop.model.kernels->bit_tile : nullptr) {
+    const AxisClasses rows(window_.rows), columns(window_.columns);
+    for (int c : rows.of) class_rows_.push_back(c * int(columns.inside.size()) * emit_.row);
+    for (int c : columns.of) class_columns_.push_back(c * emit_.row);
     filters_.product.runs = filters_.runs.data();
     filters_.product.run_count = int(filters_.runs.size());
     filters_.product.segments = filters_.segments.data();
@@ -150,14 +149,12 @@ class ConvStep : public EmittingStep {
   void locate_inputs(const Frame& f, int64_t begin, int count, Pixels& p) const {
     const Place in = f.place(input_), unit = f.place(unit_value_);
     const Layout& l = *in.layout;
-    const int width = int(columns_.inside.size());
     const int64_t back = int64_t(window_.rows.padding) * int64_t(l.row) + int64_t(window_.columns.padding) * int64_t(l.pixel);
     const size_t step = l.pixel * size_t(window_.columns.stride);
     locate(f, begin, count, p, [&](int i, int length, int n, int y, int x) {
-      const uint8_t* first = in.at(n, y * window_.rows.stride, x * window_.columns.stride) - back;
-      const int row_class = rows_.of[size_t(y)] * width;
-      const int* column = columns_.of.data() + x;
-      for (int k = 0; k < length; ++k) p.in[i + k] = first + size_t(k) * step, p.row_class[i + k] = row_class + column[k];
+      uint8_t* first = in.at(n, y * window_.rows.stride, x * window_.columns.stride) - back;
+      f.kernels->spread(first, step, length, p.in + i);
+      f.kernels->shift(class_rows_[size_t(y)], class_columns_.data() + x, length, p.class_row + i);
       if (unit) std::fill_n(p.unit + i, length, *unit.at<float>(n, 0, 0));
     });
   }
@@ -216,7 +213,7 @@ class ConvStep : public EmittingStep {
 
   Filters filters_;
   Window window_;
-  AxisClasses rows_, columns_;
+  std::vector<int32_t> class_rows_, class_columns_;  // of every output row and column; their sum is Emit's class_row
   int unit_value_;
   const BitTile* tile_;
   int stride_, tile_pixels_;
@@ -248,7 +245,7 @@ class MapStep : public EmittingStep {
   void run_pixels(const Frame& f, int64_t begin, int count, uint8_t* scratch) const {
     auto& p = *reinterpret_cast<Pixels*>(scratch);
     const Place in = f.place(input_);
-    std::fill_n(p.row_class, count, 0);
+    std::fill_n(p.class_row, count, 0);
     // Pixels of a row lie at one distance: the map itself is the accumulators.
     locate(f, begin, count, p, [&](int i, int length, int n, int y, int x) {
       EmitTile t{};

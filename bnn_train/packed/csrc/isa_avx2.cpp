@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <cstring>
+#include <utility>
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,popcnt,bmi,bmi2")
@@ -15,7 +16,7 @@ namespace {
 #include "isa/body.h"
 }  // namespace
 
-const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, emit, nullptr, add_pops, max_real,
+const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, emit, nullptr, add_pops, spread, shift, max_real,
                               average,  max_bits,       abs_sum, abs_max, quantize, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options

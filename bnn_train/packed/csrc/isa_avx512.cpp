@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include <cstring>
+#include <utility>
 
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // in gcc's own headers (gcc.gnu.org/PR105593)
 #pragma GCC push_options
@@ -18,7 +19,7 @@ namespace {
 #include "isa/fused.h"
 }  // namespace
 
-const Kernels kernels_avx512 = {"avx512", nullptr,  product,  emit, fused, add_pops, max_real, average,
+const Kernels kernels_avx512 = {"avx512", nullptr,  product,  emit, fused, add_pops, spread, shift, max_real, average,
                                 max_bits, abs_sum,  abs_max,  quantize, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options

@@ -1,5 +1,6 @@
 // Any processor; with NEON's own bit tile where there is one.
 #include <cstring>
+#include <utility>
 
 #include "kernels.h"
 
@@ -10,10 +11,10 @@ namespace {
 #include "isa/body.h"
 }  // namespace
 
-const Kernels kernels_portable = {"portable", &bit_tile_portable, product, emit, nullptr, add_pops, max_real,
+const Kernels kernels_portable = {"portable", &bit_tile_portable, product, emit, nullptr, add_pops, spread, shift, max_real,
                                   average,    max_bits,           abs_sum, abs_max, quantize, sum_rows};
 #if defined(__aarch64__)
-const Kernels kernels_neon = {"neon",  &bit_tile_neon, product, emit, nullptr, add_pops, max_real,
+const Kernels kernels_neon = {"neon",  &bit_tile_neon, product, emit, nullptr, add_pops, spread, shift, max_real,
                               average, max_bits,       abs_sum, abs_max, quantize, sum_rows};
 #endif
 }  // namespace bnn

@@ -80,7 +80,7 @@ struct EmitTile {
   const float* const* residual;
   const float* const* input_scale;
   uint8_t* const* bits;
-  const int32_t* row_class;           // class of each pixel
+  const int32_t* class_row;           // class of each pixel, times Emit::row
   const float* unit;                  // kFromDynamic: m/127 of each pixel's image
 };
 
@@ -93,6 +93,9 @@ struct Kernels {
   // Both at once, the sums staying in registers: returns how many pixels it did; nullptr: none.
   int (*fused)(const Product&, const Block&, const uint8_t* const* pixels, const Emit&, const EmitTile&);
   void (*add_pops)(int32_t* sum, const int32_t* pops, int coefficient, int add, int count);
+  // The k-th of `count` pointers at `to` = first + k * step; to[k] = first + from[k]
+  void (*spread)(uint8_t* first, size_t step, int count, void* to);
+  void (*shift)(int32_t first, const int32_t* from, int count, int32_t* to);
   // pooling of one pixel from `columns` taps, `step` floats apart, in each of at most kMaxRows rows
   void (*max_real)(const float* const* rows, int row_count, int columns, size_t step, float* out, int channels);
   void (*average)(const float* const* rows, int row_count, int columns, size_t step, float divisor, float* out, int channels);

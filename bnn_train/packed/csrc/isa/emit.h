@@ -7,7 +7,7 @@ constexpr int kEmitPixels = 6;
 
 template <int M, int kSource>
 void source(const Emit& e, const EmitTile& t, int lane, const int32_t* const (&base)[M], VF (&y)[M]) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
     const int32_t* acc = acc_of(t, i, lane);
     if constexpr (kSource == kFromPops) {
@@ -29,33 +29,33 @@ template <int M>
 BNN_INLINE void real_lines(const Emit& e, const EmitTile& t, int channel, VF (&y)[M]) {
   if (e.scale) {
     const VF scale = load_f(e.scale + channel);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = mul_f(y[i], scale);
   }
   if (e.has_input_scale) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = mul_f(y[i], splat_f(*t.input_scale[i]));
   }
   if (e.bias) {
-    const size_t step = e.bias_classes > 1 ? size_t(e.row) : 0;
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) y[i] = add_f(y[i], load_f(e.bias + size_t(t.row_class[i]) * step + channel));
+    const size_t several = all_if(e.bias_classes > 1);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) y[i] = add_f(y[i], load_f(e.bias + (size_t(t.class_row[i]) & several) + channel));
   }
   if (e.norm_factor) {
     const VF factor = load_f(e.norm_factor + channel), summand = load_f(e.norm_summand + channel);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = fma_f(y[i], factor, summand);
   }
   if (e.activation != kNone) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.activation);
   }
   if (e.has_residual) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = add_f(y[i], load_f(t.residual[i] + channel));
   }
   if (e.stream != kNone) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.stream);
   }
 }
@@ -64,10 +64,10 @@ BNN_INLINE void real_lines(const Emit& e, const EmitTile& t, int channel, VF (&y
 template <int M>
 void emit_signs(const Emit& e, const EmitTile& t) {
   const uint64_t flip = e.flip[t.first / 64];
-  const size_t step = e.threshold_classes > 1 ? size_t(e.row) : 0;
+  const size_t several = all_if(e.threshold_classes > 1);
   const int32_t* limit = e.int_threshold + t.first;
   for (int i = 0; i < M; ++i) {
-    const int32_t *acc = acc_of(t, i, 0), *own = limit + size_t(t.row_class[i]) * step;
+    const int32_t *acc = acc_of(t, i, 0), *own = limit + (size_t(t.class_row[i]) & several);
     uint64_t signs = 0;
     for (int lane = 0; lane < t.groups * kLanes; lane += kVec)
       signs |= uint64_t(greater_i(load_i(acc + lane), load_i(own + lane))) << lane;
@@ -81,25 +81,25 @@ BNN_INLINE void results(const Emit& e, const EmitTile& t, int lane, VF (&y)[M], 
   const int channel = t.first + lane;
   real_lines<M>(e, t, channel, y);
   if (e.to_real) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) store_f(t.out[i] + channel, y[i]);
   }
   if (!e.to_bits) return;
   if (e.sign) {
     const VI sign = load_i(e.sign + channel);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = as_f(xor_i(as_i(y[i]), sign));
   }
   const VF limit = load_f(e.float_threshold + channel);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i) signs[i] |= uint64_t(less_f(y[i], limit)) << lane;
 }
 
 template <int M, int kSource>
 BNN_INLINE void base_rows(const Emit& e, const EmitTile& t, const int32_t* (&base)[M]) {
-  const size_t step = kSource == kFromPops && e.base_classes > 1 ? size_t(e.row) : 0;
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) base[i] = e.base ? e.base + size_t(t.row_class[i]) * step + t.first : nullptr;
+  const size_t several = all_if(kSource == kFromPops && e.base_classes > 1);
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i) base[i] = e.base ? e.base + (size_t(t.class_row[i]) & several) + t.first : nullptr;
 }
 
 // Real values, and bits of at most one threshold. Every loop over pixels is unrolled: y stays in registers.
@@ -114,7 +114,7 @@ void emit_reals(const Emit& e, const EmitTile& t) {
     results<M>(e, t, lane, y, signs);
   }
   if (!e.to_bits) return;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < M; ++i) store_signs(t, t.bits[i], signs[i]);
 }
 
@@ -128,8 +128,8 @@ inline VI passes(const Emit& e, const EmitTile& t, int lane, VF y) {
     for (int l = 0; l < e.levels; ++l, limit += row) passed = count_down(passed, less_f(y, load_f(limit)));
     return passed;
   }
-  const size_t row_class = e.threshold_classes > 1 ? size_t(*t.row_class) : 0;
-  const int32_t* limit = e.int_threshold + row_class * size_t(e.levels) * row + t.first + lane;
+  const size_t class_row = e.threshold_classes > 1 ? size_t(*t.class_row) : 0;
+  const int32_t* limit = e.int_threshold + class_row * size_t(e.levels) + t.first + lane;
   const uint32_t flip = uint32_t(e.flip[t.first / 64] >> lane) & uint32_t((uint64_t(1) << kVec) - 1);
   const VI acc = load_i(acc_of(t, 0, lane));
   for (int l = 0; l < e.levels; ++l, limit += row) passed = count_down(passed, greater_i(acc, load_i(limit)) ^ flip);

@@ -6,8 +6,17 @@ inline VF activate(VF y, int kind) {
   return min_f(splat_f(1.0f), max_f(splat_f(-1.0f), y));
 }
 
+inline size_t all_if(bool condition) { return condition ? ~size_t(0) : 0; }
+
 inline const int32_t* acc_of(const EmitTile& t, int pixel, int lane) {
   return static_cast<const int32_t*>(t.acc) + size_t(pixel) * size_t(t.stride) + lane;
+}
+
+// Of a block of G groups of 16 channels: the store's width is known.
+template <int G>
+BNN_INLINE void store_signs_of(const EmitTile& t, uint8_t* bits, uint64_t signs) {
+  signs &= t.valid;
+  std::memcpy(bits + size_t(t.first / 32) * 4, &signs, G > 2 ? 8 : 4);
 }
 
 inline EmitTile from_pixel(const EmitTile& tile, int i, int count) {
@@ -15,7 +24,7 @@ inline EmitTile from_pixel(const EmitTile& tile, int i, int count) {
   t.count = count;
   t.acc = acc_of(tile, i, 0);
   t.out = tile.out + i, t.residual = tile.residual + i, t.input_scale = tile.input_scale + i;
-  t.bits = tile.bits + i, t.row_class = tile.row_class + i, t.unit = tile.unit + i;
+  t.bits = tile.bits + i, t.class_row = tile.class_row + i, t.unit = tile.unit + i;
   return t;
 }
 
@@ -45,8 +54,8 @@ inline int64_t wide(const Emit& e, const EmitTile& t, int pixel, int lane) {
 }
 
 inline int32_t quotient(const Emit& e, const EmitTile& t, int pixel, int lane) {
-  const size_t row = e.base_classes > 1 ? size_t(t.row_class[pixel]) * size_t(e.row) : 0;
-  return (e.base[row + size_t(t.first + lane)] - e.multiplier * *acc_of(t, pixel, lane)) / e.divisor;
+  const size_t class_row = e.base_classes > 1 ? size_t(t.class_row[pixel]) : 0;
+  return (e.base[class_row + size_t(t.first + lane)] - e.multiplier * *acc_of(t, pixel, lane)) / e.divisor;
 }
 
 inline float real_product(const Emit& e, const EmitTile& t, int pixel, int lane) {
@@ -67,7 +76,7 @@ inline float real_result(const Emit& e, const EmitTile& t, int pixel, int lane) 
   float y = real_product(e, t, pixel, lane);
   if (e.scale) y = y * e.scale[channel];
   if (e.has_input_scale) y = y * t.input_scale[pixel][channel / (e.channels / e.input_scale_groups)];
-  if (e.bias) y = y + e.bias[(e.bias_classes > 1 ? size_t(t.row_class[pixel]) * size_t(e.row) : 0) + size_t(channel)];
+  if (e.bias) y = y + e.bias[(e.bias_classes > 1 ? size_t(t.class_row[pixel]) : 0) + size_t(channel)];
   if (e.norm_factor) y = __builtin_fmaf(y, e.norm_factor[channel], e.norm_summand[channel]);
   float lanes[kVec] = {y};
   store_f(lanes, activate(load_f(lanes), e.activation));
@@ -80,14 +89,14 @@ inline float real_result(const Emit& e, const EmitTile& t, int pixel, int lane) 
 inline int failures(const Emit& e, const EmitTile& t, int pixel, int lane, float y) {
   const size_t channel = size_t(t.first + lane), row = size_t(e.row);
   const bool flip = e.flip && (e.flip[channel / 64] >> (channel % 64) & 1);
-  const size_t row_class = e.threshold_classes > 1 ? size_t(t.row_class[pixel]) : 0;
+  const size_t class_row = e.threshold_classes > 1 ? size_t(t.class_row[pixel]) : 0;
   int failed = 0;
   for (size_t l = 0; l < size_t(e.levels); ++l) {
     if (e.float_threshold) {
       failed += (e.sign && e.sign[channel] ? -y : y) < e.float_threshold[l * row + channel];
       continue;
     }
-    const int32_t limit = e.int_threshold[(row_class * size_t(e.levels) + l) * row + channel];
+    const int32_t limit = e.int_threshold[class_row * size_t(e.levels) + l * row + channel];
     const int64_t whole = e.source == kFromWide ? wide(e, t, pixel, lane) : int64_t(*acc_of(t, pixel, lane));
     failed += e.source == kFromWide ? (flip ? whole > limit : whole < limit) : (whole > limit) != flip;
   }

@@ -9,14 +9,14 @@ struct SignFinish {
   template <class Op, int M, int V>
   BNN_INLINE void take(typename Op::Sum (&sum)[M][V]) const {
     const uint64_t flip = e.flip[t.first / 64];
-    const size_t step = e.threshold_classes > 1 ? size_t(e.row) : 0;
-#pragma GCC unroll 16
+    const size_t several = all_if(e.threshold_classes > 1);
+#pragma GCC unroll 24
     for (int i = 0; i < M; ++i) {
-      const int32_t* limit = e.int_threshold + t.first + size_t(t.row_class[first_pixel + i]) * step;
+      const int32_t* limit = e.int_threshold + t.first + (size_t(t.class_row[first_pixel + i]) & several);
       uint64_t signs = 0;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int j = 0; j < V; ++j) signs |= uint64_t(greater_i(sum[i][j], load_i(limit + j * kVec))) << (j * kVec);
-      store_signs(t, t.bits[first_pixel + i], signs ^ flip);
+      store_signs_of<V * kVec / kLanes>(t, t.bits[first_pixel + i], signs ^ flip);
     }
   }
 };
@@ -36,13 +36,13 @@ struct RealFinish {
     uint64_t signs[M] = {};
     const EmitTile own = from_pixel(t, first_pixel, M);
     const float* base[M] = {};
-    const size_t step = e.base_classes > 1 ? size_t(e.row) : 0;
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) base[i] = e.real_base + size_t(own.row_class[i]) * step + own.first;
-#pragma GCC unroll 16
+    const size_t several = all_if(e.base_classes > 1);
+#pragma GCC unroll 24
+    for (int i = 0; i < M; ++i) base[i] = e.real_base + (size_t(own.class_row[i]) & several) + own.first;
+#pragma GCC unroll 24
     for (int j = 0; j < V; ++j) {
       VF y[M];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int i = 0; i < M; ++i) {
         y[i] = real_sum(sum[i][j]);
         if (kSource == kFromPops) y[i] = fma_f(y[i], splat_f(e.real_multiplier), load_f(base[i] + j * kVec));
@@ -50,8 +50,8 @@ struct RealFinish {
       results<M>(e, own, j * kVec, y, signs);
     }
     if (!e.to_bits) return;
-#pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) store_signs(own, own.bits[i], signs[i]);
+#pragma GCC unroll 24
+    for (int i = 0; i < M; ++i) store_signs_of<V * kVec / kLanes>(own, own.bits[i], signs[i]);
   }
 };
 
@@ -63,11 +63,15 @@ void sign_tile(const Segment* segment, const Segment* end, const uint8_t* const*
 
 using SignFn = void (*)(const Segment*, const Segment*, const uint8_t* const*, const uint8_t*, int, const SignFinish&);
 
+template <int G, int... M>
+SignFn sign_of(int pixels, std::integer_sequence<int, M...>) {
+  static constexpr SignFn kFns[] = {sign_tile<M + 1, G>...};
+  return kFns[pixels - 1];
+}
+
 template <int G>
 SignFn sign_of(int pixels) {
-  static constexpr SignFn kFns[] = {sign_tile<1, G>, sign_tile<2, G>, sign_tile<3, G>,
-                                    sign_tile<4, G>, sign_tile<5, G>, sign_tile<6, G>};
-  return kFns[pixels - 1];
+  return sign_of<G>(pixels, std::make_integer_sequence<int, OpPops::tile(G)>());
 }
 
 inline SignFn sign_for(int groups, int pixels) {
@@ -76,13 +80,35 @@ inline SignFn sign_for(int groups, int pixels) {
   return groups == 2 ? sign_of<2>(pixels) : sign_of<1>(pixels);
 }
 
-template <class Op, int kSource>
-__attribute__((noinline)) void real_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e,
-                                          const EmitTile& t) {
+inline int sign_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e, const EmitTile& t) {
   const auto* weights = static_cast<const uint8_t*>(block.weights);
-  for (int i = 0; i < t.count; i += 6)
-    tile_body<Op, 6, 4>(p.segments, p.segments + p.runs->end, pixels + i, weights, 4 * Op::kBytes,
+  const int most = OpPops::tile(block.groups);
+  for (int i = 0; i < t.count;) {
+    const int left = t.count - i, m = left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
+    sign_for(block.groups, m)(p.segments, p.segments + p.runs->end, pixels + i, weights, block.groups * OpPops::kBytes,
+                              SignFinish{e, t, i});
+    i += m;
+  }
+  return t.count;
+}
+
+template <class Op, int kSource, int G>
+__attribute__((noinline)) int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e,
+                                         const EmitTile& t) {
+  constexpr int M = Op::tile(G);
+  const auto* weights = static_cast<const uint8_t*>(block.weights);
+  int i = 0;
+  for (; i + M <= t.count; i += M)
+    tile_body<Op, M, G>(p.segments, p.segments + p.runs->end, pixels + i, weights, G * Op::kBytes,
                         RealFinish<kSource>{e, t, i});
+  return i;
+}
+
+template <class Op, int kSource>
+int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e, const EmitTile& t) {
+  if (block.groups == 4) return real_tiles<Op, kSource, 4>(p, block, pixels, e, t);
+  if (block.groups == 3) return real_tiles<Op, kSource, 3>(p, block, pixels, e, t);
+  return block.groups == 2 ? real_tiles<Op, kSource, 2>(p, block, pixels, e, t) : real_tiles<Op, kSource, 1>(p, block, pixels, e, t);
 }
 
 inline bool only_signs(const Emit& e) { return !e.to_real && e.levels == 1 && e.int_threshold && e.source != kFromWide; }
@@ -95,21 +121,9 @@ inline bool plain_reals(const Emit& e) {
 // Pixels through product and epilogue at once; returns how many of t.count it did, always the first ones.
 inline int fused(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e, const EmitTile& t) {
   if (p.run_count != 1 || p.runs->coefficient != 1) return 0;
-  const Segment* end = p.segments + p.runs->end;
-  if (p.kind == kPops && only_signs(e)) {
-    const auto* weights = static_cast<const uint8_t*>(block.weights);
-    for (int i = 0; i < t.count;) {
-      const int left = t.count - i, m = left <= 6 ? left : left < 12 ? (left + 1) / 2 : 6;
-      sign_for(block.groups, m)(p.segments, end, pixels + i, weights, block.groups * OpPops::kBytes, SignFinish{e, t, i});
-      i += m;
-    }
-    return t.count;
-  }
-  if (block.groups != 4 || !plain_reals(e) || p.kind == kFmaBf16) return 0;
-  EmitTile whole = t;
-  whole.count = t.count / 6 * 6;
-  if (p.kind == kPops) real_tiles<OpPops, kFromPops>(p, block, pixels, e, whole);
-  if (p.kind == kDot) real_tiles<OpDot, kFromInt>(p, block, pixels, e, whole);
-  if (p.kind == kFma) real_tiles<OpFma, kFromFloat>(p, block, pixels, e, whole);
-  return whole.count;
+  if (p.kind == kPops && only_signs(e)) return sign_tiles(p, block, pixels, e, t);
+  if (!plain_reals(e)) return 0;
+  if (p.kind == kPops) return real_tiles<OpPops, kFromPops>(p, block, pixels, e, t);
+  if (p.kind == kDot) return real_tiles<OpDot, kFromInt>(p, block, pixels, e, t);
+  return p.kind == kFma ? real_tiles<OpFma, kFromFloat>(p, block, pixels, e, t) : 0;
 }

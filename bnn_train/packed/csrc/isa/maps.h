@@ -1,5 +1,19 @@
 // Pooling, sums and rounding: one pixel or row at a time, channels in lanes. Real rows are padded to 16 channels.
 
+// Pointers of any type: they are copied as bytes.
+inline void spread(uint8_t* first, size_t step, int count, void* to) {
+  auto* bytes = static_cast<uint8_t*>(to);
+  for (int k = 0; k < count; ++k) {
+    uint8_t* const pointer = first + size_t(k) * step;
+    std::memcpy(bytes + size_t(k) * sizeof pointer, &pointer, sizeof pointer);
+  }
+}
+
+inline void shift(int32_t first, const int32_t* from, int count, int32_t* to) {
+  for (int k = 0; k < count; ++k) to[k] = first + from[k];
+}
+
+
 // The window of one pixel: `columns` taps, `step` floats apart, in each of its rows.
 template <int V>
 void max_vectors(const float* const* rows, int row_count, int columns, size_t step, float* out) {

@@ -12,15 +12,15 @@ struct Sink {
   template <class Op, int M, int V>
   BNN_INLINE void take(typename Op::Sum (&sum)[M][V]) const {
     if (add || coefficient != 1) {
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int i = 0; i < M; ++i)
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int j = 0; j < V; ++j) Op::combine(acc + i * stride + j * kVec, sum[i][j], coefficient, add);
       return;
     }
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int i = 0; i < M; ++i)
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int j = 0; j < V; ++j) Op::store(acc + i * stride + j * kVec, sum[i][j]);
   }
 };
@@ -31,12 +31,12 @@ BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint
   constexpr int kVectors = G * kLanes / kVec;
   constexpr int kStep = Op::kBytes * kVec / kLanes;  // bytes of one vector's weights
   typename Op::Sum sum[M][kVectors];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int i = 0; i < M; ++i)
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int j = 0; j < kVectors; ++j) sum[i][j] = Op::zero();
   const uint8_t* x[M];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int i = 0; i < M; ++i) x[i] = pixels[i];
   for (; segment != end; ++segment) {
     const uint8_t* w = weights + size_t(segment->w) * size_t(unit_bytes);
@@ -44,20 +44,20 @@ BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint
     for (; at != last; ++at, w += unit_bytes) {
       const int64_t k = *at;
       typename Op::Weight wv[kVectors];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int j = 0; j < kVectors; ++j) wv[j] = Op::weight(w + j * kStep);
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int i = 0; i < M; ++i) {
         const typename Op::Input xv = Op::input(x[i] + k);
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int j = 0; j < kVectors; ++j) sum[i][j] = Op::step(sum[i][j], wv[j], xv);
       }
     }
   }
   typename Op::Sum done[M][kVectors];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int i = 0; i < M; ++i)
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int j = 0; j < kVectors; ++j) {
       typename Op::Sum r = sum[i][j];
       pin(r);
@@ -74,13 +74,16 @@ void tile(const Segment* segment, const Segment* end, const uint8_t* const* pixe
 
 using TileFn = void (*)(const Segment*, const Segment*, const uint8_t* const*, const uint8_t*, int, const Sink&);
 
+// Tiles of 1, 2, … pixels; M counts from 0.
+template <class Op, int G, int... M>
+TileFn tile_of(int pixels, std::integer_sequence<int, M...>) {
+  static constexpr TileFn kFns[] = {tile<Op, M + 1, G>...};
+  return kFns[pixels - 1];
+}
+
 template <class Op, int G>
 TileFn tile_of(int pixels) {
-  static constexpr TileFn kFns[] = {tile<Op, 1, G>, tile<Op, 2, G>,
-                                    tile<Op, 3, Op::tile(G) >= 3 ? G : 1>, tile<Op, 4, Op::tile(G) >= 4 ? G : 1>,
-                                    tile<Op, 5, Op::tile(G) >= 5 ? G : 1>, tile<Op, 6, Op::tile(G) >= 6 ? G : 1>,
-                                    tile<Op, 7, Op::tile(G) >= 7 ? G : 1>, tile<Op, 8, Op::tile(G) >= 8 ? G : 1>};
-  return kFns[pixels - 1];
+  return tile_of<Op, G>(pixels, std::make_integer_sequence<int, Op::tile(G)>());
 }
 
 template <class Op>

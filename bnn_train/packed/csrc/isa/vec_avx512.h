@@ -79,7 +79,7 @@ struct OpPops {
   using Weight = VI;
   using Input = VI;
   static constexpr int kBytes = 64;  // of a group of weights
-  static constexpr int tile(int groups) { return groups == 4 ? 6 : 8; }
+  static constexpr int tile(int groups) { return groups == 4 ? 6 : groups == 3 ? 8 : groups == 2 ? 12 : 16; }
   static Sum zero() { return zero_i(); }
   static Weight weight(const uint8_t* p) { return load_i(p); }
   static Input input(const uint8_t* p) { return broadcast(p); }
@@ -92,6 +92,7 @@ struct OpPops {
 };
 
 struct OpDot : OpPops {
+  static constexpr int tile(int groups) { return groups == 4 ? 6 : 8; }
   static Sum step(Sum s, Weight w, Input x) { return _mm512_dpbusd_epi32(s, x, w); }
 };
 
