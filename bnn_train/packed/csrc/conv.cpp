@@ -1,89 +1,13 @@
-// A convolution, and the step that sends a real map through an epilogue: pixels in tiles, block of channels by block.
+// A convolution: pixels in tiles, block of channels by block.
 #include <algorithm>
 #include <cstring>
 
+#include "emitting.h"
 #include "filters.h"
 
 namespace bnn {
 
 namespace {
-
-constexpr int kPixels = 96;  // of one task: a multiple of every tile
-
-// Where the pixels of a task stand in every value involved.
-struct Pixels {
-  uint8_t* in[kPixels];
-  float* out[kPixels];
-  const float* residual[kPixels];
-  const float* input_scale[kPixels];
-  uint8_t* bits[kPixels];
-  int32_t class_row[kPixels];
-  float unit[kPixels];
-};
-
-class EmittingStep : public Step {
- public:
-  EmittingStep(const Workshop& shop, const Wholes& wholes, int classes)
-      : model_(shop.model), emission_(shop, wholes, classes), emit_(emission_.emit()), input_(int(shop.step.input)) {
-    const int to = emission_.output >= 0 ? emission_.output : emission_.bits;
-    height_ = shop.value(to).layout.height, width_ = shop.value(to).layout.width;
-    reads = {input_};
-    for (int v : {emission_.residual, emission_.input_scale})
-      if (v >= 0) reads.push_back(v);
-    for (int v : {emission_.output, emission_.bits})
-      if (v >= 0) writes.push_back(v);
-    if (emission_.output >= 0 && emission_.residual != input_ && emission_.residual != emission_.input_scale)
-      in_place = emission_.residual;
-  }
-
- protected:
-  int64_t pixels(const Frame& f) const { return int64_t(f.images) * height_ * width_; }
-
-  // Fills everything but `in`, `class_row` and `unit` for pixels begin … begin + count − 1; calls each(i, length, n, y, x) for
-  // every stretch of a row.
-  template <class Each>
-  void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
-    const Place out = f.place(emission_.output), bits = f.place(emission_.bits);
-    const Place residual = f.place(emission_.residual), scale = f.place(emission_.input_scale);
-    int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
-    for (int i = 0; i < count;) {
-      const int length = std::min(count - i, width_ - x);
-      spread(f, out, n, y, x, length, p.out + i);
-      spread(f, bits, n, y, x, length, p.bits + i);
-      spread(f, residual, n, y, x, length, p.residual + i);
-      spread(f, scale, n, y, x, length, p.input_scale + i);
-      each(i, length, n, y, x);
-      i += length, x = 0;
-      if (++y == height_) y = 0, ++n;
-    }
-  }
-
-  template <class T>
-  static void spread(const Frame& f, const Place& place, int n, int y, int x, int length, T** to) {
-    if (place) f.kernels->spread(place.at(n, y, x), place.layout->pixel, length, to);
-  }
-
-  static void locate_tile(const Pixels& p, int first_pixel, int channels, EmitTile& t) {
-    t.out = p.out + first_pixel, t.residual = p.residual + first_pixel, t.input_scale = p.input_scale + first_pixel;
-    t.bits = p.bits + first_pixel, t.class_row = p.class_row + first_pixel, t.unit = p.unit + first_pixel;
-    t.groups = (channels + kLanes - 1) / kLanes;
-    t.valid = channels == 64 ? ~uint64_t(0) : (uint64_t(1) << channels) - 1;
-  }
-
-  void emit(const Frame& f, const Pixels& p, int first_pixel, EmitTile t, int channels) const {
-    const auto* acc = static_cast<const int32_t*>(t.acc);
-    for (int c = 0; c < channels; c += kBlock, t.first += kBlock) {
-      t.acc = acc + c;
-      locate_tile(p, first_pixel, std::min(channels - c, kBlock), t);
-      f.kernels->emit(emit_, t);
-    }
-  }
-
-  const Model& model_;
-  Emission emission_;
-  Emit emit_;
-  int input_, height_, width_;
-};
 
 class ConvStep : public EmittingStep {
  public:
@@ -98,7 +22,7 @@ class ConvStep : public EmittingStep {
     for (int c : columns.of) class_columns_.push_back(c * emit_.row);
     filters_.product.runs = filters_.runs.data();
     filters_.product.run_count = int(filters_.runs.size());
-    filters_.product.segments = filters_.segments.data();
+    make_products(rows, in.skips_rows && filters_.row_units > 0);
     filters_.bit_shape.tap_offset = filters_.tap_offset.data();
     if (unit_value_ >= 0) reads.push_back(unit_value_);
     int widest = 0;
@@ -137,13 +61,55 @@ class ConvStep : public EmittingStep {
     return std::min(wanted, int(filters_.panels.size()));
   }
 
+  // One product for each class of rows, with the kernel rows that lie inside; or one for all.
+  void make_products(const AxisClasses& rows, bool skips) {
+    const size_t count = skips ? rows.inside.size() : 1;
+    segments_.resize(count);
+    for (size_t k = 0; k < count; ++k) {
+      const auto& inside = rows.inside[k];
+      const auto first = std::find(inside.begin(), inside.end(), true);
+      const int begin = int(first - inside.begin()), taps = int(std::count(inside.begin(), inside.end(), true));
+      for (Segment s : filters_.segments) {
+        if (skips) s = {s.x + begin * filters_.row_units, s.w + begin * filters_.row_units, taps * filters_.row_units};
+        if (skips && taps == 0) s = {filters_.offsets.data(), 0, 0};
+        segments_[k].push_back(s);
+      }
+      products_.push_back(filters_.product);
+      products_.back().segments = segments_[k].data();
+    }
+    for (int c : rows.of) product_of_row_.push_back(skips ? c : 0);
+  }
+
+  // Pixels first … first + count − 1 of a task, which share a product.
+  struct Stretch {
+    int first, count;
+    const Product* product;
+  };
+
+  int stretches(int64_t begin, int count, Stretch (&found)[kPixels]) const {
+    int y = int(begin / width_ % height_), x = int(begin % width_), n = 0;
+    for (int i = 0; i < count;) {
+      const Product* product = &products_[size_t(product_of_row_[size_t(y)])];
+      const int length = std::min(count - i, width_ - x);
+      if (n > 0 && found[n - 1].product == product)
+        found[n - 1].count += length;
+      else
+        found[n++] = {i, length, product};
+      i += length, x = 0;
+      if (++y == height_) y = 0;
+    }
+    return n;
+  }
+
   // Part `part` of `parts` of the panels.
   void run_pixels(const Frame& f, int64_t begin, int count, int part, int parts, uint8_t* scratch) const {
     auto& p = *reinterpret_cast<Pixels*>(scratch);
     locate_inputs(f, begin, count, p);
+    Stretch found[kPixels];
+    const int n = stretches(begin, count, found);
     const int panels = int(filters_.panels.size());
     for (int i = panels * part / parts; i < panels * (part + 1) / parts; ++i)
-      run_panel(f, filters_.panels[size_t(i)], p, count, scratch + sizeof(Pixels));
+      for (int k = 0; k < n; ++k) run_panel(f, filters_.panels[size_t(i)], p, found[k], scratch + sizeof(Pixels));
   }
 
   void locate_inputs(const Frame& f, int64_t begin, int count, Pixels& p) const {
@@ -159,37 +125,37 @@ class ConvStep : public EmittingStep {
     });
   }
 
-  void run_panel(const Frame& f, const Panel& panel, const Pixels& p, int count, uint8_t* scratch) const {
-    const int done = f.kernels->fused && panel.block_end == panel.block_begin + 1 ? run_fused(f, panel, p, count) : 0;
+  void run_panel(const Frame& f, const Panel& panel, const Pixels& p, const Stretch& s, uint8_t* scratch) const {
+    const int done = f.kernels->fused && panel.block_end == panel.block_begin + 1 ? run_fused(f, panel, p, s) : 0;
     auto* acc = reinterpret_cast<int32_t*>(scratch);
-    for (int i = done; i < count; i += tile_pixels_) {
-      const int some = std::min(tile_pixels_, count - i);
-      for (int b = panel.block_begin; b < panel.block_end; ++b) sum_block(f, filters_.blocks[size_t(b)], panel, p, i, some, acc);
+    for (int i = done; i < s.count; i += tile_pixels_) {
+      const Stretch some{s.first + i, std::min(tile_pixels_, s.count - i), s.product};
+      for (int b = panel.block_begin; b < panel.block_end; ++b) sum_block(f, filters_.blocks[size_t(b)], panel, p, some, acc);
       EmitTile t{};
       t.acc = acc, t.stride = stride_, t.part_stride = tile_pixels_ * stride_;
-      t.count = some, t.first = panel.first;
-      emit(f, p, i, t, panel.channels);
+      t.count = some.count, t.first = panel.first;
+      emit(f, p, some.first, t, panel.channels);
     }
   }
 
-  int run_fused(const Frame& f, const Panel& panel, const Pixels& p, int count) const {
+  int run_fused(const Frame& f, const Panel& panel, const Pixels& p, const Stretch& s) const {
     const Block& block = filters_.blocks[size_t(panel.block_begin)];
     EmitTile t{};
-    t.count = count, t.first = panel.first;
-    locate_tile(p, 0, block.valid, t);
-    return f.kernels->fused(filters_.product, block, p.in, emit_, t);
+    t.count = s.count, t.first = panel.first;
+    locate_tile(p, s.first, block.valid, t);
+    return f.kernels->fused(*s.product, block, p.in + s.first, emit_, t);
   }
 
-  void sum_block(const Frame& f, const Block& block, const Panel& panel, const Pixels& p, int first, int count, int32_t* acc) const {
+  void sum_block(const Frame& f, const Block& block, const Panel& panel, const Pixels& p, const Stretch& s, int32_t* acc) const {
     const uint8_t* pixels[kPixels];
     const size_t shift = size_t(block.group) * filters_.group_bytes;
-    for (int k = 0; k < count; ++k) pixels[k] = p.in[first + k] + shift;
+    for (int k = 0; k < s.count; ++k) pixels[k] = p.in[s.first + k] + shift;
     int32_t* to = acc + (block.first - panel.first);
     const int part_stride = tile_pixels_ * stride_;
     if (tile_)
-      run_tile(f, block, pixels, count, to, acc + round_up(size_t(part_stride) * 4, 64) / 4);
+      run_tile(f, block, pixels, s.count, to, acc + round_up(size_t(part_stride) * 4, 64) / 4);
     else
-      f.kernels->product(filters_.product, block, pixels, count, to, stride_, part_stride);
+      f.kernels->product(*s.product, block, pixels, s.count, to, stride_, part_stride);
   }
 
   void run_tile(const Frame& f, const Block& block, const uint8_t* const* pixels, int count, int32_t* to, int32_t* spare) const {
@@ -213,51 +179,16 @@ class ConvStep : public EmittingStep {
 
   Filters filters_;
   Window window_;
+  std::vector<std::vector<Segment>> segments_;
+  std::vector<Product> products_;
+  std::vector<int> product_of_row_;
   std::vector<int32_t> class_rows_, class_columns_;  // of every output row and column; their sum is Emit's class_row
   int unit_value_;
   const BitTile* tile_;
   int stride_, tile_pixels_;
 };
 
-class MapStep : public EmittingStep {
- public:
-  explicit MapStep(const Workshop& shop) : EmittingStep(shop, Wholes{}, 1) {
-    if (emission_.output >= 0 && emission_.residual < 0) in_place = input_;
-  }
-
-  int tasks(const Frame& f) const override { return int((pixels(f) + kPixels - 1) / kPixels); }
-
-  void run(const Frame& f, int task, uint8_t* scratch) const override {
-    const int64_t begin = int64_t(task) * kPixels;
-    run_pixels(f, begin, int(std::min<int64_t>(kPixels, pixels(f) - begin)), scratch);
-  }
-
-  void run_rows(const Frame& f, const Rows& rows, uint8_t* scratch) const override {
-    const int64_t first = int64_t(rows.image) * height_ * width_, end = first + int64_t(rows.end) * width_;
-    for (int64_t at = first + int64_t(rows.begin) * width_; at < end; at += kPixels)
-      run_pixels(f, at, int(std::min<int64_t>(kPixels, end - at)), scratch);
-  }
-
-  Shape shape() const override { return Shape::kMap; }
-  size_t scratch_bytes() const override { return sizeof(Pixels); }
-
- private:
-  void run_pixels(const Frame& f, int64_t begin, int count, uint8_t* scratch) const {
-    auto& p = *reinterpret_cast<Pixels*>(scratch);
-    const Place in = f.place(input_);
-    std::fill_n(p.class_row, count, 0);
-    // Pixels of a row lie at one distance: the map itself is the accumulators.
-    locate(f, begin, count, p, [&](int i, int length, int n, int y, int x) {
-      EmitTile t{};
-      t.acc = in.at(n, y, x), t.stride = int(in.layout->pixel / 4), t.count = length;
-      emit(f, p, i, t, emit_.channels);
-    });
-  }
-};
-
 }  // namespace
-
-std::unique_ptr<Step> make_map(const Workshop& shop) { return std::make_unique<MapStep>(shop); }
 
 std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value) {
   const int classes = int(AxisClasses(in.window.rows).inside.size() * AxisClasses(in.window.columns).inside.size());

@@ -23,6 +23,7 @@ struct Filters {
   std::vector<Run> runs;
   std::vector<Segment> segments;
   std::vector<int32_t> offsets;    // what segments point into
+  int row_units = 0;               // units of each kernel row in a segment; 0: segments are not whole windows
   std::vector<Block> blocks;
   std::vector<Panel> panels;
   Buffer weights;
@@ -41,6 +42,7 @@ struct FilterInput {
   Window window;
   int outputs, inner;       // output channels; input channels of a group
   bool dynamic;             // the input was rounded to 128 + q
+  bool skips_rows;          // kernel rows outside the map are left out, not met by the border
 };
 
 Filters pack_signs(const FilterInput& input);

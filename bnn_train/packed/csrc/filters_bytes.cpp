@@ -96,6 +96,7 @@ Filters pack_bytes(const FilterInput& in) {
   f.offsets = unit_offsets(found);
   for (int k = 0; k < d.count; ++k) add_parts(f, k);
   const size_t each = f.offsets.size();
+  if (each <= size_t(kMostUnits)) f.row_units = int(each) / in.window.rows.kernel;
   f.product.kind = kDot;
   f.product.parts = int(f.wholes.part_shift.size());
   f.wholes.source = in.dynamic ? kFromDynamic : f.product.parts > 1 ? kFromWide : kFromInt;

@@ -45,6 +45,7 @@ Filters pack_reals(const FilterInput& in) {
   const auto units = int32_t(f.offsets.size());
   f.segments = {{f.offsets.data(), 0, units}};
   f.runs = {{0, 1, 1, 0}};
+  f.row_units = int(units) / in.window.rows.kernel;
   f.product.kind = half ? kFmaBf16 : kFma;
   f.product.parts = 1;
   make_blocks(f, in, size_t(units), half ? 2 * kLanes : 4 * kLanes, kBlock);

@@ -62,6 +62,7 @@ class SignPacker {
   void add_runs(const std::vector<Stretch>& found) {
     const auto offsets = unit_offsets(found);
     const auto units = int32_t(offsets.size());
+    f_.row_units = units / in_.window.rows.kernel;
     f_.offsets.reserve(offsets.size() * size_t(code_.planes));
     for (int p = 0; p < int(code_.planes); ++p)
       for (int32_t x : offsets) f_.offsets.push_back(int32_t(x + p * int64_t(in_.in.plane)));
@@ -163,9 +164,11 @@ class SignPacker {
     for (size_t r = 0; r < row.size(); ++r)
       for (size_t c = 0; c < column.size(); ++c) {
         const int64_t w = sums[size_t(o) * taps + r * column.size() + c];
-        const int64_t full = planes * values * in_.inner;
-        total += row[r] && column[c] ? full + code_.offset * w
-                                     : full - planes * w + in_.shop.step.pad * code_.denominator * w;
+        const int64_t full = planes * values * in_.inner, met = full - planes * w;
+        if (row[r] && column[c])
+          total += full + code_.offset * w;
+        else
+          total += in_.shop.step.pad * code_.denominator * w + (in_.skips_rows && !row[r] ? 0 : met);
       }
     return total;
   }

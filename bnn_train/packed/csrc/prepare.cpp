@@ -100,8 +100,11 @@ void make_conv(Workshop& shop) {
   }
   const Layout layout = shop.value(from).layout;
   Workshop own{shop.model, step};
-  const FilterInput input{own, layout, window_of(s, layout, shop.value(s.output >= 0 ? s.output : s.bits).layout),
-                          int(out.channels), int(in.channels / s.groups), unit >= 0};
+  const Window window = window_of(s, layout, shop.value(s.output >= 0 ? s.output : s.bits).layout);
+  const bool own_tile = layout.type != kBits || shop.model.kernels->bit_tile == nullptr;
+  constexpr int kShortest = 6;  // pixels of a row that are worth tiles of their own
+  const FilterInput input{own, layout, window, int(out.channels), int(in.channels / s.groups), unit >= 0,
+                          own_tile && unit < 0 && window.columns.out >= kShortest};
   Filters filters = layout.type == kBits ? pack_signs(input) : layout.type == kU8 ? pack_bytes(input) : pack_reals(input);
   shop.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
 }

@@ -1,0 +1,86 @@
+// What steps share that send numbers through an epilogue: where the pixels stand in every value involved.
+#pragma once
+#include <algorithm>
+
+#include "emission.h"
+
+namespace bnn {
+
+constexpr int kPixels = 96;  // of one task: a multiple of every tile
+
+// Where the pixels of a task stand in every value involved.
+struct Pixels {
+  uint8_t* in[kPixels];
+  float* out[kPixels];
+  const float* residual[kPixels];
+  const float* input_scale[kPixels];
+  uint8_t* bits[kPixels];
+  int32_t class_row[kPixels];
+  float unit[kPixels];
+};
+
+class EmittingStep : public Step {
+ public:
+  EmittingStep(const Workshop& shop, const Wholes& wholes, int classes)
+      : model_(shop.model), emission_(shop, wholes, classes), emit_(emission_.emit()), input_(int(shop.step.input)) {
+    const int to = emission_.output >= 0 ? emission_.output : emission_.bits;
+    height_ = shop.value(to).layout.height, width_ = shop.value(to).layout.width;
+    reads = {input_};
+    for (int v : {emission_.residual, emission_.input_scale})
+      if (v >= 0) reads.push_back(v);
+    for (int v : {emission_.output, emission_.bits})
+      if (v >= 0) writes.push_back(v);
+    if (emission_.output >= 0 && emission_.residual != input_ && emission_.residual != emission_.input_scale)
+      in_place = emission_.residual;
+  }
+
+ protected:
+  int64_t pixels(const Frame& f) const { return int64_t(f.images) * height_ * width_; }
+
+  // Fills everything but `in`, `class_row` and `unit` for pixels begin … begin + count − 1; calls each(i, length, n, y, x) for
+  // every stretch of a row.
+  template <class Each>
+  void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
+    const Place out = f.place(emission_.output), bits = f.place(emission_.bits);
+    const Place residual = f.place(emission_.residual), scale = f.place(emission_.input_scale);
+    int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
+    for (int i = 0; i < count;) {
+      const int length = std::min(count - i, width_ - x);
+      spread(f, out, n, y, x, length, p.out + i);
+      spread(f, bits, n, y, x, length, p.bits + i);
+      spread(f, residual, n, y, x, length, p.residual + i);
+      spread(f, scale, n, y, x, length, p.input_scale + i);
+      each(i, length, n, y, x);
+      i += length, x = 0;
+      if (++y == height_) y = 0, ++n;
+    }
+  }
+
+  template <class T>
+  static void spread(const Frame& f, const Place& place, int n, int y, int x, int length, T** to) {
+    if (place) f.kernels->spread(place.at(n, y, x), place.layout->pixel, length, to);
+  }
+
+  static void locate_tile(const Pixels& p, int first_pixel, int channels, EmitTile& t) {
+    t.out = p.out + first_pixel, t.residual = p.residual + first_pixel, t.input_scale = p.input_scale + first_pixel;
+    t.bits = p.bits + first_pixel, t.class_row = p.class_row + first_pixel, t.unit = p.unit + first_pixel;
+    t.groups = (channels + kLanes - 1) / kLanes;
+    t.valid = channels == 64 ? ~uint64_t(0) : (uint64_t(1) << channels) - 1;
+  }
+
+  void emit(const Frame& f, const Pixels& p, int first_pixel, EmitTile t, int channels) const {
+    const auto* acc = static_cast<const int32_t*>(t.acc);
+    for (int c = 0; c < channels; c += kBlock, t.first += kBlock) {
+      t.acc = acc + c;
+      locate_tile(p, first_pixel, std::min(channels - c, kBlock), t);
+      f.kernels->emit(emit_, t);
+    }
+  }
+
+  const Model& model_;
+  Emission emission_;
+  Emit emit_;
+  int input_, height_, width_;
+};
+
+}  // namespace bnn
