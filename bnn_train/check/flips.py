@@ -25,7 +25,7 @@ small last layer at 5.5 %; Adam's momentum holds even absurd rates at 5 to 10 %,
 
 
 REACH = (0.5, 1.0)
-"""Mean step over the clip (over mean |w| without one). BNN's own recipes begin at 0.05 to 0.2; from 1 on a
+"""Mean step over the clip (over mean |w| without one). BNN's own recipe for MNIST takes 0.025; from 1 on a
 single step decides the sign, and the latent weight remembers nothing."""
 
 

@@ -29,7 +29,7 @@ def twin(s: Subject) -> Iterator[Line]:
     if report is None:
         yield _missing(s, path, experiment)
     else:
-        yield _reached(report, path, experiment)
+        yield _reached(report, _named(path, experiment, s.experiment), experiment)
 
 
 def _real(method: Method) -> bool:
@@ -80,12 +80,19 @@ def _report(own: Experiment, other: Experiment | None) -> dict[str, Any] | None:
     return None
 
 
+def _named(path: Path | None, other: Experiment | None, own: Experiment) -> str:
+    """The twin's config, and whether it is of another size: then it bounds the network only roughly."""
+    if path is None or other is None:
+        return "no config of it"
+    return f"{path}" if other.model == own.model else f"{path} (same network, other options)"
+
+
 def _missing(s: Subject, path: Path | None, other: Experiment | None) -> Line:
     command = f"bnn-train --config {path}" if path else _without_config(s)
     return Line(
         name="real-valued twin",
         verdict="look",
-        measured=f"{path or 'no config of it'}; no report of a run",
+        measured=f"{_named(path, other, s.experiment)}; no report of a run",
         healthy=_published(other),
         source="a binary network is judged by its distance from its twin",
         advice=f"Train it first, {command}: if it falls short too, the fault is not in the binarization.",
@@ -103,15 +110,14 @@ def _published(other: Experiment | None) -> str:
     return f"a report of it near {other.reference.top1:g} %"
 
 
-def _reached(report: dict[str, Any], path: Path | None, other: Experiment | None) -> Line:
+def _reached(report: dict[str, Any], config: str, other: Experiment | None) -> Line:
     published = None if other is None else other.reference.top1
     far = published is not None and report["top1"] < published - NEAR
     verdict: Verdict = "look" if far else "ok"
     return Line(
         name="real-valued twin",
         verdict=verdict,
-        measured=f"{path or 'twin'} reached {report['top1']:.2f} % in {report['epochs']} epochs"
-        f" ({report['path']})",
+        measured=f"{config}; reached {report['top1']:.2f} % in {report['epochs']} epochs ({report['path']})",
         healthy=_published(other),
         source="reference.top1 of its config" if published is not None else "no published number",
         advice="The twin itself falls short of its published number: give it its epochs, and look there"

@@ -187,6 +187,12 @@ def test_a_report_elsewhere_under_runs_counts_if_it_is_a_twins(chain: Path) -> N
     assert "runs/other/report.json" in told(chain).measured
 
 
+def test_a_twin_of_another_size_is_told(chain: Path) -> None:
+    line = told(write("configs/wide.yaml", "extends: bnn.yaml\nmodel: {width: 16}\n"))
+    assert "other options" in line.measured
+    assert "other options" not in told(chain).measured
+
+
 def test_a_config_without_a_twin_is_told_how_to_make_one(workdir: Path) -> None:
     line = told(write("bnn.yaml", f"method: bnn\n{DATA}"))
     assert (line.verdict, "--set method=fp" in line.advice) == ("look", True)
