@@ -111,10 +111,10 @@ def _activation(e: Experiment) -> Problems:
         yield (*ACTIVATION, "estimator"), f"unit belongs to uniform activations; {a.quantizer} needs another"
     if a.bits != 1 and a.quantizer != "uniform":
         yield (*ACTIVATION, "bits"), f"belongs to activation.quantizer: uniform, not {a.quantizer}"
-    if e.method.padding and a.quantizer == "none":
+    if e.method.padding and a.quantizer in ("none", "uniform"):
         yield (
             ("method", "padding"),
-            f"{e.method.padding} needs quantized activations; real inputs are padded with 0",
+            f"{e.method.padding} belongs to signs; activations of quantizer {a.quantizer} are padded with 0",
         )
 
 

@@ -121,7 +121,8 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (method("dorefa", activation={"estimator": "clip"}), "method.activation.estimator", "unit"),
         (method("bnn", activation={"estimator": "unit"}), "method.activation.estimator", "uniform"),
         (method("bnn", activation={"bits": 2}), "method.activation.bits", "uniform"),
-        (method("bwn", padding=1), "method.padding", "quantized activations"),
+        (method("bwn", padding=1), "method.padding", "belongs to signs"),
+        (method("dorefa", padding=1), "method.padding", "belongs to signs"),
         (method("bnn", scope={"real": ["first", "body", "last"]}), "method.scope.real", "no layer"),
         ({"method": "bwn", "model": {"name": "mlp", "depth": 1}}, "method.scope.real", "no layer of mlp"),
         # optimizer, schedule, training
