@@ -18,7 +18,7 @@ class ChainStep : public Step {
     height_ = model.values[size_t(pool.writes[0])].layout.height;
     ring_ = model.values[size_t(between_)].layout;
     const Rows window = pool.needs({0, height_ / 2, std::min(height_, height_ / 2 + kBand)});
-    ring_.ring = ring_.height = std::min(ring_.height, 2 * (window.end - window.begin));
+    ring_.ring = ring_.height = std::min(ring_.height, window.end - window.begin);
     ring_.finish(false);
     reads = conv.reads;
     writes = pool.writes;

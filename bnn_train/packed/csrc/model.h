@@ -1,11 +1,11 @@
 // A prepared program: values with their memory, steps with their weights as the kernels want them.
 #pragma once
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "buffer.h"
 #include "kernels.h"
 #include "layout.h"
 
@@ -14,26 +14,6 @@ namespace bnn {
 // Thrown while a model is made, caught at the C interface.
 struct Fault {
   std::string sentence;
-};
-
-// Zeroed memory on a 64-byte boundary, with kSlack bytes behind it.
-class Buffer {
- public:
-  explicit Buffer(size_t bytes = 0);
-  uint8_t* data() const { return begin_; }
-  size_t size() const { return size_; }
-  template <class T>
-  T* as() const {
-    return reinterpret_cast<T*>(begin_);
-  }
-
- private:
-  struct Free {
-    void operator()(uint8_t* p) const { std::free(p); }
-  };
-  std::unique_ptr<uint8_t[], Free> memory_;
-  uint8_t* begin_ = nullptr;
-  size_t size_ = 0;
 };
 
 struct Value {

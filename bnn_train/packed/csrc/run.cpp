@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstring>
 #include <map>
-#include <new>
 
 #include "model.h"
 
@@ -12,14 +11,6 @@
 #endif
 
 namespace bnn {
-
-Buffer::Buffer(size_t bytes) : size_(bytes) {
-  constexpr size_t kAlign = 64;
-  if (bytes == 0) return;
-  memory_.reset(static_cast<uint8_t*>(std::calloc(bytes + kAlign + kSlack, 1)));  // large ones: pages that exist once touched
-  if (!memory_) throw std::bad_alloc();
-  begin_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlign));
-}
 
 namespace {
 
