@@ -17,8 +17,12 @@ class ChainStep : public Step {
     between_ = conv.writes[0];
     height_ = model.values[size_t(pool.writes[0])].layout.height;
     ring_ = model.values[size_t(between_)].layout;
-    const Rows window = pool.needs({0, height_ / 2, std::min(height_, height_ / 2 + kBand)});
-    ring_.ring = ring_.height = std::min(ring_.height, window.end - window.begin);
+    int most = 1;
+    for (int y = 0; y < height_; ++y) {
+      const Rows rows = pool.needs({0, y, std::min(height_, y + kBand)});
+      most = std::max(most, rows.end - rows.begin);
+    }
+    ring_.ring = ring_.height = most;
     ring_.finish(false);
     reads = conv.reads;
     writes = pool.writes;

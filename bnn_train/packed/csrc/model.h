@@ -65,9 +65,10 @@ struct Slot {
   bool whole = false;
 };
 
+// Slots of one kind, for some images.
 struct Memory {
-  std::vector<Buffer> slots, scratch;
-  int part = 0, chunk = 0;  // images that the slots hold
+  std::vector<Buffer> slots;  // by slot; empty where the slot is of the other kind
+  int images = 0;
 };
 
 struct Model {
@@ -82,7 +83,9 @@ struct Model {
   size_t tail = 0;          // where in `order` the dense layers at the end begin
   int part = 1, chunk = 1;  // images at a time: through the maps, and through the dense layers
   size_t scratch_bytes = 0;
-  std::vector<std::unique_ptr<Memory>> memories;  // one for each chunk that runs at once
+  Memory whole;                            // of a chunk
+  std::vector<Memory> parts;               // by thread
+  std::vector<Buffer> scratch;             // by thread
   std::mutex busy;
 };
 

@@ -1,4 +1,5 @@
-// Runs a model. Where there are enough images every thread takes whole chunks of them; else the threads share out each step.
+// Runs a model: chunks of images, each part of a chunk through the maps and then all of it through the dense layers at the
+// end. Threads take whole parts where there are enough of them, and share out each step otherwise.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -22,23 +23,14 @@ int thread_number() {
 #endif
 }
 
-void reserve(const Model& m, Memory& memory, int chunk, int threads) {
-  const int part = std::min(m.part, chunk);
-  if (memory.part < part || memory.chunk < chunk) {
-    memory.slots.clear();
-    for (const Slot& slot : m.slots) {
-      const int images = slot.whole ? chunk : part;
-      memory.slots.emplace_back(slot.bytes * size_t(images));
-      fill_border(slot.layout, memory.slots.back().data(), images);
-    }
-    memory.part = part, memory.chunk = chunk;
+void reserve(const Model& m, Memory& memory, bool whole, int images) {
+  if (memory.images >= images) return;
+  memory.slots.clear();
+  for (const Slot& slot : m.slots) {
+    memory.slots.emplace_back(slot.whole == whole ? slot.bytes * size_t(images) : 0);
+    if (slot.whole == whole) fill_border(slot.layout, memory.slots.back().data(), images);
   }
-  while (memory.scratch.size() < size_t(threads)) memory.scratch.emplace_back(m.scratch_bytes);
-}
-
-Memory& memory_of(Model& m, size_t index) {
-  while (m.memories.size() <= index) m.memories.push_back(std::make_unique<Memory>());
-  return *m.memories[index];
+  memory.images = images;
 }
 
 size_t image_bytes(const Value& v) {
@@ -53,11 +45,14 @@ struct Arrays {
 };
 
 // The values of some images of a chunk; those of the caller where they lie as the kernels want them.
-Frame frame_of(const Model& m, const Memory& memory, const Arrays& arrays, int first, int images, int threads) {
+Frame frame_of(const Model& m, const Memory& part, const Arrays& arrays, int first, int images, int threads) {
   Frame f{m.kernels, {}, images, threads};
   for (const Value& v : m.values) {
-    uint8_t* base = v.slot < 0 ? nullptr : memory.slots[size_t(v.slot)].data();
-    if (base && m.slots[size_t(v.slot)].whole) base += size_t(first) * v.layout.image;
+    uint8_t* base = nullptr;
+    if (v.slot >= 0 && m.slots[size_t(v.slot)].whole)
+      base = m.whole.slots[size_t(v.slot)].data() + size_t(first) * v.layout.image;
+    else if (v.slot >= 0)
+      base = part.slots[size_t(v.slot)].data();
     f.places.push_back({&v.layout, base});
   }
   Place &in = f.places[0], &out = f.places[size_t(m.output)];
@@ -67,93 +62,136 @@ Frame frame_of(const Model& m, const Memory& memory, const Arrays& arrays, int f
   return f;
 }
 
-// Each part of a chunk through the maps, then all of it through the dense layers. Every thread comes here; `run` shares a
-// step out, `once` has one of them do something.
-template <class Run, class Once>
-void run_chunk(const Model& m, const Memory& memory, const Arrays& arrays, int threads, const Run& run, const Once& once) {
-  const Value &in = m.values[0], &out = m.values[size_t(m.output)];
-  for (int first = 0; first < arrays.n; first += memory.part) {
-    const Frame f = frame_of(m, memory, arrays, first, std::min(memory.part, arrays.n - first), threads);
-    if (!in.layout.canonical())
-      once([&] { to_layout(in, arrays.input + size_t(first) * image_bytes(in), 0, f.images, f.places[0].base); });
-    for (size_t i = 0; i < m.tail; ++i) run(*m.order[i], f);
+void load(const Model& m, const Arrays& arrays, const Frame& f, int first) {
+  const Value& v = m.values[0];
+  if (!v.layout.canonical()) to_layout(v, arrays.input + size_t(first) * image_bytes(v), 0, f.images, f.places[0].base);
+}
+
+void store(const Model& m, const Arrays& arrays, const Frame& f) {
+  const Value& v = m.values[size_t(m.output)];
+  if (!v.layout.canonical()) from_layout(v, f.places[size_t(m.output)].base, 0, f.images, arrays.output);
+}
+
+// One thread and its work: `each` calls work(i, thread) for i < count, `once` calls it one time.
+struct Alone {
+  static constexpr int threads = 1;
+  template <class Work>
+  void each(int count, const Work& work) const {
+    for (int i = 0; i < count; ++i) work(i, 0);
   }
-  const Frame f = frame_of(m, memory, arrays, 0, arrays.n, threads);
-  for (size_t i = m.tail; i < m.order.size(); ++i) run(*m.order[i], f);
-  if (!out.layout.canonical()) once([&] { from_layout(out, f.places[size_t(m.output)].base, 0, arrays.n, arrays.output); });
+  template <class Work>
+  void once(const Work& work) const {
+    work();
+  }
+};
+
+// Every thread of a parallel region comes here, and they share the work.
+struct Team {
+  int threads;
+  template <class Work>
+  void each(int count, const Work& work) const {
+#pragma omp for schedule(dynamic)
+    for (int i = 0; i < count; ++i) work(i, thread_number());
+  }
+  template <class Work>
+  void once(const Work& work) const {
+#pragma omp single
+    work();
+  }
+};
+
+template <class Runner>
+void run_step_with(const Runner& runner, const Step& step, const Frame& f, const std::vector<Buffer>& scratch) {
+  runner.each(step.tasks(f), [&](int task, int thread) { step.run(f, task, scratch[size_t(thread)].data()); });
 }
 
-constexpr auto kAtOnce = [](const auto& work) { work(); };
-
-void run_alone(const Step& step, const Frame& frame, uint8_t* scratch) {
-  const int tasks = step.tasks(frame);
-  for (int t = 0; t < tasks; ++t) step.run(frame, t, scratch);
-}
-
-// Every thread runs whole chunks in memory of its own.
-void run_apart(Model& m, const uint8_t* input, int64_t n, uint8_t* output, int threads, int chunk) {
-  for (int t = 0; t < threads; ++t) reserve(m, memory_of(m, size_t(t)), chunk, 1);
-  const int64_t chunks = (n + chunk - 1) / chunk;
-  const size_t in = image_bytes(m.values[0]), out = image_bytes(m.values[size_t(m.output)]);
-  const auto one = [&](Memory& memory, int64_t c) {
-    const int64_t first = c * chunk;
-    const Arrays arrays{input + size_t(first) * in, output + size_t(first) * out, int(std::min<int64_t>(chunk, n - first))};
-    run_chunk(m, memory, arrays, 1, [&](const Step& step, const Frame& f) { run_alone(step, f, memory.scratch[0].data()); }, kAtOnce);
+// Images through the maps, `part` at a time.
+template <class Runner>
+void run_maps(const Model& m, const Arrays& arrays, int part, const Runner& runner) {
+  const int parts = (arrays.n + part - 1) / part;
+  const auto frame = [&](int i, int thread, int threads) {
+    return frame_of(m, m.parts[size_t(thread)], arrays, i * part, std::min(part, arrays.n - i * part), threads);
   };
-  if (threads == 1) {
-    for (int64_t c = 0; c < chunks; ++c) one(*m.memories[0], c);
+  if (runner.threads > 1 && parts < 2 * runner.threads) {
+    for (int i = 0; i < parts; ++i) {
+      const Frame f = frame(i, 0, runner.threads);
+      runner.once([&] { load(m, arrays, f, i * part); });
+      for (size_t s = 0; s < m.tail; ++s) run_step_with(runner, *m.order[s], f, m.scratch);
+    }
     return;
   }
-#pragma omp parallel num_threads(threads)
-  {
-    Memory& own = *m.memories[size_t(thread_number())];
-#pragma omp for schedule(dynamic)
-    for (int64_t c = 0; c < chunks; ++c) one(own, c);
-  }
+  runner.each(parts, [&](int i, int thread) {
+    const Frame f = frame(i, thread, 1);
+    load(m, arrays, f, i * part);
+    for (size_t s = 0; s < m.tail; ++s)
+      for (int task = 0, tasks = m.order[s]->tasks(f); task < tasks; ++task)
+        m.order[s]->run(f, task, m.scratch[size_t(thread)].data());
+  });
 }
 
-// All threads share every step.
-void run_together(Model& m, const Arrays& arrays, int threads) {
-  Memory& memory = memory_of(m, 0);
-  reserve(m, memory, arrays.n, threads);
-#pragma omp parallel num_threads(threads)
-  run_chunk(
-      m, memory, arrays, threads,
-      [&](const Step& step, const Frame& f) {
-        const int tasks = step.tasks(f);
-#pragma omp for schedule(dynamic)
-        for (int t = 0; t < tasks; ++t) step.run(f, t, memory.scratch[size_t(thread_number())].data());
-      },
-      [](const auto& work) {
-#pragma omp single
-        work();
-      });
+template <class Runner>
+void run_chunk(const Model& m, const Arrays& arrays, int part, const Runner& runner) {
+  run_maps(m, arrays, part, runner);
+  const Frame f = frame_of(m, m.parts[0], arrays, 0, arrays.n, runner.threads);
+  for (size_t s = m.tail; s < m.order.size(); ++s) run_step_with(runner, *m.order[s], f, m.scratch);
+  runner.once([&] { store(m, arrays, f); });
+}
+
+// How many images at a time, and the memory for them.
+struct Portions {
+  int chunk, part;
+};
+
+Portions portions(Model& m, int64_t n, int threads) {
+  const auto chunk = int(std::min<int64_t>(n, m.chunk));
+  const int share = threads == 1 ? chunk : (chunk + 2 * threads - 1) / (2 * threads);
+  const int part = std::min(m.part, share);
+  reserve(m, m.whole, true, chunk);
+  if (m.parts.size() < size_t(threads)) m.parts.resize(size_t(threads));
+  for (Memory& memory : m.parts) reserve(m, memory, false, part);
+  while (m.scratch.size() < size_t(threads)) m.scratch.emplace_back(m.scratch_bytes);
+  return {chunk, part};
 }
 
 }  // namespace
 
 void run_model(Model& m, const uint8_t* input, int64_t n, uint8_t* output, int threads) {
   const std::lock_guard<std::mutex> lock(m.busy);
-  if (threads > 1 && n < 2 * int64_t(threads)) return run_together(m, {input, output, int(n)}, threads);
-  const int64_t share = threads == 1 ? n : (n + 2 * threads - 1) / (2 * threads);
-  run_apart(m, input, n, output, threads, int(std::min<int64_t>(m.chunk, share)));
+  const Portions p = portions(m, n, threads);
+  const size_t in = image_bytes(m.values[0]), out = image_bytes(m.values[size_t(m.output)]);
+  const auto arrays = [&](int64_t first) {
+    return Arrays{input + size_t(first) * in, output + size_t(first) * out, int(std::min<int64_t>(p.chunk, n - first))};
+  };
+  if (threads == 1) {
+    for (int64_t first = 0; first < n; first += p.chunk) run_chunk(m, arrays(first), p.part, Alone{});
+    return;
+  }
+#pragma omp parallel num_threads(threads)
+  for (int64_t first = 0; first < n; first += p.chunk) run_chunk(m, arrays(first), p.part, Team{threads});
 }
 
 void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds) {
   const std::lock_guard<std::mutex> lock(m.busy);
   using Clock = std::chrono::steady_clock;
-  Memory& memory = memory_of(m, 0);
-  reserve(m, memory, n, 1);
-  std::map<const Step*, int64_t> least, spent;
+  const Portions p = portions(m, n, 1);
+  reserve(m, m.whole, true, n);
   const Buffer output(size_t(n) * image_bytes(m.values[size_t(m.output)]));
   const Arrays arrays{input, output.data(), n};
+  std::map<const Step*, int64_t> least, spent;
+  const auto run = [&](size_t s, const Frame& f) {
+    const auto begin = Clock::now();
+    run_step_with(Alone{}, *m.order[s], f, m.scratch);
+    spent[m.order[s]] += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
+  };
   for (int64_t r = 0; r < repeats; ++r) {
     spent.clear();
-    run_chunk(m, memory, arrays, 1, [&](const Step& step, const Frame& f) {
-      const auto begin = Clock::now();
-      run_alone(step, f, memory.scratch[0].data());
-      spent[&step] += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
-    }, kAtOnce);
+    for (int first = 0; first < n; first += p.part) {
+      const Frame f = frame_of(m, m.parts[0], arrays, first, std::min(p.part, n - first), 1);
+      load(m, arrays, f, first);
+      for (size_t s = 0; s < m.tail; ++s) run(s, f);
+    }
+    const Frame f = frame_of(m, m.parts[0], arrays, 0, n, 1);
+    for (size_t s = m.tail; s < m.order.size(); ++s) run(s, f);
     for (const auto& [step, time] : spent) least[step] = r == 0 ? time : std::min(least[step], time);
   }
   for (size_t i = 0; i + 1 < m.first_step.size(); ++i) {
@@ -176,8 +214,9 @@ void run_step(Model& m, size_t index, const void* const* in, void* const* out, i
   }
   for (size_t v = 0; v < size_t(m.program_values); ++v)
     if (in[v]) to_layout(m.values[v], in[v], 0, n, f.places[v].base);
-  const Buffer scratch(m.scratch_bytes);
-  for (size_t s = m.first_step[index]; s < m.first_step[index + 1]; ++s) run_alone(*m.steps[s], f, scratch.data());
+  std::vector<Buffer> scratch;
+  scratch.emplace_back(m.scratch_bytes);
+  for (size_t s = m.first_step[index]; s < m.first_step[index + 1]; ++s) run_step_with(Alone{}, *m.steps[s], f, scratch);
   for (size_t v = 0; v < size_t(m.program_values); ++v)
     if (out[v]) from_layout(m.values[v], f.places[v].base, 0, n, out[v]);
 }
