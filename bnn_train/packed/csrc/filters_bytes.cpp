@@ -1,5 +1,6 @@
 // Bytes by whole numbers: every weight as signed base-256 digits, every digit a product of its own.
 #include <algorithm>
+#include <limits>
 
 #include "filters.h"
 #include "signs.h"
@@ -53,14 +54,44 @@ Digits read(const FilterInput& in) {
   return {int(s.digits), std::vector<int8_t>(w, w + count)};
 }
 
-// Parts of one digit, cut so that no int32 sum overflows.
-void add_parts(Filters& f, int digit) {
+// The largest |sum| of one digit's product over all outputs.
+int64_t bound(const Digits& d, int digit, int outputs) {
+  const size_t each = d.at.size() / size_t(d.count) / size_t(outputs);
+  const int8_t* w = d.at.data() + size_t(digit) * each * size_t(outputs);
+  int64_t most = 0;
+  for (int o = 0; o < outputs; ++o, w += each) {
+    int64_t sum = 0;
+    for (size_t k = 0; k < each; ++k) sum += w[k] < 0 ? -w[k] : w[k];
+    most = std::max(most, 255 * sum);
+  }
+  return most;
+}
+
+// One digit, cut so that no int32 sum overflows.
+void cut_digit(Filters& f, int digit) {
   const auto units = int32_t(f.offsets.size());
   for (int32_t u = 0; u < units; u += kMostUnits) {
     const auto at = int32_t(f.segments.size());
     f.segments.push_back({f.offsets.data() + u, digit * units + u, std::min(units - u, kMostUnits)});
     f.runs.push_back({at, at + 1, 1, int32_t(f.wholes.part_shift.size())});
     f.wholes.part_shift.push_back(8 * digit);
+  }
+}
+
+// Digits joined in one int32 sum as long as they fit.
+void join_digits(Filters& f, const Digits& d, int outputs) {
+  const auto units = int32_t(f.offsets.size());
+  int64_t most = 0, coefficient = 1;
+  for (int k = 0; k < d.count; ++k, coefficient *= 256) {
+    const int64_t own = bound(d, k, outputs);
+    const bool fits = k > 0 && coefficient <= 256 && most + coefficient * own <= std::numeric_limits<int32_t>::max();
+    if (!fits) {
+      most = 0, coefficient = 1;
+      f.wholes.part_shift.push_back(8 * k);
+    }
+    most += coefficient * own;
+    f.segments.push_back({f.offsets.data(), k * units, units});
+    f.runs.push_back({k, k + 1, int32_t(coefficient), int32_t(f.wholes.part_shift.size()) - 1});
   }
 }
 
@@ -94,9 +125,13 @@ Filters pack_bytes(const FilterInput& in) {
   f.wholes.part_shift.clear();
   const auto found = stretches(in, 4);
   f.offsets = unit_offsets(found);
-  for (int k = 0; k < d.count; ++k) add_parts(f, k);
   const size_t each = f.offsets.size();
-  if (each <= size_t(kMostUnits)) f.row_units = int(each) / in.window.rows.kernel;
+  if (each <= size_t(kMostUnits)) {
+    join_digits(f, d, in.outputs);
+    f.row_units = int(each) / in.window.rows.kernel;
+  } else {
+    for (int k = 0; k < d.count; ++k) cut_digit(f, k);
+  }
   f.product.kind = kDot;
   f.product.parts = int(f.wholes.part_shift.size());
   f.wholes.source = in.dynamic ? kFromDynamic : f.product.parts > 1 ? kFromWide : kFromInt;
