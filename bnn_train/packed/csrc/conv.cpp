@@ -9,6 +9,8 @@ namespace bnn {
 
 namespace {
 
+constexpr int kSome = 24;  // pixels whose sums lie in the nearest cache: a multiple of every tile
+
 class ConvStep : public EmittingStep {
  public:
   ConvStep(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value, int classes)
@@ -28,7 +30,7 @@ class ConvStep : public EmittingStep {
     int widest = 0;
     for (const Panel& p : filters_.panels) widest = std::max(widest, p.channels);
     stride_ = int(round_up(size_t(std::max(widest, filters_.bit_shape.outputs)), kBlock)) + (filters_.panels.size() == 1 ? kBlock : 0);
-    tile_pixels_ = tile_ ? std::min(kPixels, std::max(1, tile_->preferred)) : 24;
+    tile_pixels_ = std::min<int>(kPixels, tile_ ? int(round_up(kSome, size_t(std::max(1, tile_->preferred)))) : kSome);
   }
 
   int tasks(const Frame& f) const override { return chunks(f) * panel_tasks(f); }
