@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnn_train.cli.common import guarded
 from bnn_train.cli.checkpoints import find
+from bnn_train.cli.common import guarded
 from bnn_train.data.open import open_data
 from bnn_train.packed import load
 from bnn_train.training import checkpoint as ckpt
