@@ -20,7 +20,7 @@ namespace {
 }  // namespace
 
 const Kernels kernels_avx512 = {"avx512", nullptr,  product,  emit, fused, add_pops, spread, shift, max_real, average,
-                                max_bits, abs_sum,  abs_max,  quantize, sum_rows};
+                                max_bits, abs_sums,  abs_max,  quantize, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

@@ -101,7 +101,8 @@ struct Kernels {
   void (*average)(const float* const* rows, int row_count, int columns, size_t step, float divisor, float* out, int channels);
   // from all its taps
   void (*max_bits)(const uint32_t* const* taps, int count, const uint32_t* flip, uint32_t* out, int words);
-  double (*abs_sum)(const float* x, int count);
+  // Σ|x| of each of `count` pixels, `step` floats apart
+  void (*abs_sums)(const float* x, size_t step, int count, int channels, double* sums, size_t sum_step);
   float (*abs_max)(const float* x, int count, float so_far);
   void (*quantize)(const float* x, float factor, uint8_t* out, int count);
   void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel

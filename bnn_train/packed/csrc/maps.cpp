@@ -2,36 +2,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "row_step.h"
 #include "window.h"
-#include "model.h"
 
 namespace bnn {
 
 namespace {
-
-// One row of one image's output is a task.
-class RowStep : public Step {
- public:
-  RowStep(const Workshop& shop, int to)
-      : in_(shop.value(shop.step.input).layout), out_(shop.value(to).layout), from_(int(shop.step.input)), to_(to) {
-    reads = {from_};
-    writes = {to};
-  }
-  int tasks(const Frame& f) const override { return f.images * out_.height; }
-  void run(const Frame& f, int task, uint8_t* scratch) const override {
-    const int y = task % out_.height;
-    run_rows(f, {task / out_.height, y, y + 1}, scratch);
-  }
-  void run_rows(const Frame& f, const Rows& rows, uint8_t* scratch) const override {
-    for (int y = rows.begin; y < rows.end; ++y) row(f.place(from_), f.place(to_), *f.kernels, rows.image, y, scratch);
-  }
-
- protected:
-  virtual void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t* scratch) const = 0;
-
-  Layout in_, out_;
-  int from_, to_;
-};
 
 // Taps of a window inside the map: begin … end − 1.
 struct Span {
@@ -124,36 +100,64 @@ class PoolStep : public RowStep {
 class InputScaleStep : public RowStep {
  public:
   explicit InputScaleStep(const Workshop& shop)
-      : RowStep(shop, int(shop.step.output)), window_(window_of(shop.step, in_, out_)), groups_(int(shop.step.groups)) {}
+      : RowStep(shop, int(shop.step.output)), window_(window_of(shop.step, in_, out_)), groups_(int(shop.step.groups)) {
+    for (int x = 0; x < out_.width; ++x) across_.push_back(inside(window_.columns, x, 0, window_.columns.size));
+  }
 
-  size_t scratch_bytes() const override { return size_t(in_.width) * size_t(groups_) * sizeof(double); }
+  // Bands of an image, so that the sums of a pixel are made once for all the windows that see it.
+  int tasks(const Frame& f) const override { return f.images * bands(f); }
+  void run(const Frame& f, int task, uint8_t* scratch) const override {
+    const int n = bands(f), band = task % n;
+    run_rows(f, {task / n, out_.height * band / n, out_.height * (band + 1) / n}, scratch);
+  }
+  void run_rows(const Frame& f, const Rows& rows, uint8_t* scratch) const override {
+    auto* sums = reinterpret_cast<double*>(scratch);
+    const Axis& a = window_.rows;
+    const int first = std::max(0, a.start(rows.begin));
+    const int end = std::min(a.size, a.start(rows.end - 1) + (a.kernel - 1) * a.dilation + 1);
+    for (int y = first; y < end; ++y) sum_pixels(f, rows.image, y, sums + size_t(y) * row_sums());
+    for (int y = rows.begin; y < rows.end; ++y) box(f, rows.image, y, sums);
+  }
+  size_t scratch_bytes() const override { return size_t(in_.height + 1) * row_sums() * sizeof(double); }
 
  private:
-  // The sums of every column over the window's rows, then of the columns.
-  void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t* scratch) const override {
-    auto* sums = reinterpret_cast<double*>(scratch);
-    std::memset(sums, 0, scratch_bytes());
-    const Axis &rows = window_.rows, &columns = window_.columns;
+  int bands(const Frame& f) const { return f.threads == 1 ? 1 : std::min(out_.height, 2 * f.threads); }
+  size_t row_sums() const { return size_t(in_.width) * size_t(groups_); }
+
+  void sum_pixels(const Frame& f, int n, int y, double* sums) const {
     const int inner = in_.channels / groups_;
-    const Span down = inside(rows, y, 0, rows.size);
-    for (int r = down.begin; r < down.end; ++r)
-      for (int x = 0; x < in_.width; ++x) {
-        const float* pixel = in.at<float>(n, rows.start(y) + r * rows.dilation, x);
-        for (int g = 0; g < groups_; ++g) sums[x * groups_ + g] += kernels.abs_sum(pixel + g * inner, inner);
-      }
-    const double divisor = double(rows.kernel * columns.kernel) * inner;
-    for (int x = 0; x < out_.width; ++x) {
-      const Span across = inside(columns, x, 0, columns.size);
-      for (int g = 0; g < groups_; ++g) {
-        double sum = 0;
-        for (int c = across.begin; c < across.end; ++c) sum += sums[(columns.start(x) + c * columns.dilation) * groups_ + g];
-        out.at<float>(n, y, x)[g] = float(sum / divisor);
-      }
-    }
+    for (int g = 0; g < groups_; ++g)
+      f.kernels->abs_sums(f.place(from_).at<float>(n, y, 0) + g * inner, in_.pixel / 4, in_.width, inner, sums + g,
+                          size_t(groups_));
   }
+
+  // Down the window's rows first, then across.
+  void box(const Frame& f, int n, int y, double* sums) const {
+    const Axis &rows = window_.rows, &columns = window_.columns;
+    const Span down = inside(rows, y, 0, rows.size);
+    double* added = sums + size_t(in_.height) * row_sums();
+    std::fill_n(added, row_sums(), 0.0);
+    for (int r = down.begin; r < down.end; ++r) {
+      const double* from = sums + size_t(rows.start(y) + r * rows.dilation) * row_sums();
+      for (size_t i = 0; i < row_sums(); ++i) added[i] += from[i];
+    }
+    const double divisor = double(rows.kernel * columns.kernel) * (in_.channels / groups_);
+    float* to = f.place(to_).at<float>(n, y, 0);
+    const size_t step = size_t(columns.dilation) * size_t(groups_);
+    for (int x = 0; x < out_.width; ++x, to += out_.pixel / 4)
+      for (int g = 0; g < groups_; ++g) {
+        const double* from = added + int64_t(columns.start(x)) * groups_ + g;
+        double sum = 0;
+        for (int c = across_[size_t(x)].begin; c < across_[size_t(x)].end; ++c) sum += from[size_t(c) * step];
+        to[g] = float(sum / divisor);
+      }
+  }
+
+  void row(const Place&, const Place&, const Kernels&, int, int, uint8_t*) const override {}
 
   Window window_;
   int groups_;
+  std::vector<Span> across_;  // of every output column
 };
 
 class SubsampleStep : public RowStep {
@@ -195,83 +199,11 @@ class MeanStep : public RowStep {
   }
 };
 
-// The input of a rounded convolution: m, the largest |x| of each image, and 128 + rint(x·127/m).
-class QuantizeStep : public Step {
- public:
-  QuantizeStep(const Workshop& shop, int to, int unit)
-      : in_(shop.value(shop.step.input).layout), out_(shop.value(to).layout),
-        from_(int(shop.step.input)), to_(to), unit_(unit) {
-    reads = {from_};
-    writes = {to, unit};
-  }
-  int tasks(const Frame& f) const override { return f.images; }
-  void run(const Frame& f, int n, uint8_t*) const override {
-    float m = 0;
-    each_row(f, n, [&](const float* x, uint8_t*) { m = row_max(f, x, m); });
-    float factor = 127.0f / m;
-    if (!(__builtin_isfinite(factor) && factor > 0)) factor = 0;
-    each_row(f, n, [&](const float* x, uint8_t* q) { row_codes(f, x, factor, q); });
-    *f.place(unit_).at<float>(n, 0, 0) = m / 127.0f;
-  }
-
- private:
-  template <class Each>
-  void each_row(const Frame& f, int n, const Each& each) const {
-    for (int y = 0; y < in_.height; ++y)
-      each(f.place(from_).at<const float>(n, y, 0), f.place(to_).at(n, y, 0));
-  }
-  bool dense() const { return in_.pixel == size_t(in_.channels) * 4; }
-  float row_max(const Frame& f, const float* x, float m) const {
-    if (dense()) return f.kernels->abs_max(x, in_.channels * in_.width, m);
-    for (int i = 0; i < in_.width; ++i) m = f.kernels->abs_max(x + size_t(i) * (in_.pixel / 4), in_.channels, m);
-    return m;
-  }
-  void row_codes(const Frame& f, const float* x, float factor, uint8_t* q) const {
-    if (factor == 0) {
-      std::memset(q, 128, out_.pixel * size_t(in_.width));
-      return;
-    }
-    if (dense()) return f.kernels->quantize(x, factor, q, in_.channels * in_.width);
-    for (int i = 0; i < in_.width; ++i)
-      f.kernels->quantize(x + size_t(i) * (in_.pixel / 4), factor, q + size_t(i) * out_.pixel, in_.channels);
-  }
-
-  Layout in_, out_;
-  int from_, to_, unit_;
-};
-
-// Every group's channels moved to words of their own.
-class RegroupStep : public RowStep {
- public:
-  RegroupStep(const Workshop& shop, int to)
-      : RowStep(shop, to), groups_(int(shop.step.groups)), inner_(in_.channels / groups_), wide_(out_.channels / groups_) {}
-
- private:
-  void row(const Place& in, const Place& out, const Kernels&, int n, int y, uint8_t*) const override {
-    for (int x = 0; x < out_.width; ++x)
-      for (int p = 0; p < in_.planes; ++p) {
-        const auto* from = reinterpret_cast<const uint32_t*>(in.at(n, y, x) + size_t(p) * in_.plane);
-        auto* to = reinterpret_cast<uint32_t*>(out.at(n, y, x) + size_t(p) * out_.plane);
-        std::memset(to, 0, out_.pixel);
-        for (int c = 0; c < in_.channels; ++c) {
-          const int at = c / inner_ * wide_ + c % inner_;
-          to[at / 32] |= (from[c / 32] >> (c % 32) & 1u) << (at % 32);
-        }
-      }
-  }
-
-  int groups_, inner_, wide_;
-};
-
 }  // namespace
 
 std::unique_ptr<Step> make_pool(const Workshop& shop) { return std::make_unique<PoolStep>(shop); }
 std::unique_ptr<Step> make_input_scale(const Workshop& shop) { return std::make_unique<InputScaleStep>(shop); }
 std::unique_ptr<Step> make_subsample(const Workshop& shop) { return std::make_unique<SubsampleStep>(shop); }
 std::unique_ptr<Step> make_mean(const Workshop& shop) { return std::make_unique<MeanStep>(shop); }
-std::unique_ptr<Step> make_quantize(const Workshop& shop, int to, int unit) {
-  return std::make_unique<QuantizeStep>(shop, to, unit);
-}
-std::unique_ptr<Step> make_regroup(const Workshop& shop, int to) { return std::make_unique<RegroupStep>(shop, to); }
 
 }  // namespace bnn

@@ -118,6 +118,8 @@ std::unique_ptr<Step> make_subsample(const Workshop& shop);
 std::unique_ptr<Step> make_mean(const Workshop& shop);
 void make_conv(Workshop& shop);  // adds one step, or two where the input is rounded or regrouped
 std::unique_ptr<Step> make_map(const Workshop& shop);
+std::unique_ptr<Step> make_quantize(const Workshop& shop, int to, int unit);
+std::unique_ptr<Step> make_regroup(const Workshop& shop, int to);
 
 // The bytes of a tensor, which must be `count` elements of T.
 template <class T>

@@ -6,8 +6,6 @@
 namespace bnn {
 
 std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value);
-std::unique_ptr<Step> make_quantize(const Workshop& shop, int to, int unit_value);
-std::unique_ptr<Step> make_regroup(const Workshop& shop, int to);
 
 namespace {
 

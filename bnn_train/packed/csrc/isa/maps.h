@@ -69,13 +69,16 @@ inline void max_bits(const uint32_t* const* taps, int count, const uint32_t* fli
   }
 }
 
-inline double abs_sum(const float* x, int count) {
-  double sums[8] = {};
-  int i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (int l = 0; l < 8; ++l) sums[l] += double(__builtin_fabsf(x[i + l]));
-  for (; i < count; ++i) sums[0] += double(__builtin_fabsf(x[i]));
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+// Σ|x| of each of `count` pixels, `step` floats apart.
+inline void abs_sums(const float* x, size_t step, int count, int channels, double* sums, size_t sum_step) {
+  for (int k = 0; k < count; ++k, x += step, sums += sum_step) {
+    Doubles sum = zero_doubles();
+    int c = 0;
+    for (; c + kVec <= channels; c += kVec) sum = add_doubles(sum, abs_f(load_f(x + c)));
+    double total = total_of(sum);
+    for (; c < channels; ++c) total += double(__builtin_fabsf(x[c]));
+    *sums = total;
+  }
 }
 
 // The larger of `so_far` and every |x|; NaN wins.

@@ -41,6 +41,20 @@ inline VI xor_i(VI a, VI b) { return _mm256_xor_si256(a, b); }
 inline VI shift_right(VI a, int n) { return _mm256_sra_epi32(a, _mm_cvtsi32_si128(n)); }
 inline VF to_float(VI a) { return _mm256_cvtepi32_ps(a); }
 inline VI to_int(VF a) { return _mm256_cvtps_epi32(a); }  // nearest, ties to even
+// Sums of floats in double.
+struct Doubles {
+  __m256d low, high;
+};
+inline Doubles zero_doubles() { return {_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+inline Doubles add_doubles(Doubles s, VF v) {
+  return {_mm256_add_pd(s.low, _mm256_cvtps_pd(_mm256_castps256_ps128(v))),
+          _mm256_add_pd(s.high, _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)))};
+}
+inline double total_of(Doubles s) {
+  double lanes[4];
+  _mm256_storeu_pd(lanes, _mm256_add_pd(s.low, s.high));
+  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
 // Σ acc[p] · factor[p] in double, rounded once to float.
 inline VF sum_parts(const int32_t* acc, int parts, int part_stride, const double* factor) {
   __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();

@@ -46,6 +46,16 @@ inline VI shift_left(VI a, int n) { return _mm512_sll_epi32(a, _mm_cvtsi32_si128
 inline VI shift_right(VI a, int n) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n)); }
 inline VF to_float(VI a) { return _mm512_cvtepi32_ps(a); }
 inline VI to_int(VF a) { return _mm512_cvtps_epi32(a); }  // nearest, ties to even
+// Sums of floats in double.
+struct Doubles {
+  __m512d low, high;
+};
+inline Doubles zero_doubles() { return {_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+inline Doubles add_doubles(Doubles s, VF v) {
+  return {_mm512_add_pd(s.low, _mm512_cvtps_pd(_mm512_castps512_ps256(v))),
+          _mm512_add_pd(s.high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)))};
+}
+inline double total_of(Doubles s) { return _mm512_reduce_add_pd(_mm512_add_pd(s.low, s.high)); }
 // Σ acc[p] · factor[p] in double, rounded once to float.
 inline VF sum_parts(const int32_t* acc, int parts, int part_stride, const double* factor) {
   __m512d low = _mm512_setzero_pd(), high = _mm512_setzero_pd();

@@ -54,6 +54,16 @@ inline VI to_int(VF a) {  // nearest, ties to even
   for (int l = 0; l < kVec; ++l) y[l] = int32_t(__builtin_rintf(a[l]));
   return y;
 }
+// Sums of floats in double.
+struct Doubles {
+  double lane[kVec];
+};
+inline Doubles zero_doubles() { return {}; }
+inline Doubles add_doubles(Doubles s, VF v) {
+  for (int l = 0; l < kVec; ++l) s.lane[l] += double(v[l]);
+  return s;
+}
+inline double total_of(const Doubles& s) { return (s.lane[0] + s.lane[2]) + (s.lane[1] + s.lane[3]); }
 // Σ acc[p] · factor[p] in double, rounded once to float.
 inline VF sum_parts(const int32_t* acc, int parts, int part_stride, const double* factor) {
   double sum[kVec] = {};
