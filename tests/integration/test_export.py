@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import compare_packed
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
 from bnn_train.cli.train import main as train
 from bnn_train.packed import container, load
 from bnn_train.packed.lower import parity
 from commands import ran
+from compare_packed import compare
 from tiny_yaml import files, refused, write_config
 
 Capture = pytest.CaptureFixture[str]
@@ -37,6 +39,20 @@ def test_a_packed_file_scores_as_its_checkpoint(run: Path, capsys: Capture) -> N
         said.append([line for line in capsys.readouterr().out.splitlines() if "images/s" not in line])
     assert said[0] == said[1]
     assert said[0][-1].startswith("top-1 ")
+
+
+def test_the_comparison_counts_every_image(
+    run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against itself nothing differs; against a file whose answers are turned around everything does."""
+    monkeypatch.setenv("BNN_KERNEL", "reference")
+    packed = exported(run)
+    seen = compare(run, packed, "validation", None)
+    assert (seen.images, seen.same, seen.largest) == (40, 40, pytest.approx(0, abs=1e-6))
+    turned = compare_packed.Comparison()
+    logits = np.eye(4, dtype=np.float32)
+    turned.add(logits, -logits)
+    assert (turned.images, turned.same, turned.equal, turned.largest) == (4, 0, 0, 2.0)
 
 
 def test_the_report_tells_bytes_parity_and_speed(run: Path, capsys: Capture) -> None:
