@@ -213,6 +213,18 @@ def test_impossible_values_get_a_sentence() -> None:
             native_library.library().create(flat, "portable")
 
 
+def test_a_map_that_offsets_cannot_reach_gets_a_sentence() -> None:
+    m = Maker(0)
+    x, y, z = m.value("f32", 6, 6, 4), m.value("f32", 6, 6, 4), m.value("f32", 6, 6, 4)
+    m.steps.append(Map(layer="map", input=x, output=y))
+    m.steps.append(_conv(y, z, m.weight("conv", "f32", 4, SAME, 4), Epilogue()))
+    flat = Flat(*m.done(m.head(z, None))[:2])
+    for value in flat.program.values[:3]:
+        value.height = value.width = 11_000
+    with pytest.raises(BnnError, match="more than 2 GiB"):
+        native_library.library().create(flat, "portable")
+
+
 def test_a_value_of_another_shape() -> None:
     made = stem()
     engine = native.build(made.program, made.tensors, "portable")

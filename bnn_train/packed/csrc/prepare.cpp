@@ -1,5 +1,6 @@
 // From the flat program to values with borders and steps with their weights.
 #include <algorithm>
+#include <limits>
 
 #include "filters.h"
 
@@ -98,6 +99,7 @@ void make_conv(Workshop& shop) {
   }
   const Layout layout = shop.value(from).layout;
   Workshop own{shop.model, step};
+  if (layout.image > size_t(std::numeric_limits<int32_t>::max())) throw Fault{"a map of more than 2 GiB is too large for a window"};
   const Window window = window_of(s, layout, shop.value(s.output >= 0 ? s.output : s.bits).layout);
   const bool own_tile = layout.type != kBits || shop.model.kernels->bit_tile == nullptr;
   constexpr int kShortest = 6;  // pixels of a row that are worth tiles of their own
