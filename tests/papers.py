@@ -49,7 +49,7 @@ def _nin(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
 
 
 def _alexnet(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
-    w = [round(n * m.width) for n in (96, 256, 384, 384, 256, 4096, 4096)]
+    w = [round(n * m.width) for n in m.channels]
     taps = (25, 9, 9, 9, FC6_SIDE[side] ** 2, 1)
     body = sum(i * o * k for (i, o), k in zip(pairwise(w), taps, strict=True))
     return {"first": c * w[0] * (121 if side > 64 else 9), "body": body, "last": w[-1] * classes}

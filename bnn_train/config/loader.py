@@ -70,7 +70,7 @@ def _validated(
     try:
         return Experiment.model_validate(dict(data))
     except ValidationError as error:
-        found = [mistake(detail, data) for detail in error.errors(include_url=False)]
+        found = dict.fromkeys(mistake(detail, data) for detail in error.errors(include_url=False))
         raise ConfigError([*earlier, *(_line(one, place) for one in found)]) from None
 
 

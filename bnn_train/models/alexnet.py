@@ -42,12 +42,12 @@ def alexnet(network: AlexNet, layers: Layers, shape: Shape, classes: int) -> nn.
 
 def _units(network: AlexNet, shape: Shape, classes: int) -> list[Unit]:
     stem = _Stem(11, 4, 2) if shape[1] >= IMAGENET_FROM else _Stem(3, 1, 1)
-    w96, w256, w384, w4096 = (max(1, round(n * network.width)) for n in (96, 256, 384, 4096))
+    conv1, conv2, conv3, conv4, conv5, fc6, fc7 = (max(1, round(n * network.width)) for n in network.channels)
     first = Unit(
         role="first",
         kind="conv",
         inputs=shape[0],
-        outputs=w96,
+        outputs=conv1,
         kernel=stem.kernel,
         stride=stem.stride,
         padding=stem.padding,
@@ -56,13 +56,13 @@ def _units(network: AlexNet, shape: Shape, classes: int) -> list[Unit]:
     drop = network.dropout
     return [
         first,
-        _conv(w96, w256, 5, pool=_pool()),
-        _conv(w256, w384, 3),
-        _conv(w384, w384, 3),
-        _conv(w384, w256, 3, pool=_pool()),
-        _dense(w256, w4096, _remaining(shape[1], stem), drop),
-        _dense(w4096, w4096, 1, drop),
-        Unit(role="last", kind="conv", inputs=w4096, outputs=classes),
+        _conv(conv1, conv2, 5, pool=_pool()),
+        _conv(conv2, conv3, 3),
+        _conv(conv3, conv4, 3),
+        _conv(conv4, conv5, 3, pool=_pool()),
+        _dense(conv5, fc6, _remaining(shape[1], stem), drop),
+        _dense(fc6, fc7, 1, drop),
+        Unit(role="last", kind="conv", inputs=fc7, outputs=classes),
     ]
 
 

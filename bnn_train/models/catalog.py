@@ -61,8 +61,12 @@ class AlexNet(Record):
     name: Literal["alexnet"]
     dropout: Rate = 0.0
     """Channel dropout before fc6 and fc7 (0.1 for BWN)."""
+    channels: tuple[Count, Count, Count, Count, Count, Count, Count] = Field(
+        default=(96, 256, 384, 384, 256, 4096, 4096), strict=False
+    )
+    """Outputs of conv1 to conv5, fc6 and fc7."""
     width: float = Field(default=1.0, gt=0)
-    """Multiplies every width."""
+    """Multiplies all of them."""
 
 
 class Extraction(Record):

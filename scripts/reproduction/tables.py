@@ -42,13 +42,17 @@ _LEARNED = ("method.weight.scale.kind=learned", "method.weight.gradient=detached
 _ON_ALEXNET = "the paper, AlexNet on ImageNet:"
 
 
-def _ablations(folder: str, network: str, gradient: str, *base: str) -> tuple[Row, ...]:
+def _ablations(
+    folder: str, network: str, gradient: str, *, base: tuple[str, ...] = (), common: tuple[str, ...] = ()
+) -> tuple[Row, ...]:
     """Table 3 and §4.2 of XNOR-Net on a smaller network.
 
-    ``gradient``: the one through α that the config does not take; ``base``: what all XNOR rows share.
+    ``gradient``: the one through α that the config does not take; ``base``: what all XNOR rows share;
+    ``common``: what all rows share.
     """
     xnor, bwn = f"{folder}/xnor_{network}", f"{folder}/fp_{network}"
-    weights = ("method={name: bwn}", f"optimizer.lr={1e-3}", "optimizer.weight_decay=0")
+    base = (*common, *base)
+    weights = (*common, "method={name: bwn}", f"optimizer.lr={1e-3}", "optimizer.weight_decay=0")
 
     def row(name: str, config: str, *overrides: str, remark: str = "") -> Row:
         return Row(name=name, config=config, overrides=overrides, remark=remark)
@@ -78,7 +82,8 @@ _TABLES = (
         folder="mnist",
         rows=_rows(
             "mnist",
-            *("fp_mlp1024", "bc_mlp1024", "bc_stochastic_mlp1024", "bc_mlp1280", "bc_stochastic_mlp2048"),
+            *("fp_mlp1024", "fp_mlp1024_dropout", "bc_mlp1024", "bc_stochastic_mlp1024"),
+            *("bc_mlp1280", "bc_stochastic_mlp2048"),
         ),
     ),
     Table(
@@ -155,7 +160,7 @@ _TABLES = (
         rows=(
             *_rows("imagenet", "fp_alexnet", "bwn_alexnet", "bc_alexnet", "xnor_alexnet", "bnn_alexnet"),
             Row(name="xnor_alexnet_larq", config="xnor_alexnet"),
-            *_rows("imagenet", "xnor_alexnet_port", "bnn_alexnet_larq"),
+            *_rows("imagenet", "xnor_alexnet_port", "bnn_alexnet_larq", "bnn_alexnet_x3"),
             *_rows("imagenet", "bwn_alexnet_paper", "xnor_k_alexnet_paper"),
         ),
     ),
@@ -167,15 +172,21 @@ _TABLES = (
     ),
     Table(
         name="imagenet-googlenet",
-        title="ImageNet, the GoogLeNet variant (Darknet's Extraction): XNOR-Net, table 2",
+        title="ImageNet, GoogLeNet's variant (Darknet's Extraction): XNOR-Net, table 2, and BNN",
         folder="imagenet",
-        rows=_rows("imagenet", "fp_extraction", "bwn_extraction"),
+        rows=_rows("imagenet", "fp_extraction", "bwn_extraction", "bnn_extraction"),
     ),
     Table(
         name="xnor-ablations",
         title="MNIST, LeNet-5: the ablations of XNOR-Net (table 3, §4.2) at small scale",
         folder="mnist",
-        rows=_ablations("mnist", "lenet5", "official", "method.block.product_relu=false"),
+        rows=_ablations("mnist", "lenet5", "official", base=("method.block.product_relu=false",)),
+    ),
+    Table(
+        name="xnor-ablations-alexnet",
+        title="CIFAR-10, AlexNet at a quarter of its width: the ablations of XNOR-Net (table 3, §4.2)",
+        folder="cifar10",
+        rows=_ablations("cifar10", "alexnet", "exact", common=("model.width=0.25",)),
     ),
     Table(
         name="xnor-ablations-cifar10",

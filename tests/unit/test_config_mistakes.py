@@ -32,6 +32,7 @@ def _here(workdir: Path) -> None:
         ("optimizer.lr=1e400", "optimizer.lr: must be a finite number, not inf"),
         ("optimizer.lr=0", "optimizer.lr: must be greater than 0, not 0"),
         ("optimizer.betas=[0.9]", "optimizer.betas: must be a list of 2 values, and this one has fewer"),
+        ("optimizer.betas=[]", "optimizer.betas: must be a list of 2 values, and this one has fewer"),
         ("optimizer.betas=[0, 0, 0]", "optimizer.betas: must be a list of 2 values, and this one has more"),
         ("data.root=5", "data.root: must be text, not 5"),
         ("data.download=1", "data.download: must be true or false, not 1"),

@@ -19,11 +19,11 @@ from bnn_train.models.catalog import NETWORKS
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
 PLACED = [path for path in PATHS if path.parent.name != "configs"]
-COUNT = 106
+COUNT = 109
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
-VARIANTS = ("", "_lab", "_paper", "_port", "_larq")
+VARIANTS = ("", "_lab", "_paper", "_port", "_larq", "_x3", "_dropout")
 """Whose recipe it is, where several have published one for the same network: the protocol of Loss-aware
-Binarization, the paper where its own code differs, XNOR-Net-PyTorch, Larq Zoo."""
+Binarization, the paper where its own code differs, XNOR-Net-PyTorch, Larq Zoo; or what is special in it."""
 METHODS_OF_THE_32 = ("fp", "bc", "bnn", "bwn", "xnor")  # and the real-valued twin
 
 
@@ -76,6 +76,7 @@ COPIED = {
     "cifar10/bc_vgg_small",
     "cifar10/bnn_vgg_small",
     "cifar10/xnor_vgg_small",
+    "imagenet/bnn_extraction",
     "imagenet/bnn_resnet18",
     "imagenet/dorefa_alexnet",
     "mnist/twn_lenet5",
@@ -175,6 +176,8 @@ FACTS: list[tuple[str, str, Any]] = [
     ("imagenet/xnor_alexnet", "data.sampling", "balanced"),
     ("imagenet/bwn_alexnet", "optimizer.weight_decay_epochs", 29),
     ("imagenet/bwn_alexnet_paper", "training.epochs", 16),
+    ("imagenet/bnn_alexnet_x3", "model.channels", (192, 576, 1152, 768, 768, 4096, 4096)),
+    ("imagenet/bnn_alexnet_x3", "schedule.rates", {0: 5e-3, 20: 1e-3, 30: 5e-4, 35: 1e-4, 40: 1e-5}),
     ("imagenet/bwn_alexnet_paper", "method.weight.gain", "none"),
     ("imagenet/xnor_k_alexnet_paper", "method.activation.scale", "xnor_k"),
     ("mnist/bc_stochastic_mlp2048", "method.norm.momentum", 0.15),

@@ -140,6 +140,8 @@ def test_alexnet_macs() -> None:
 def test_alexnet_width() -> None:
     half = meta(AlexNet(name="alexnet", width=0.5), "xnor", IMAGENET, 1000)
     assert [m.out_channels for m in products(half)] == [48, 128, 192, 192, 128, 2048, 2048, 1000]
+    own = meta(AlexNet(name="alexnet", channels=(7, 6, 5, 4, 3, 2, 1), width=2), "xnor", IMAGENET, 1000)
+    assert [m.out_channels for m in products(own)] == [14, 12, 10, 8, 6, 4, 2, 1000]
 
 
 # Side of the map that fc6 covers: conv1 keeps or divides, then three poolings 3/2.
