@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train.report.markdown import table as markdown_table
+from reproduction.curves import curve_of, curves
 from reproduction.runs import ROOT, Options, Plan
 from reproduction.tables import Table
 
@@ -37,6 +38,7 @@ def row_result(plan: Plan, reports: Reports) -> dict[str, Any]:
         "source": ", ".join(source),
         "remark": plan.row.remark,
         "seconds": sum(report["wall_time_s"] for report in reports.values()),
+        "curve": curve_of(next(iter(reports.values()), {})),
         "command": plan.command,
     }
     return result | {"verdict": verdict(result, plan.options)}
@@ -75,7 +77,7 @@ def table_result(
     }
 
 
-HEAD = ("row", "published %", "band", "here %", "seeds", "difference", "epochs", "verdict")
+HEAD = ("row", "published %", "band", "here %", "seeds", "difference", "epochs", "min a run", "verdict")
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -85,6 +87,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"## {result['title']}",
         _setting(result),
         markdown_table(HEAD, [_cells(row) for row in rows]),
+        *curves(rows),
         *_remarks(rows),
         "```\n" + "\n".join(row["command"] for row in rows) + "\n```",
     ]
@@ -118,6 +121,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(len(row["top1"])),
         _number(row["difference"], "+.2f").replace("-", "−"),
         f"{row['epochs']} of {row['epochs_published']}",
+        _number(row["seconds"] / 60 / max(1, len(row["top1"])), ".1f"),
         row["verdict"],
     ]
 

@@ -190,6 +190,12 @@ _TABLES = (
     ),
     Table(
         name="xnor-ablations-cifar10",
+        title="CIFAR-10, LeNet-5: the ablations of XNOR-Net (table 3, §4.2) at small scale",
+        folder="cifar10",
+        rows=_ablations("cifar10", "lenet5", "exact"),
+    ),
+    Table(
+        name="xnor-ablations-resnet20",
         title="CIFAR-10, ResNet-20: the ablations of XNOR-Net (table 3, §4.2) at small scale",
         folder="cifar10",
         rows=_ablations("cifar10", "resnet20", "exact"),

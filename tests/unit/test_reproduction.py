@@ -11,6 +11,7 @@ from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import RunError
 from bnn_train.training.schedules import learning_rate
+from reproduction.curves import curve_of, curves
 from reproduction.results import markdown, published, row_result, table_result, verdict
 from reproduction.runs import Options, digest, planned
 from reproduction.shorten import shortening
@@ -168,9 +169,24 @@ def section(score: float) -> dict[str, Any]:
 def test_every_line_says_that_it_was_cut() -> None:
     text = markdown(section(97.0))
     assert "**Cut to at most 5 epochs, schedules moved along.**" in text
-    assert "| `fp_mlp` | 98.81 | ±0.2 | 97.50 ± 0.71 | 2 | −1.31 | 5 of 50 | not comparable" in text
+    assert "| `fp_mlp` | 98.81 | ±0.2 | 97.50 ± 0.71 | 2 | −1.31 | 5 of 50 | 1.0 | not comparable" in text
     assert "2.0 min of training" in text
     assert "bnn-train --config configs/mnist/fp_mlp.yaml --set training.epochs=5" in text
+
+
+def test_curves_stand_at_round_epochs_and_at_the_last() -> None:
+    """Accuracy becomes error, shares become per cent; a row with fewer epochs leaves cells empty."""
+    long = [{"epoch": n, "validation_top1": 100 - 10 / n, "flip_rate": 1 / n} for n in range(1, 13)]
+    short = [{"epoch": 1, "validation_top1": 90.0, "flip_rate": None}]
+    rows = [{"row": name, "curve": curve_of({"history": h})} for name, h in (("a", long), ("b", short))]
+    assert curves(rows)[0].splitlines() == [
+        "| first seed, epoch | 1 | 2 | 3 | 5 | 7 | 10 | 12 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| `a`, validation error % | 10.00 | 5.00 | 3.33 | 2.00 | 1.43 | 1.00 | 0.83 |",
+        "| `b`, validation error % | 10.00 |  |  |  |  |  |  |",
+        "| `a`, flips % of the weights | 100.00 | 50.00 | 33.33 | 20.00 | 14.29 | 10.00 | 8.33 |",
+    ]
+    assert curves([{"row": "c", "curve": curve_of({})}]) == []
 
 
 def test_publishing_replaces_the_tables_own_section_alone(tmp_path: Path) -> None:
