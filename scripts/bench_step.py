@@ -25,6 +25,7 @@ from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.setup import build_learner, build_model
 
+CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEFAULT = (
     "mnist/bnn_mlp.yaml",
@@ -44,20 +45,21 @@ DEFAULT = (
 )
 
 
-def stepper(config: Path, batch: int | None) -> tuple[Callable[[], None], int]:
+def stepper(config: Path, batch: int | None, device: torch.device = CPU) -> tuple[Callable[[], None], int]:
     """A function that does one training step on a fixed random batch, and the batch's size."""
     experiment = load(config)
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
     size = batch or min(experiment.data.batch_size, 128 if shape[1] < 64 else 16)
-    device = torch.device("cpu")
     learner = build_learner(experiment, build_model(experiment, shape, classes, device), device)
-    images = torch.randn(size, *shape).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(classes, (size,))
+    images = torch.randn(size, *shape).to(device).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(classes, (size,)).to(device)
 
     def step() -> None:
         learner.optimizers.set_rate(1e-4, 0)
         learner.optimizers.zero_grad()
-        loss = learner.criterion(learner.model(images), labels)
+        with torch.autocast(device.type, learner.amp, enabled=learner.amp is not None):
+            logits = learner.model(images)
+            loss = learner.criterion(logits.float(), labels)
         learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # in torch
         learner.optimizers.step(learner.scaler)
         enforce(learner.model)
