@@ -154,8 +154,11 @@ class Layers:
         for i, unit in enumerate(units, start=1):
             if i > 1:
                 before = units[i - 2]
-                yield f"norm{i}", self._norm(before)
-                yield f"act{i}", self.nonlinearity(unit.role)
+                lead = "norm_relu" if i < len(units) else self.method.block.before_last
+                if lead != "none":
+                    yield f"norm{i}", self._norm(before)
+                if lead == "norm_relu":
+                    yield f"act{i}", self.nonlinearity(unit.role)
                 if unit.kind == "linear" and before.kind == "conv":
                     yield "flatten", nn.Flatten()
             yield from self._product(unit, i)

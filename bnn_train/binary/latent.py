@@ -39,6 +39,7 @@ INITS: dict[str, Callable[[BinaryLayer], object]] = {
     "glorot": _uniform(glorot),
     "he_in": _normal(0),
     "he_out": _normal(1),
+    "normal_005": lambda layer: layer.weight.normal_(0, 0.05),
     "sign": lambda layer: layer.weight.copy_(sign(layer.weight.uniform_(-1, 1))),
 }
 

@@ -34,13 +34,14 @@ class _ShiftNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Batch norm's gradient with AP2(C) in the place of C; γ's passes its AP2 unchanged."""
+        """Batch norm's gradients with AP2(C) in the place of C, as in the Torch7 code, which keeps no other
+        copy; γ's passes its AP2 unchanged."""
         centred, power, gain = ctx.saved_tensors
         dims, g = _dims(centred), grads[0]
         shifted, h = ap2(centred), grads[0] * gain
         mean, slope = h.mean(dims, keepdim=True), (h * shifted).mean(dims, keepdim=True)
         grad_x = power * (h - mean - shifted * power.square() * slope)
-        grad_gamma = (g * centred * power).sum(dims, keepdim=True)
+        grad_gamma = (g * shifted * power).sum(dims, keepdim=True)
         return grad_x, grad_gamma, g.sum(dims, keepdim=True), None, None
 
 

@@ -61,7 +61,7 @@ class ActivationSpec(Record):
 class LatentSpec(Record):
     """Rules for the latent weights of binarized layers."""
 
-    init: Literal["uniform", "glorot", "he_in", "he_out", "sign"] = "he_out"
+    init: Literal["uniform", "glorot", "he_in", "he_out", "normal_005", "sign"] = "he_out"
     """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1."""
     clip: float | None = Field(default=None, gt=0)
     """Clip to [−clip, clip] after every step."""
@@ -94,6 +94,9 @@ class BlockSpec(Record):
     product_relu: bool = False
     """Plain chains in the order `bn-act-conv-pool`: a ReLU behind every layer that has a norm before it.
     XNOR-Net's paper calls it optional, the authors' code has none, the PyTorch port has it."""
+    before_last: Literal["norm_relu", "norm", "none"] = "norm_relu"
+    """Plain chains in the order `bn-act-conv-pool`: what stands before a real last layer. The authors'
+    AlexNet has norm and ReLU, the PyTorch port's Network-in-Network the norm, its LeNet-5 neither."""
 
 
 class NormSpec(Record):

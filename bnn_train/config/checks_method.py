@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bnn_train.binary.spec import Method
+from bnn_train.binary.spec import BlockSpec, Method
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.models.catalog import MLP
@@ -120,11 +120,23 @@ def _activation(e: Experiment) -> Problems:
 
 def _block(e: Experiment) -> Problems:
     block = e.method.block
+    if e.model.name.startswith("resnet"):
+        for key in ("product_relu", "before_last"):
+            if getattr(block, key) != BlockSpec.model_fields[key].default:
+                yield ("method", "block", key), f"has no effect in {e.model.name}: it belongs to plain chains"
+        return
     if block.product_relu and block.order != "bn-act-conv-pool":
         yield (
             ("method", "block", "product_relu"),
             f"belongs to the order bn-act-conv-pool; in {block.order} a ReLU or a sign follows anyway",
         )
+    if block.before_last == "norm_relu":
+        return
+    path = ("method", "block", "before_last")
+    if block.order != "bn-act-conv-pool":
+        yield path, f"belongs to the order bn-act-conv-pool, not {block.order}"
+    elif e.method.quantizes_input("last"):
+        yield path, "belongs to a real last layer; here its input is quantized, which needs the norm"
 
 
 def _scope(e: Experiment) -> Problems:

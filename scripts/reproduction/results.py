@@ -21,9 +21,10 @@ def row_result(plan: Plan, reports: Reports) -> dict[str, Any]:
     """What a row gave, as JSON values."""
     scores = [report["top1"] for report in reports.values()]
     reference = plan.full.reference
-    published = reference.top1 if not plan.row.overrides else None
+    published = plan.row.top1 if plan.row.overrides else reference.top1
     mean = statistics.fmean(scores) if scores else None
-    source = [] if published is None else [part for part in (reference.paper, reference.table) if part]
+    sources = (plan.row.source,) if plan.row.overrides else (reference.paper, reference.table)
+    source = [] if published is None else [part for part in sources if part]
     result: dict[str, Any] = {
         "row": plan.row.name,
         "config": str(plan.path.relative_to(ROOT)),
@@ -33,7 +34,7 @@ def row_result(plan: Plan, reports: Reports) -> dict[str, Any]:
         "mean": mean,
         "std": statistics.stdev(scores) if len(scores) > 1 else None,
         "published": published,
-        "band": reference.band if published is not None else None,
+        "band": None if published is None else reference.band,
         "difference": None if mean is None or published is None else mean - published,
         "source": ", ".join(source),
         "remark": plan.row.remark,

@@ -104,6 +104,17 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         ),
         (method("bwn", weight={"scale": {"kind": "learned"}}), "method.weight.gradient", "detached"),
         (method("bwn", block={"product_relu": True}), "method.block.product_relu", "bn-act-conv-pool"),
+        (
+            {**method("xnor", block={"product_relu": True}), "model": "resnet20", "data": "cifar10"},
+            "method.block.product_relu",
+            "plain chains",
+        ),
+        (method("bwn", block={"before_last": "norm"}), "method.block.before_last", "bn-act-conv-pool"),
+        (
+            method("xnor", scope={"real": ["first"]}, block={"before_last": "none"}),
+            "method.block.before_last",
+            "real last layer",
+        ),
         # rules without their object
         (method("fp", weight={"scale": {"kind": "l1"}}), "method.weight.scale.kind", "no effect"),
         (method("fp", weight={"gradient": "detached"}), "method.weight.gradient", "no effect"),

@@ -88,6 +88,21 @@ def test_a_relu_behind_the_products_that_follow_a_norm() -> None:
     assert names[-1] == "linear3"
 
 
+@pytest.mark.parametrize(
+    ("before_last", "names"),
+    [
+        ("norm_relu", ["norm3", "act3", "flatten", "linear3"]),
+        ("norm", ["norm3", "flatten", "linear3"]),
+        ("none", ["flatten", "linear3"]),
+    ],
+)
+def test_what_stands_before_a_real_last_layer(before_last: str, names: list[str]) -> None:
+    block = METHODS["xnor"].block.model_copy(update={"before_last": before_last})
+    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(units())
+    found = [name for name, _ in chain.named_children()]
+    assert found[found.index("pool2") + 1 :] == names
+
+
 def test_norm_takes_its_numbers_from_the_method() -> None:
     layers = Layers(METHODS["bnn"])
     assert (layers.norm2d(3).eps, layers.norm1d(3).eps) == (1e-4, 1e-4)

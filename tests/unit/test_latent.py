@@ -28,6 +28,7 @@ def conv(latent: LatentSpec, inputs: int = 16, outputs: int = 64, kernel: int = 
         ("glorot", math.sqrt(1.5 / (9 * 80)) / math.sqrt(3), math.sqrt(1.5 / (9 * 80))),
         ("he_in", math.sqrt(2 / (9 * 16)), math.inf),
         ("he_out", math.sqrt(2 / (9 * 64)), math.inf),
+        ("normal_005", 0.05, math.inf),
     ],
 )
 def test_init(init: str, std: float, bound: float) -> None:
@@ -41,7 +42,7 @@ def test_sign_init_is_plus_minus_one() -> None:
     assert set(conv(LatentSpec(init="sign")).weight.unique().tolist()) == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize("init", ["uniform", "glorot", "he_in", "he_out", "sign"])
+@pytest.mark.parametrize("init", ["uniform", "glorot", "he_in", "he_out", "normal_005", "sign"])
 def test_biases_begin_at_zero(init: str) -> None:
     method = METHODS["bc"].model_copy(update={"latent": LatentSpec(init=init)})  # type: ignore[arg-type]
     for layer in (Layers(method).conv("body", 3, 8, 3, bias=True), Layers(method).linear("body", 9, 8)):

@@ -25,6 +25,11 @@ AXES: dict[str, tuple[str, dict[str, object]]] = {
         {"weight": {"scale": {"kind": "learned", "granularity": "layer"}, "gradient": "detached"}},
     ),
     "ReLUs behind the products": ("xnor", {"block": {"product_relu": True}}),
+    "a ReLU before the last layer": (
+        "xnor",
+        {"block": {"product_relu": True, "before_last": "none"}},
+    ),
+    "a norm before the last layer": ("xnor", {"block": {"before_last": "norm"}}),
     "a norm on the output": ("xnor", {"block": {"output_norm": True}}),
 }
 

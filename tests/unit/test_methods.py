@@ -30,6 +30,7 @@ REAL = {  # the twin: plain networks of real layers
     "block.stream": "relu",
     "block.output_norm": False,
     "block.product_relu": False,
+    "block.before_last": "norm_relu",
     "norm.kind": "batch",
     "norm.eps": 1e-5,
     "norm.momentum": 0.1,

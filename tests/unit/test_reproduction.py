@@ -159,6 +159,13 @@ def test_numbers_without_a_band_or_for_changed_rows_are_not_judged() -> None:
     assert verdict({"mean": None}, OPTIONS) == "not run"
 
 
+def test_a_changed_row_may_have_its_own_published_number() -> None:
+    row = chosen(table_of("imagenet-alexnet"), "xnor_alexnet_c_b_a_p")[0]
+    result = row_result(planned(row, OPTIONS), reports(30.6))
+    assert (result["published"], result["band"], result["verdict"]) == (30.3, 0.4, "inside the band")
+    assert result["source"] == "XNOR-Net, table 3: order C-B-A-P"
+
+
 def section(score: float) -> dict[str, Any]:
     table = table_of("mnist-one-protocol")
     options = Options(out=Path("o"), fast=5)

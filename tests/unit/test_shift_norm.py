@@ -80,7 +80,7 @@ def test_the_gradient_is_batch_norms_with_the_rounded_values() -> None:
     assert layer.weight.grad is not None
     assert layer.bias.grad is not None
     np.testing.assert_allclose(inputs.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(layer.weight.grad.numpy(), (g * c * power).sum(axis=axes), rtol=1e-9)
+    np.testing.assert_allclose(layer.weight.grad.numpy(), (g * p * power).sum(axis=axes), rtol=1e-9)
     np.testing.assert_allclose(layer.bias.grad.numpy(), g.sum(axis=axes), rtol=1e-9)
 
 
