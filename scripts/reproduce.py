@@ -5,9 +5,10 @@
 
 Each row trains as ``bnn-train`` would. Stopped by Ctrl-C, a kill or a power cut, the same command goes on
 where it was: finished runs are recognised by their folder and config, half-finished ones resume.
-``results.md`` and ``results.json`` in ``--out`` are written anew after every run. ``--fast`` cuts the epochs
-and moves the schedules along; its numbers compare with nothing published, and every line says so.
-``--publish`` puts the table into ``configs/<data>/RESULTS.md``.
+``results.md`` and ``results.json`` in ``--out`` are written anew after every run, from all finished runs that
+stand there: rows may be run one by one, or side by side. ``--fast`` cuts the epochs and moves the schedules
+along; its numbers compare with nothing published, and every line says so. ``--publish`` puts the table into
+``configs/<data>/RESULTS.md``.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bnn_train.cli.common import guarded, say
-from bnn_train.errors import RunError
-from reproduction.runs import ROOT, Options, Plan, config_path, planned, report_of, seeds_of
+from bnn_train.errors import NonFiniteError, RunError
+from bnn_train.report.files import write_atomic
+from reproduction.outcomes import outcomes
+from reproduction.plans import ROOT, Options, Plan, config_path, planned
+from reproduction.publish import published
+from reproduction.results import markdown, row_result, table_result
+from reproduction.runs import finish
 from reproduction.tables import TABLES, Row, Table, chosen, table_of
 
 CONFIGS = ROOT / "configs"
@@ -82,43 +88,52 @@ def _reproduce(args: argparse.Namespace) -> None:
     result = _run(table, chosen(table, args.rows), options)
     if args.publish:
         _publish(table, result)
+    if any(row["failed"] for row in result["rows"]):
+        raise RunError("not all runs have a result; see the verdicts")
 
 
 def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
-    plans = [planned(row, options) for row in rows]  # every config is read before the first one trains
-    reports: dict[str, dict[int, dict[str, Any]]] = {plan.row.name: {} for plan in plans}
-    result: dict[str, Any] = {}
-    for seed in seeds_of(options):
+    plans = [planned(row, options) for row in table.rows]  # every config is read before the first one trains
+    _prepare(options.out)
+    failed: dict[str, dict[int, str]] = {plan.row.name: {} for plan in plans}
+    for seed in range(1, options.seeds + 1):
         for plan in plans:
-            reports[plan.row.name][seed] = report_of(plan.experiment(seed))
-            result = _write(table, plans, reports, options)
-    from reproduction.results import markdown
-
+            if plan.row not in rows:
+                continue
+            try:
+                finish(plan.experiment(seed))
+            except NonFiniteError as error:
+                say(f"error: {error}")
+                failed[plan.row.name][seed] = str(error)
+            _write(table, plans, failed, options)
+    result = _write(table, plans, failed, options)
     print(markdown(result), end="")
     say(f"written: {options.out / 'results.md'}")
     return result
 
 
-def _write(
-    table: Table, plans: Sequence[Plan], reports: dict[str, dict[int, dict[str, Any]]], options: Options
-) -> dict[str, Any]:
-    """What is known so far, in both files; torch is imported by now."""
-    from bnn_train.report.files import write_atomic
-    from bnn_train.report.versions import git_revision, machine, versions
-    from reproduction.results import markdown, row_result, table_result
+def _prepare(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".writable").touch()
+        (out / ".writable").unlink()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RunError(f"--out {str(out)!r}: cannot be written: {reason}") from None
 
-    setting = {"machine": machine(), "versions": versions(), "git": git_revision()}
-    rows = [row_result(plan, reports[plan.row.name]) for plan in plans]
-    result = table_result(table, rows, options, setting)
+
+def _write(
+    table: Table, plans: Sequence[Plan], failed: Mapping[str, Mapping[int, str]], options: Options
+) -> dict[str, Any]:
+    """Everything that --out holds by now, in both files."""
+    rows = [row_result(plan, outcomes(plan), failed[plan.row.name]) for plan in plans]
+    result = table_result(table, rows, options)
     write_atomic(options.out / "results.json", json.dumps(result, indent=2) + "\n")
     write_atomic(options.out / "results.md", markdown(result))
     return result
 
 
 def _publish(table: Table, result: dict[str, Any]) -> None:
-    from bnn_train.report.files import write_atomic
-    from reproduction.results import published
-
     path = CONFIGS / table.folder / "RESULTS.md"
     write_atomic(path, published(path, result))
     say(f"published: {path}")

@@ -1,4 +1,4 @@
-"""How a run came to its number: validation error and flips at a few epochs."""
+"""How a run came to its number: error and flips at a few epochs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from typing import Any
 from bnn_train.report.markdown import table as markdown_table
 
 SHOWN = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000)
-KINDS = {"validation_top1": "validation error %", "flip_rate": "flips % of the weights"}
+KINDS = {
+    "validation_top1": "validation error %",
+    "train_top1": "training error %",
+    "flip_rate": "flips % of the weights",
+}
 
 Curve = dict[str, dict[str, float]]
 """``{kind: {epoch: value in %}}``; the epochs are texts, as JSON has them."""
 
 
-def curve_of(report: Mapping[str, Any]) -> Curve:
-    """The curves of a report's history, whole; without those that it has not."""
-    history: Sequence[Mapping[str, Any]] = report.get("history", ())
-    return {kind: found for kind in KINDS if (found := _values(history, kind))}
+def curve_of(history: Sequence[Mapping[str, Any]]) -> Curve:
+    """The curves of a report's history, whole; training error only where no validation error is."""
+    found = {kind: values for kind in KINDS if (values := _values(history, kind))}
+    if "validation_top1" in found:
+        found.pop("train_top1", None)
+    return found
 
 
 def _values(history: Sequence[Mapping[str, Any]], kind: str) -> dict[str, float]:
     told = [(str(line["epoch"]), line[kind]) for line in history if line.get(kind) is not None]
-    return {
-        epoch: round(100 - value if kind == "validation_top1" else 100 * value, 4) for epoch, value in told
-    }
+    return {epoch: round(100 - v if kind.endswith("top1") else 100 * v, 4) for epoch, v in told}
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> list[str]:

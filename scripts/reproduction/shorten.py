@@ -34,7 +34,8 @@ def _schedule(experiment: Experiment, f: float, most: int) -> dict[str, Any]:
     if isinstance(schedule, Step):
         every = schedule.every or experiment.training.epochs
         drops = schedule.at or range(every, experiment.training.epochs, every)
-        changes |= {"schedule.at": [round(at * f, 6) for at in drops], "schedule.every": None}
+        moved = [round(at * f, 6) for at in drops]
+        changes |= {"schedule.at": moved or [float(most)], "schedule.every": None}  # at the end: none
     if isinstance(schedule, Table):
         changes["schedule.rates"] = _rates(schedule.rates, f, most)
     return changes

@@ -41,21 +41,25 @@ def results(out: str = "out") -> dict[str, Any]:
 
 def timeless(out: str) -> list[dict[str, Any]]:
     """The rows, without their times and what names the run's folder."""
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in results(out)["rows"]]
+    left = ("seconds", "runs")
+    return [{key: value for key, value in row.items() if key not in left} for row in results(out)["rows"]]
 
 
 def test_rows_and_seeds_run_and_are_written(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert reproduced("--seeds", "2") == 0
     found = results()
-    assert [(row["row"], list(row["top1"]), row["epochs"]) for row in found["rows"]] == [
+    ran = [row for row in found["rows"] if row["row"] in ROWS.split(",")]
+    assert [(row["row"], list(row["top1"]), row["epochs"]) for row in ran] == [
         ("bc_mlp", ["1", "2"], 3),
         ("xnor_mlp", ["1", "2"], 3),
     ]
-    assert all(row["verdict"] == "not comparable: 3 of 50 epochs" for row in found["rows"])
-    assert (found["machine"]["threads"], found["fast"], found["seeds"]) == (1, 3, 2)
+    assert all(row["verdict"] == "not comparable: 3 of 50 epochs" for row in ran)
+    assert [row["verdict"] for row in found["rows"] if row not in ran] == ["not run"] * 3
+    assert found["fast"] == 3
+    assert all(one["machine"].endswith(", 1 thread") for row in ran for one in row["runs"])
     text = Path("out/results.md").read_text()
     assert text in capsys.readouterr().out
-    for row in found["rows"]:
+    for row in ran:
         report = json.loads(Path("out/fast3", row["row"], "seed2", "report.json").read_text())
         assert row["top1"]["2"] == report["top1"]
         assert row["command"] in text
@@ -91,7 +95,9 @@ def test_an_interrupted_table_goes_on_and_ends_alike(
     assert reproduced() == 130
     assert "go on with the same command" in capsys.readouterr().err
     if last_step > 12:
-        assert [row["verdict"] for row in results()["rows"]] == ["not comparable: 3 of 50 epochs", "not run"]
+        verdicts = {row["row"]: row["verdict"] for row in results()["rows"]}
+        assert verdicts["bc_mlp"] == "not comparable: 3 of 50 epochs"
+        assert verdicts["xnor_mlp"] == "not run"
     assert reproduced() == 0
     assert done[0] == 24  # no step twice
     assert timeless("out") == timeless("straight")
@@ -116,12 +122,69 @@ def test_a_folder_of_another_config_is_left_alone(data: Path, capsys: pytest.Cap
     assert Path("out/results.json").read_text() == before
 
 
-def test_a_damaged_report_is_made_again_from_the_checkpoint(data: Path) -> None:
+@pytest.mark.parametrize("damage", ['{"top1": 99', "[]", '{"top1": "98"}', None])
+def test_a_damaged_report_is_made_again_from_the_checkpoint(data: Path, damage: str | None) -> None:
     assert reproduced() == 0
     first = timeless("out")
-    Path("out/fast3/bc_mlp/seed1/report.json").write_text('{"top1": 99')
+    path = Path("out/fast3/bc_mlp/seed1/report.json")
+    without = json.dumps(json.loads(path.read_text()) | {"history": None})
+    path.write_text(without if damage is None else damage)
     assert reproduced() == 0
     assert timeless("out") == first
+
+
+def test_rows_run_one_by_one_make_one_table(data: Path) -> None:
+    assert reproduced(out="together") == 0
+    assert reproduced("--rows", "xnor_mlp") == 0
+    assert reproduced("--rows", "bc_mlp", "--seeds", "2") == 0
+    assert reproduced() == 0
+    rows = {row["row"]: list(row["top1"]) for row in results()["rows"] if row["top1"]}
+    assert rows == {"bc_mlp": ["1", "2"], "xnor_mlp": ["1"]}
+    assert results()["rows"][-1] | {"seconds": 0, "runs": 0} == results("together")["rows"][-1] | {
+        "seconds": 0,
+        "runs": 0,
+    }
+
+
+def test_a_row_that_diverges_does_not_keep_the_others(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enforce, first = loop.enforce, [True]
+
+    def poisoned(model: Any) -> None:
+        enforce(model)
+        if first.pop() if first else False:
+            next(model.parameters()).data.fill_(float("nan"))
+
+    monkeypatch.setattr(loop, "enforce", poisoned)
+    assert reproduced() == 2
+    verdicts = {row["row"]: row["verdict"] for row in results()["rows"]}
+    assert verdicts["bc_mlp"].startswith("failed: ")
+    assert verdicts["xnor_mlp"] == "not comparable: 3 of 50 epochs"
+    assert "not all runs have a result" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a\0b", "file", "file/below"])
+def test_an_out_that_cannot_be_written_is_told_first(
+    data: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    Path("file").write_text("")
+    assert reproduced(out=name) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: --out {name!r}: cannot be written")
+    assert "training" not in told
+
+
+def test_files_that_are_no_run_are_left_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Path("out/fast3/bc_mlp/seed1")
+    run.mkdir(parents=True)
+    (run / "thesis.txt").write_text("")
+    assert reproduced() == 2
+    assert "holds files that are no run; choose another --out" in capsys.readouterr().err
+    (run / "config.yaml").write_text("a: [")
+    assert reproduced() == 2
+    assert "or remove the folder" in capsys.readouterr().err
+    assert (run / "thesis.txt").exists()
 
 
 def test_publishing_fills_in_the_file_beside_the_configs(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
