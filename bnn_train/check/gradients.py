@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ def gradients(s: Subject) -> Iterator[Line]:
     loss.backward()  # type: ignore[no-untyped-call]  # in torch
     s.seed("entries")
     cases = list(_cases(real, s.macs, 1e-5 * max(1.0, abs(start))))
-    errors = {case.name: 0.0 for case in cases}
+    errors = {case.name: 0.0 if _finite(case.parameter.grad) else math.inf for case in cases}
     with torch.no_grad():
         for case in cases:
             errors[case.name] = max(errors[case.name], _error(case, lambda: float(loss_of(twin))))
@@ -134,11 +135,12 @@ def _chosen(w: Tensor, g: Tensor, count: int) -> list[int]:
 
 
 def _error(case: _Case, loss: Callable[[], float]) -> float:
-    """Relative difference, the best over the widths."""
+    """Relative difference, the best over the widths; infinity where one side is no number."""
     errors = []
     for h in STEPS:
         found = case.gain * _difference(case, loss, h)
-        errors.append(abs(found - case.claimed) / max(abs(found), abs(case.claimed), case.scale))
+        error = abs(found - case.claimed) / max(abs(found), abs(case.claimed), case.scale)
+        errors.append(math.inf if math.isnan(error) else error)
         if errors[-1] < EXACT / 10:
             break
     return min(errors)
@@ -163,6 +165,10 @@ def _place(parameter: Tensor, index: int) -> tuple[int, ...]:
         index, at = divmod(index, size)
         place.append(at)
     return tuple(reversed(place))
+
+
+def _finite(g: Tensor | None) -> bool:
+    return g is not None and bool(torch.isfinite(g).all())
 
 
 def _silent(model: nn.Module) -> list[str]:
@@ -192,6 +198,9 @@ def _compared(errors: dict[str, float], count: int, model: nn.Module, shifted: i
     ]
     if shifted:
         formulas.append(f"{shifted} shift norms stood as batch norms")
+    lost = [key for key, error in errors.items() if math.isinf(error)]
+    if lost:
+        formulas.append(f"NaN or infinity in {some(lost)}")
     wrong = [key for key, error in errors.items() if not error <= EXACT]
     return Line(
         name="gradient",

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bnn_train.check import data_pixels
 from bnn_train.check.data_labels import labels
 from bnn_train.check.data_pixels import pixels
 from bnn_train.check.subject import Subject
@@ -87,6 +88,18 @@ def test_the_statistics_are_those_of_the_pixels() -> None:
     mean = "/".join(f"{float(v):.4f}" for v in x.mean(dim=(0, 2, 3)))
     std = "/".join(f"{float(v):.4f}" for v in x.transpose(0, 1).flatten(1).std(dim=1, correction=0))
     assert f"mean {mean}, std {std}" in lines(pixels, s)["data pixels"].measured
+
+
+def test_a_file_of_two_alternating_kinds_is_read_fairly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second image at 0.3, the others at 0.7: mean 0.5 and standard deviation 0.2."""
+    s = subject(data={"train_limit": 400, "normalize": [{"name": "mean_std", "mean": [0.5], "std": [0.2]}]})
+    own = torch.from_numpy(s.data.splits["train"].positions)
+    source(s).images[own[::2]], source(s).images[own[1::2]] = 77, 178
+    row = DATASETS["synthetic"].model_copy(update={"mean": (0.5,), "std": (0.2,)})
+    monkeypatch.setitem(DATASETS, "synthetic", row)
+    monkeypatch.setitem(data_pixels.SAMPLES, "tensor", 200)
+    monkeypatch.setattr(data_pixels, "PREPARED", 200)
+    assert verdicts(pixels, s) == {"data pixels": "ok", "data normalized": "ok"}
 
 
 def test_constant_images_are_wrong() -> None:

@@ -103,6 +103,23 @@ def test_a_gradient_that_is_a_little_off_is_seen(monkeypatch: pytest.MonkeyPatch
     assert verdicts(gradients, s)["gradient"] == "look"
 
 
+@pytest.mark.parametrize("factor", [np.nan, np.inf])
+@pytest.mark.parametrize("every", [True, False])
+def test_a_gradient_that_is_no_number_is_wrong(
+    factor: float, every: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it, or one number of each weight."""
+
+    def broken(g: Tensor, c: object) -> Tensor:
+        place = torch.arange(g.numel()).view_as(g)
+        return torch.where((place == 7) | every, factor, g)
+
+    monkeypatch.setitem(weights.GRADIENTS, "identity", broken)
+    line = lines(gradients, of_method("bnn", network=MLP))["gradient"]
+    assert line.verdict == "wrong"
+    assert "NaN or infinity in linear1.weight" in line.measured
+
+
 def test_a_forward_pass_of_another_formula_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers, "unit_of", lambda spec: 1.01 * activations.unit_of(spec))
     assert verdicts(gradients, of_method("xnor", network=MLP))["forward pass"] == "wrong"
