@@ -104,7 +104,7 @@ def _reference(experiment: Experiment, top1: float) -> dict[str, Any] | None:
         return None
     source = {"paper": reference.paper, "table": reference.table}
     difference, band = top1 - reference.top1, reference.band
-    inside = None if band is None else abs(difference) <= band
+    inside = None if band is None else round(abs(difference), 6) <= band
     return {"top1": reference.top1, "difference": difference, "band": band, "inside": inside, **source}
 
 

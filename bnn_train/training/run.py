@@ -12,6 +12,7 @@ import torch
 from bnn_train.config.loader import dump
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
+from bnn_train.errors import Interrupted
 from bnn_train.report import diagnostics
 from bnn_train.report.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
@@ -94,6 +95,10 @@ def _run(
         log.write("test", progress.step, progress.epochs_finished, top1=report["top1"], top5=report["top5"])
     finally:
         log.close()
+    if stop.signal is not None:  # after the last step, where the loop no longer asks
+        raise Interrupted(
+            f"stopped by {stop.signal.name} as the run ended; its report is written", stop.exit_code
+        )
     return report
 
 

@@ -6,6 +6,7 @@ with a run of so many epochs that nothing disturbed.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -15,7 +16,10 @@ from typing import Any
 import pytest
 
 from bnn_train.cli.train import main as train
+from bnn_train.errors import Interrupted
 from bnn_train.training.checkpoint import LAST, read
+from bnn_train.training.progress import Progress
+from bnn_train.training.records import Recorder
 from bnn_train.training.run import resume, start
 from commands import ended, running, steps, wait_for
 from same_run import assert_same_run
@@ -42,6 +46,23 @@ def assert_resumes(folder: Path) -> None:
     resume(folder / "run", tiny(folder / "run", data=DATA, training=settings))
     start(tiny(folder / "straight", data=DATA, training=settings))
     assert_same_run(folder / "straight", folder / "run")
+
+
+def test_a_signal_after_the_last_step_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the last epoch is evaluated and saved: the run ends with its report, and nothing follows."""
+    finish = Recorder.finish_epoch
+
+    def disturbed(self: Recorder, progress: Progress, epoch: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        finish(self, progress, epoch)
+
+    monkeypatch.setattr(Recorder, "finish_epoch", disturbed)
+    with pytest.raises(
+        Interrupted, match="stopped by SIGINT as the run ended; its report is written"
+    ) as stop:
+        start(tiny(tmp_path / "run", training={"epochs": 1}))
+    assert stop.value.exit_code == 130
+    assert (tmp_path / "run" / "report.json").is_file()
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

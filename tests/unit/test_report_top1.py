@@ -161,6 +161,13 @@ def test_a_band_is_judged(tmp_path: Path, band: float, inside: bool) -> None:
     assert f"here −0.90 points, {'inside' if inside else 'outside'} the published band of ±{band:g}" in text
 
 
+def test_the_edge_of_a_band_belongs_to_it(tmp_path: Path) -> None:
+    """99.01 − 98.81 is 0.20000000000000284 in floats."""
+    exact = 100 * 27 / 31
+    data, _ = written(tmp_path, reference={"top1": exact - 0.2, "band": 0.2})
+    assert data["reference"]["inside"] is True
+
+
 def test_many_classes_have_no_printed_matrix(tmp_path: Path) -> None:
     data, text = written(tmp_path, classes=21)
     assert "## Confusion" not in text
