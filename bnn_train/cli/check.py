@@ -9,8 +9,9 @@ from pathlib import Path
 from bnn_train.check.line import ORDER
 from bnn_train.check.run import check
 from bnn_train.check.subject import open_subject
+from bnn_train.cli.common import say
 from bnn_train.config.schema import Experiment
-from bnn_train.training.checkpoint import newest
+from bnn_train.training.checkpoint import Checkpoint, newest
 from bnn_train.training.compatible import continued
 from bnn_train.training.restore import experiment_of
 
@@ -18,7 +19,7 @@ from bnn_train.training.restore import experiment_of
 def run_check(experiment: Experiment | None, config: Path | None, run: Path | None) -> list[str]:
     """Print the findings on a config's fresh network, or on the newest checkpoint of ``run``; the names of
     those that are wrong. ``experiment`` may be None where ``run`` is given."""
-    checkpoint = None if run is None else newest(run / "checkpoints")[0]
+    checkpoint = None if run is None else _newest(run)
     if checkpoint is not None:
         stored = experiment_of(checkpoint)
         experiment = stored if experiment is None else continued(stored, experiment)
@@ -36,6 +37,13 @@ def run_check(experiment: Experiment | None, config: Path | None, run: Path | No
     counted = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ORDER)
     print(f"{counted}; {time.perf_counter() - clock:.0f} s; the network and the disk are as before")
     return wrong
+
+
+def _newest(run: Path) -> Checkpoint:
+    checkpoint, skipped = newest(run / "checkpoints")
+    for sentence in skipped:
+        say(f"warning: {sentence}; using an older checkpoint")
+    return checkpoint
 
 
 def _title(experiment: Experiment, run: Path | None, step: int) -> str:

@@ -76,6 +76,16 @@ def test_a_run(given: list[str], run: Path, capsys: pytest.CaptureFixture[str]) 
     assert files(Path()) == before
 
 
+def test_a_damaged_checkpoint_is_told(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The newest is 10 bytes short; the one before it is of the first of two epochs, of 5 steps each."""
+    last = run / "checkpoints" / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:-10])
+    main(["--resume", str(run), "--check"])
+    out, err = capsys.readouterr()
+    assert "after step 5" in out.splitlines()[0]
+    assert f"warning: {last}: damaged" in err
+
+
 def test_a_run_under_another_config_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "optimizer.lr" in refused(["--resume", str(run), "--set", "optimizer.lr=0.5", "--check"], capsys)
 
