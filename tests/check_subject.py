@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from bnn_train.check.line import Line
 from bnn_train.check.subject import Subject, open_subject
+from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.progress import Progress
 from tiny import tiny
 
 Instrument = Callable[[Subject], Iterator[Line]]
@@ -17,6 +20,12 @@ def subject(**changes: Any) -> Subject:
     """The tiny experiment, of 32 images a batch."""
     data = {"batch_size": 32, **changes.pop("data", {})}
     return open_subject(tiny(Path("run"), data=data, **changes), None, None)
+
+
+def after(s: Subject, step: int, epochs: int) -> Subject:
+    """The same network, said to stand after so many steps and finished epochs; its optimizers are fresh."""
+    progress = Progress(step=step, epochs_finished=epochs)
+    return dataclasses.replace(s, checkpoint=Checkpoint({}, {"progress": progress.to_json()}))
 
 
 def lines(instrument: Instrument, s: Subject) -> dict[str, Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 
 import torch
@@ -43,12 +44,22 @@ def guess(experiment: Experiment, classes: int) -> tuple[float, float]:
     return float(times), times * normal
 
 
+def prior(experiment: Experiment, classes: int) -> float:
+    """The loss of the best logits that are the same for every image, K classes being equally frequent.
+
+    Cross-entropy: ln K, with logits 0. Squared hinge, per class: p(1 − y)² + (1 − p)(1 + y)² with p = 1/K is
+    least at y = 2p − 1, where it is 4p(1 − p).
+    """
+    zero, _ = guess(experiment, classes)
+    return zero if isinstance(experiment.loss, CrossEntropy) else zero * 4 * (classes - 1) / classes**2
+
+
 def _fresh(s: Subject, loss: float, spread: float) -> Line:
     zero, normal = guess(s.experiment, len(s.data.classes))
     low, high = 0.9 * zero, 1.3 * normal
     return Line(
         name="first loss",
-        verdict=judge(loss, ok=(low, high), look=(0.5 * zero, 4 * normal)),
+        verdict=judge(loss, ok=(low, high), look=(0.5 * zero, sys.float_info.max)),
         measured=f"{loss:.4g}; logits spread by {spread:.3g}",
         healthy=f"{low:.3g} to {high:.3g}",
         source=f"guessing among {len(s.data.classes)} classes costs {zero:.4g} with logits 0, {normal:.4g}"
@@ -59,13 +70,16 @@ def _fresh(s: Subject, loss: float, spread: float) -> Line:
 
 
 def _trained(s: Subject, loss: float) -> Line:
-    zero, _ = guess(s.experiment, len(s.data.classes))
+    zero, least = guess(s.experiment, len(s.data.classes))[0], prior(s.experiment, len(s.data.classes))
+    most = 1.1 * zero if s.progress.epochs_finished else sys.float_info.max
     return Line(
         name="loss",
-        verdict=judge(loss, ok=(0, 0.9 * zero), look=(0, 1.1 * zero)),
+        verdict=judge(loss, ok=(0, 0.9 * least), look=(0, most)),
         measured=f"{loss:.4g} on a training batch after step {s.progress.step}",
-        healthy=f"under {0.9 * zero:.3g}, the loss of a guess",
-        advice="The run has learned nothing yet: look at flips, gradient and the rate.",
+        healthy=f"under {0.9 * least:.3g}",
+        source=f"the same answer to every image costs at least {least:.3g}, logits 0 cost {zero:.3g}",
+        advice="The run has learned nothing yet, or how often each class comes at most: look at flips,"
+        " gradient and the rate.",
     )
 
 

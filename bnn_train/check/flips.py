@@ -14,6 +14,7 @@ from bnn_train.check.steps import one_step
 from bnn_train.check.subject import Subject
 from bnn_train.config.schema import Experiment
 from bnn_train.report.diagnostics import flip_rates, packed_signs
+from bnn_train.training.loop import steps_per_epoch
 from bnn_train.training.schedules import learning_rate
 from bnn_train.training.setup import Learner
 
@@ -22,7 +23,8 @@ HEALTHY = (1e-5, 0.05)
 BEARABLE = (1e-7, 0.15)
 """Share of a layer's weights a step, at the highest rate. Shipped configs lie between 0.1 and 2.5 %, Bop's
 small last layer at 5.5 %; Adam's momentum holds even absurd rates at 5 to 10 %, so see ``REACH`` too."""
-
+DECAYED = 0.5
+"""Share of the highest rate under which few flips are no fault: a rate that ends at 0 ends the flips."""
 
 REACH = (0.5, 1.0)
 """Mean step over the clip (over mean |w| without one). BNN's own recipe for MNIST takes 0.025; from 1 on a
@@ -53,6 +55,15 @@ class _Trial:
     motions: dict[str, _Motion]
     images: int
     lr: float
+    height: float
+    """Rate over the schedule's highest, or Bop's γ over its first."""
+    decay: float
+    """Weight decay of the latent weights, as it stands now."""
+
+    @property
+    def least(self) -> tuple[float, float]:
+        """Lower ends of ``HEALTHY`` and ``BEARABLE`` at this height."""
+        return (0.0, 0.0) if self.height < DECAYED else (HEALTHY[0], BEARABLE[0])
 
 
 def flips(s: Subject, steps: int = STEPS) -> Iterator[Line]:
@@ -64,8 +75,8 @@ def flips(s: Subject, steps: int = STEPS) -> Iterator[Line]:
     yield _line(s.experiment, trial, steps)
     if optimizer.binary is None:
         yield _reach(trial.motions)
-    if optimizer.weight_decay_binary:
-        yield _decay(optimizer.weight_decay_binary, trial.motions)
+    if trial.decay:
+        yield _decay(trial.decay, trial.motions)
 
 
 def _trial(s: Subject, learner: Learner, steps: int) -> _Trial:
@@ -88,7 +99,14 @@ def _trial(s: Subject, learner: Learner, steps: int) -> _Trial:
         )
         for name, rate in flip_rates(learner.model, signs).items():
             totals[name] += rate / steps
-    return _Trial(rates=totals, motions=motions, images=most, lr=lr)
+    return _Trial(
+        rates=totals,
+        motions=motions,
+        images=most,
+        lr=lr,
+        height=_height(s, lr),
+        decay=_decay_now(s),
+    )
 
 
 def _weights(learner: Learner) -> dict[str, Tensor]:
@@ -97,16 +115,32 @@ def _weights(learner: Learner) -> dict[str, Tensor]:
 
 def _position(s: Subject) -> int:
     """The step from which the rate is that of the schedule without its warm-up."""
-    warmup = math.ceil(s.experiment.schedule.warmup * s.data.batches_per_epoch)
-    return min(max(s.progress.step, warmup), s.experiment.training.epochs * s.data.batches_per_epoch - 1)
+    per_epoch = steps_per_epoch(s.experiment, s.data)
+    warmup = math.ceil(s.experiment.schedule.warmup * per_epoch)
+    return min(max(s.progress.step, warmup), s.experiment.training.epochs * per_epoch - 1)
 
 
 def _rate(s: Subject, step: int) -> float:
-    e, per_epoch = s.experiment, s.data.batches_per_epoch
+    e, per_epoch = s.experiment, steps_per_epoch(s.experiment, s.data)
     step = min(step, e.training.epochs * per_epoch - 1)
     return learning_rate(
         e.schedule, e.optimizer.lr, step=step, steps_per_epoch=per_epoch, epochs=e.training.epochs
     )
+
+
+def _height(s: Subject, lr: float) -> float:
+    """Where the flips' own rate stands: γ of Bop, else ``lr``, over the highest at the start of an epoch."""
+    e, bop = s.experiment, s.experiment.optimizer.binary
+    if bop is not None:
+        return float(bop.gamma_decay ** (s.progress.epochs_finished // bop.gamma_every))
+    per_epoch = steps_per_epoch(e, s.data)
+    return lr / max(lr, *(_rate(s, epoch * per_epoch) for epoch in range(e.training.epochs)))
+
+
+def _decay_now(s: Subject) -> float:
+    optimizer = s.experiment.optimizer
+    end = optimizer.weight_decay_epochs
+    return optimizer.weight_decay_binary if end is None or s.progress.epochs_finished < end else 0.0
 
 
 def _batches(s: Subject) -> Iterator[tuple[Tensor, Tensor]]:
@@ -134,46 +168,56 @@ def _motion(layer: BinaryLayer, old: Tensor) -> _Motion:
 
 
 def _line(experiment: Experiment, trial: _Trial, steps: int) -> Line:
-    rates, motions = trial.rates, trial.motions
+    rates, motions, low = trial.rates, trial.motions, trial.least[0]
     least, most = min(rates, key=lambda n: rates[n]), max(rates, key=lambda n: rates[n])
     finite = all(math.isfinite(m.step) for m in motions.values())
     return Line(
         name="flips",
-        verdict=_verdict(rates, motions) if finite else "wrong",
+        verdict=_verdict(trial) if finite else "wrong",
         measured=f"{percent(rates[least])} ({least}) to {percent(rates[most])} ({most}) of a layer's weights"
         f" a step; {steps} steps of {trial.images} images at rate {trial.lr:.3g}"
         + ("" if finite else "; latent weights became NaN or infinite"),
-        healthy=f"{percent(HEALTHY[0])} to {percent(HEALTHY[1])} at the highest rate",
-        advice=_advice(experiment, rates, motions),
+        healthy=f"{percent(low)} to {percent(HEALTHY[1])} at the highest rate"
+        if low
+        else f"≤ {percent(HEALTHY[1])}; few are no fault at {percent(trial.height)} of the highest rate",
+        advice=_advice(experiment, trial),
     )
 
 
-def _verdict(rates: dict[str, float], motions: dict[str, _Motion]) -> Verdict:
+def _verdict(trial: _Trial) -> Verdict:
     """Too fast: any layer. Too slow: all together, and to look at: one with enough weights to tell."""
+    rates, motions, least = trial.rates, trial.motions, trial.least
     everything = sum(rates[name] * m.count for name, m in motions.items())
-    pooled = judge(everything / sum(m.count for m in motions.values()), ok=HEALTHY, look=BEARABLE)
+    pooled = judge(
+        everything / sum(m.count for m in motions.values()),
+        ok=(least[0], HEALTHY[1]),
+        look=(least[1], BEARABLE[1]),
+    )
     fast = judge(max(rates.values()), ok=(0, HEALTHY[1]), look=(0, BEARABLE[1]))
-    slow: Verdict = "look" if _slow(rates, motions) else "ok"
+    slow: Verdict = "look" if _slow(trial) else "ok"
     return worst([pooled, fast, slow])
 
 
-def _slow(rates: dict[str, float], motions: dict[str, _Motion]) -> list[str]:
+def _slow(trial: _Trial) -> list[str]:
     """Layers under the band whose number of weights lets them be seen in it."""
     return [
-        name for name, m in motions.items() if rates[name] < HEALTHY[0] and m.count * STEPS * HEALTHY[0] >= 1
+        name
+        for name, m in trial.motions.items()
+        if trial.rates[name] < trial.least[0] and m.count * STEPS * HEALTHY[0] >= 1
     ]
 
 
-def _advice(experiment: Experiment, rates: dict[str, float], motions: dict[str, _Motion]) -> str:
+def _advice(experiment: Experiment, trial: _Trial) -> str:
+    rates, motions = trial.rates, trial.motions
     fast = [name for name in rates if rates[name] > HEALTHY[1] or not math.isfinite(motions[name].step)]
     if fast:
         key = "optimizer.lr" if experiment.optimizer.binary is None else "optimizer.binary.gamma"
         return f"{some(fast)}: signs swing instead of settling: lower {key}."
-    slow = _slow(rates, motions) or [name for name in rates if rates[name] < HEALTHY[0]]
-    return f"{some(slow)}: {_why_frozen(experiment, motions[slow[0]])}" if slow else ""
+    slow = _slow(trial) or [name for name in rates if rates[name] < trial.least[0]]
+    return f"{some(slow)}: {_why_frozen(experiment, motions[slow[0]], trial.decay)}" if slow else ""
 
 
-def _why_frozen(experiment: Experiment, m: _Motion) -> str:
+def _why_frozen(experiment: Experiment, m: _Motion, decay: float) -> str:
     optimizer = experiment.optimizer
     if optimizer.binary is not None:
         threshold = optimizer.binary.threshold
@@ -184,7 +228,7 @@ def _why_frozen(experiment: Experiment, m: _Motion) -> str:
             f"the gradient, {m.gradient:.1g} on average, is lost in the optimizer's eps of {eps:g} (gradients"
             " behind a scale are 1/n as large): lower optimizer.eps, or set method.weight.gain: fan_in."
         )
-    if optimizer.weight_decay_binary * m.size > m.gradient:
+    if decay * m.size > m.gradient:
         return "weight decay pulls more than the gradient: set optimizer.weight_decay_binary: 0."
     steps = m.size / max(m.step, 1e-30)
     return (

@@ -13,8 +13,11 @@ from bnn_train.check.subject import Subject
 
 PRESSED = (0.5, 0.95)
 """Share at the clip: BinaryConnect's weights gather there by the end (arXiv 1511.00363, figure 2)."""
-WINDOW = ("exact", "official", "detached")
-"""Weight gradients that are masked by the estimator."""
+MASKED = ("detached",)
+"""Weight gradients of which the estimator's mask leaves nothing: ``identity`` has none, ``exact`` and
+``official`` keep the part that comes through α."""
+UNMASKED = ("identity",)
+"""Estimators that pass everything; the others pass nothing beyond ±1."""
 
 
 @torch.no_grad()
@@ -48,8 +51,8 @@ def _placed(layers: dict[str, BinaryLayer]) -> Line:
     clipped = any(layer.method.latent.clip is not None for layer in layers.values())
     over = [name for name, share in beyond.items() if share > 0]
     nans = [name for name, layer in layers.items() if not bool(torch.isfinite(layer.weight).all())]
-    masked = [name for name in over if layers[name].method.weight.gradient in WINDOW]
-    verdict: Verdict = "wrong" if nans or (clipped and over) else "look" if masked else "ok"
+    frozen = [name for name in over if _masked(layers[name])]
+    verdict: Verdict = "wrong" if nans or (clipped and over) else "look" if frozen else "ok"
     pressed = judge(max(at.values()), ok=(0, PRESSED[0]), look=(0, PRESSED[1]))
     bound = f"±{min(clips.values()):g}"
     rule = "clip" if clipped else "1 (the method does not clip)"
@@ -62,18 +65,23 @@ def _placed(layers: dict[str, BinaryLayer]) -> Line:
         if clipped
         else "finite; a mask needs |w| ≤ 1",
         source="BinaryConnect §2.4 clips after every update; the share is our judgement",
-        advice=_advice(nans, over, clipped),
+        advice=_advice(nans, over, frozen, clipped),
     )
 
 
-def _advice(nans: list[str], over: list[str], clipped: bool) -> str:
+def _masked(layer: BinaryLayer) -> bool:
+    weight = layer.method.weight
+    return weight.gradient in MASKED and weight.estimator not in UNMASKED
+
+
+def _advice(nans: list[str], over: list[str], frozen: list[str], clipped: bool) -> str:
     if nans:
         return f"{some(nans)}: NaN or infinity; go back to a checkpoint before it and lower optimizer.lr."
     if clipped and over:
         return f"{some(over)}: beyond the clip they drift away and never flip; no step clipped them."
-    if over:
+    if frozen:
         return (
-            f"{some(over)}: the weight gradient is cut off beyond ±1, so those weights are frozen: set"
+            f"{some(frozen)}: the weight gradient is cut off beyond ±1, so those weights are frozen: set"
             " method.latent.clip: 1.0."
         )
     return "Weights at the clip no longer move outwards: the rate is high for the scale; let it fall further."

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.weights import quantize_weight
 from bnn_train.check.latents import latents
 from bnn_train.check.norms import norms
 from bnn_train.check.subject import Subject
@@ -153,11 +154,21 @@ def test_latents_beyond_the_clip_are_wrong_and_named() -> None:
     assert "linear1" in line.advice
 
 
-def test_latents_beyond_a_mask_are_to_look_at() -> None:
-    s = subject(method={"name": "xnor", "latent": {"clip": None}})
-    weight(s).mul_(100)
+@pytest.mark.parametrize("estimator", ["identity", "clip", "clip_open", "approx_sign"])
+@pytest.mark.parametrize("gradient", ["identity", "detached", "exact", "official"])
+def test_latents_beyond_a_mask_are_to_look_at(gradient: str, estimator: str) -> None:
+    """Where the method lets no gradient through to a weight of ±3, and only there."""
+    axes = {"weight": {"gradient": gradient, "estimator": estimator}, "latent": {"clip": None}}
+    s = subject(method={"name": "xnor", **axes})
+    weight(s).sign_().mul_(3)
+    layer = next(layer for _, layer in binary_layers(s.model))
+    w = weight(s).clone().requires_grad_()
+    quantized = quantize_weight(w, layer.method.weight, centered=False)
+    (quantized * torch.rand_like(w)).sum().backward()  # type: ignore[no-untyped-call]  # in torch
+    frozen = not bool(w.grad is not None and w.grad.any())
     line = lines(latents, s)["latent weights"]
-    assert (line.verdict, "method.latent.clip" in line.advice) == ("look", True)
+    assert line.verdict == ("look" if frozen else "ok")
+    assert frozen == (gradient == "detached" and estimator != "identity")
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.25, "ok"), (0.75, "look"), (1.0, "wrong")])

@@ -1,26 +1,21 @@
-"""The instruments that take steps on a copy, and the twin: each fault made here must be named."""
+"""The instruments that take steps on a copy, and their lines: each fault made here must be named."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnn_train.check.beginning import beginning, by_heart, guess
+from bnn_train.check.beginning import beginning, by_heart, guess, prior
 from bnn_train.check.flips import flips
 from bnn_train.check.line import Line, judge, some, worst
-from bnn_train.check.subject import open_subject
-from bnn_train.check.twin import twin
-from bnn_train.config.loader import load
-from check_subject import lines, subject, verdicts
-from make_config import write
-from tiny import tiny
+from check_subject import after, lines, subject, verdicts
 
 WIDE = {"name": "mlp", "width": 128, "depth": 3}
 BOP = {"name": "adam", "lr": 0.01, "binary": {"name": "bop"}}
@@ -93,6 +88,58 @@ def test_a_warm_up_is_passed_over() -> None:
     assert "rate 0.01" in lines(flips, s)["flips"].measured
 
 
+SINKING = [
+    {"name": "poly", "per": "step"},
+    {"name": "cosine", "per": "step"},
+    {"name": "table", "rates": {0: 0.01, 399: 1e-12}},
+]
+
+
+@pytest.mark.parametrize("schedule", SINKING, ids=lambda schedule: schedule["name"])
+def test_few_flips_at_the_end_of_a_schedule_are_no_fault(schedule: dict[str, Any]) -> None:
+    s = subject(model=WIDE, optimizer=adam(), schedule=schedule, training={"epochs": 400})
+    steps = 400 * s.data.batches_per_epoch
+    assert verdicts(flips, after(s, steps, 400)) == {"flips": "ok", "latent step": "ok"}
+
+
+def test_few_flips_at_the_highest_rate_are_a_fault_in_mid_run() -> None:
+    s = subject(model=WIDE, optimizer=adam(lr=1e-10), schedule="constant")
+    assert verdicts(flips, after(s, 2 * s.data.batches_per_epoch, 2))["flips"] == "wrong"
+
+
+def test_many_flips_are_a_fault_at_any_rate() -> None:
+    schedule = {"name": "table", "rates": {0: 1000.0, 2: 10.0}}
+    s = subject(model=WIDE, optimizer=adam(), schedule=schedule, training={"epochs": 3})
+    found = lines(flips, after(s, 2 * s.data.batches_per_epoch, 2))
+    assert (found["latent step"].verdict, found["flips"].verdict) == ("wrong", "look")
+    assert "lower optimizer.lr" in found["flips"].advice
+
+
+@pytest.mark.parametrize(("epochs", "verdict"), [(0, "wrong"), (2, "ok")])
+def test_few_flips_of_a_gamma_that_has_decayed_are_no_fault(epochs: int, verdict: str) -> None:
+    bop = {"name": "bop", "gamma": 1e-9, "threshold": 1e-3, "gamma_decay": 0.1, "gamma_every": 1}
+    s = subject(method="bop", model=WIDE, optimizer=adam(binary=bop), training={"epochs": 3})
+    assert verdicts(flips, after(s, epochs * s.data.batches_per_epoch, epochs))["flips"] == verdict
+
+
+def test_the_last_rate_of_a_run_that_accumulates() -> None:
+    """Of 12 batches an epoch, 5 a step: 3 steps an epoch, and the last of 6 at 5/6 of the cosine."""
+    cosine = {"name": "cosine", "per": "step"}
+    data = {"train_limit": 400}
+    s = subject(model=WIDE, data=data, schedule=cosine, training={"epochs": 2, "accumulate": 5})
+    assert s.data.batches_per_epoch == 12
+    rate = 0.01 * (1 + math.cos(math.pi * 5 / 6)) / 2
+    assert f"rate {rate:.3g}" in next(flips(after(s, 6, 2), steps=1)).measured
+
+
+@pytest.mark.parametrize(("epochs", "told"), [(0, True), (1, False)])
+def test_weight_decay_that_has_ended_is_not_told(epochs: int, told: bool) -> None:
+    optimizer = {"name": "sgd", "lr": 1e-9, "weight_decay_binary": 10.0, "weight_decay_epochs": 1}
+    s = subject(model=WIDE, optimizer=optimizer)
+    found = lines(flips, after(s, epochs * s.data.batches_per_epoch, epochs))
+    assert ("latent decay" in found, "weight decay" in found["flips"].advice) == (told, told)
+
+
 # ------------------------------------------------------------------------------- first loss, one batch
 
 
@@ -118,12 +165,42 @@ def test_the_first_loss_is_ok(loss: str) -> None:
     assert verdicts(beginning, subject(loss=loss)) == {"first loss": "ok"}
 
 
-def test_logits_that_are_too_large_are_wrong() -> None:
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "ok"), (100.0, "look"), (1e38, "wrong")])
+def test_logits_that_are_too_large_are_to_look_at(factor: float, verdict: str) -> None:
+    """Ternary networks without an output norm begin at many times the loss of a guess, and learn."""
     s = subject(method="xnor", loss="cross_entropy")
     last = [m for m in s.model.modules() if isinstance(m, nn.Linear)][-1]
     with torch.no_grad():
-        last.weight.mul_(100)
-    assert verdicts(beginning, s)["first loss"] == "wrong"
+        last.weight.mul_(factor).mul_(factor)
+    assert verdicts(beginning, s)["first loss"] == verdict
+
+
+def test_the_least_that_one_answer_to_every_image_costs() -> None:
+    """Against logits from −2 to 2, ten classes equally frequent, in numpy."""
+    logits = np.linspace(-2, 2, 4001)
+    hinge = 0.1 * np.maximum(0, 1 - logits) ** 2 + 0.9 * np.maximum(0, 1 + logits) ** 2
+    assert prior(subject(loss="square_hinge").experiment, 10) == pytest.approx(hinge.min(), abs=1e-6)
+    summed = subject(loss={"name": "square_hinge", "reduction": "sum"}).experiment
+    assert prior(summed, 10) == pytest.approx(10 * hinge.min(), abs=1e-5)
+    assert prior(subject(loss="cross_entropy").experiment, 10) == pytest.approx(np.log(10))
+
+
+@pytest.mark.parametrize(
+    ("logit", "epochs", "verdict"),
+    [
+        (-0.5, 1, "look"),  # the best single answer to four classes: 0.75 an image
+        (-0.5, 0, "look"),
+        (1.0, 1, "wrong"),  # 3 an image
+        (1.0, 0, "look"),
+        (math.nan, 0, "wrong"),
+    ],
+)
+def test_a_network_that_gives_every_image_one_answer(logit: float, epochs: int, verdict: str) -> None:
+    s = subject(model=WIDE)
+    last = [m for m in s.model.modules() if isinstance(m, _BatchNorm)][-1]
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, logit)
+    assert verdicts(beginning, after(s, 1 + epochs, epochs)) == {"loss": verdict}
 
 
 def test_one_batch_is_learned_by_heart() -> None:
@@ -142,69 +219,6 @@ def test_nothing_of_it_stays() -> None:
     said = [str(line) for instrument in (flips, beginning, by_heart) for line in instrument(s)]
     assert all(torch.equal(t, before[name]) for name, t in s.model.state_dict().items())
     assert [str(line) for instrument in (flips, beginning, by_heart) for line in instrument(s)] == said
-
-
-# ---------------------------------------------------------------------------------------------- twin
-
-DATA = "model: {name: mlp, width: 8}\ndata: {name: synthetic, shape: [1, 6, 6], num_classes: 4}\n"
-
-
-@pytest.fixture
-def chain(workdir: Path) -> Path:
-    """configs/fp.yaml and configs/bnn.yaml, which extends it by way of another."""
-    write("configs/fp.yaml", f"method: fp\n{DATA}reference: {{top1: 90.0}}\n")
-    write("configs/between.yaml", "extends: fp.yaml\ntraining: {epochs: 2}\n")
-    return write("configs/bnn.yaml", "extends: between.yaml\nmethod: bnn\n")
-
-
-def told(config: Path) -> Line:
-    return lines(twin, open_subject(load(config), None, config))["real-valued twin"]
-
-
-def report(folder: str, config: Path, top1: float) -> None:
-    text = {"top1": top1, "epochs": 3, "config": load(config).model_dump(mode="json")}
-    write(f"{folder}/report.json", json.dumps(text))
-
-
-def test_a_twin_without_a_report_is_named_with_its_command(chain: Path) -> None:
-    line = told(chain)
-    assert line.verdict == "look"
-    assert "bnn-train --config configs/between.yaml" in line.advice
-
-
-@pytest.mark.parametrize(("top1", "verdict"), [(89.5, "ok"), (80.0, "look")])
-def test_a_twins_report_is_read(top1: float, verdict: str, chain: Path) -> None:
-    report("runs/between", Path("configs/between.yaml"), top1)
-    line = told(chain)
-    assert (line.verdict, f"reached {top1:.2f} %" in line.measured) == (verdict, True)
-
-
-def test_a_report_elsewhere_under_runs_counts_if_it_is_a_twins(chain: Path) -> None:
-    report("runs/trial", chain, 99.0)
-    write("runs/broken/report.json", "{")
-    assert told(chain).verdict == "look"
-    report("runs/other", Path("configs/fp.yaml"), 91.0)
-    assert "runs/other/report.json" in told(chain).measured
-
-
-def test_a_twin_of_another_size_is_told(chain: Path) -> None:
-    line = told(write("configs/wide.yaml", "extends: bnn.yaml\nmodel: {width: 16}\n"))
-    assert "other options" in line.measured
-    assert "other options" not in told(chain).measured
-
-
-def test_a_config_without_a_twin_is_told_how_to_make_one(workdir: Path) -> None:
-    line = told(write("bnn.yaml", f"method: bnn\n{DATA}"))
-    assert (line.verdict, "--set method=fp" in line.advice) == ("look", True)
-
-
-def test_the_twin_itself_needs_none() -> None:
-    assert verdicts(twin, subject(method="fp")) == {}
-
-
-def test_a_run_without_its_config_file_is_compared_too(workdir: Path) -> None:
-    s = open_subject(tiny(Path("runs/x")), None, None)
-    assert "runs/x/config.yaml" in lines(twin, dataclasses.replace(s))["real-valued twin"].advice
 
 
 # --------------------------------------------------------------------------------------------- lines
