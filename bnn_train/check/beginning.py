@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from bnn_train.check.line import Line, judge, percent
 from bnn_train.check.steps import one_step
@@ -28,7 +29,19 @@ def beginning(s: Subject) -> Iterator[Line]:
     with torch.no_grad():
         logits = model(images).float()
         loss = float(s.learner().criterion(logits, labels))
-    yield _fresh(s, loss, float(logits.std())) if s.checkpoint is None else _trained(s, loss)
+    if s.checkpoint is None:
+        yield _fresh(s, loss, float(logits.std()))
+    else:
+        yield _trained(s, loss, _right(logits, labels), _common(labels))
+
+
+def _right(logits: Tensor, labels: Tensor) -> float:
+    return float((logits.argmax(dim=1) == labels).double().mean())
+
+
+def _common(labels: Tensor) -> float:
+    """What the answer scores that is right most often."""
+    return float(labels.bincount().max() / len(labels))
 
 
 def guess(experiment: Experiment, classes: int) -> tuple[float, float]:
@@ -69,16 +82,22 @@ def _fresh(s: Subject, loss: float, spread: float) -> Line:
     )
 
 
-def _trained(s: Subject, loss: float) -> Line:
+def _trained(s: Subject, loss: float, right: float, common: float) -> Line:
+    """A network that tells classes apart may cost more than one that gives all images the same small logits:
+    a binary one at 94 % costs 0.53 under the squared hinge, the class prior 0.36."""
     zero, least = guess(s.experiment, len(s.data.classes))[0], prior(s.experiment, len(s.data.classes))
-    most = 1.1 * zero if s.progress.epochs_finished else sys.float_info.max
+    enough = common + LEARNED[1] * (1 - common)
+    learned = right >= enough
+    most = sys.float_info.max if learned or not s.progress.epochs_finished else 1.1 * zero
     return Line(
         name="loss",
-        verdict=judge(loss, ok=(0, 0.9 * least), look=(0, most)),
-        measured=f"{loss:.4g} on a training batch after step {s.progress.step}",
-        healthy=f"under {0.9 * least:.3g}",
+        verdict=judge(loss, ok=(0, 1.1 * zero if learned else 0.9 * least), look=(0, most)),
+        measured=f"{loss:.4g}, top-1 {percent(right)} on a training batch after step {s.progress.step}",
+        healthy=f"under {0.9 * least:.3g}, or under {1.1 * zero:.3g} with top-1 ≥ {percent(enough)}",
         source=f"the same answer to every image costs at least {least:.3g}, logits 0 cost {zero:.3g}",
-        advice="The run has learned nothing yet, or how often each class comes at most: look at flips,"
+        advice="The logits grow too large: look at the output's norm and the rate."
+        if learned
+        else "The run has learned nothing yet, or how often each class comes at most: look at flips,"
         " gradient and the rate.",
     )
 
@@ -93,8 +112,8 @@ def by_heart(s: Subject, steps: int = STEPS) -> Iterator[Line]:
         s.seed(f"by heart {number}")
         loss = one_step(learner, images, labels, clip=e.training.clip_grad_norm)
     with torch.no_grad():
-        right = float((learner.model(images).argmax(dim=1) == labels).double().mean())
-    common = float(labels.bincount().max() / len(labels))
+        right = _right(learner.model(images), labels)
+    common = _common(labels)
     good, least = (common + share * (1 - common) for share in LEARNED)
     verdict = judge(right, ok=(good, 1), look=(least if len(labels) >= FEW else 0, 1))
     yield Line(

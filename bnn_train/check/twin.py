@@ -159,11 +159,12 @@ def _reached(s: Subject, run: _Run, other: Experiment | None) -> Line:
     published = _published(run.experiment, s.experiment, other)
     guess = 100 / len(s.data.classes)
     least = guess + LUCK * (100 - guess) if published is None else published - NEAR
+    epochs = "1 epoch" if run.epochs == 1 else f"{run.epochs} epochs"
     luck = f"≥ {least:.3g} %, guessing scores {guess:.3g} %"
     return Line(
         name="real-valued twin",
         verdict="look" if run.top1 < least else "ok",
-        measured=f"reached {run.top1:.2f} % in {run.epochs} epoch{'s'[: run.epochs != 1]} ({run.path})",
+        measured=f"reached {run.top1:.2f} % in {epochs} ({run.path})",
         healthy=luck if published is None else _near(published),
         source="no published number" if published is None else "reference.top1 of that run's config",
         advice=f"The twin itself falls short of {least:.4g} %: give it its epochs, and look there first.",

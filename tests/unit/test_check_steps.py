@@ -203,6 +203,29 @@ def test_a_network_that_gives_every_image_one_answer(logit: float, epochs: int, 
     assert verdicts(beginning, after(s, 1 + epochs, epochs)) == {"loss": verdict}
 
 
+class _Answers(nn.Module):
+    """The given logits, whatever the images."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits
+
+
+@pytest.mark.parametrize(
+    ("shift", "offset", "verdict"), [(0, 0, "ok"), (1, 0, "look"), (0, 10, "look"), (1, 10, "wrong")]
+)
+def test_a_network_that_is_right_may_cost_more_than_the_prior(shift: int, offset: int, verdict: str) -> None:
+    """One logit of 0.1, three of 0: (0.9² + 3)/4 = 0.95 an image where it is right, else 1.05; 10 more on
+    all of them cost 90. The best single answer costs 0.75, logits 0 cost 1."""
+    s = after(subject(), 5, 1)
+    labels = s.batch(s.batch_size)[1]
+    logits = offset + 0.1 * nn.functional.one_hot((labels + shift) % 4, 4)
+    assert verdicts(beginning, dataclasses.replace(s, model=_Answers(logits))) == {"loss": verdict}
+
+
 def test_one_batch_is_learned_by_heart() -> None:
     assert verdicts(by_heart, subject(model=WIDE)) == {"one batch by heart": "ok"}
 
