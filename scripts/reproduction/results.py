@@ -117,7 +117,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(len(row["top1"])),
         _number(row["difference"], "+.2f").replace("-", "−"),
         f"{row['epochs']} of {row['epochs_published']}",
-        _number(row["seconds"] / 60 / max(1, len(row["top1"])), ".1f"),
+        _number(row["seconds"] / 60 / len(row["top1"]) if row["top1"] else None, ".1f"),
         row["verdict"],
     ]
 
@@ -128,5 +128,7 @@ def _number(value: float | None, form: str) -> str:
 
 def _remarks(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     told = [f"- `{row['row']}`: {row['remark']}" for row in rows if row["remark"]]
-    told += [f"- `{row['row']}`, published in {row['source']}" for row in rows if row["source"]]
+    for source in dict.fromkeys(row["source"] for row in rows if row["source"]):
+        names = ", ".join(f"`{row['row']}`" for row in rows if row["source"] == source)
+        told.append(f"- published in {source}: {names}")
     return ["\n".join(told)] if told else []
