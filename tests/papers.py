@@ -25,7 +25,8 @@ def _mlp(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
 
 
 def _lenet5(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
-    return {"first": c * 20 * 25, "body": 20 * 50 * 25 + 800 * 500, "last": 500 * classes}
+    features = 50 * (((side - 4) // 2 - 4) // 2) ** 2  # 800 on MNIST
+    return {"first": c * 20 * 25, "body": 20 * 50 * 25 + features * 500, "last": 500 * classes}
 
 
 def _convolutions(m: Any, c: int) -> dict[str, int]:
