@@ -116,7 +116,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         _number(row["mean"], ".2f") + spread,
         str(len(row["top1"])),
         _number(row["difference"], "+.2f").replace("-", "−"),
-        f"{row['epochs']} of {row['epochs_published']}",
+        f"{row['epochs']} of {row['epochs_published']}" if row["top1"] else "",
         _number(row["seconds"] / 60 / len(row["top1"]) if row["top1"] else None, ".1f"),
         row["verdict"],
     ]
