@@ -88,6 +88,7 @@ def _reproduce(args: argparse.Namespace) -> None:
     result = _run(table, chosen(table, args.rows), options)
     if args.publish:
         _publish(table, result)
+    print(markdown(result), end="", flush=True)
     if any(row["failed"] for row in result["rows"]):
         raise RunError("not all runs have a result; see the verdicts")
 
@@ -107,7 +108,6 @@ def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
                 failed[plan.row.name][seed] = str(error)
             _write(table, plans, failed, options)
     result = _write(table, plans, failed, options)
-    print(markdown(result), end="")
     say(f"written: {options.out / 'results.md'}")
     return result
 
