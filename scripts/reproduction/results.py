@@ -25,7 +25,7 @@ def row_result(plan: Plan, found: Outcomes, failed: Mapping[int, str] | None = N
     published = plan.row.top1 if plan.row.overrides else reference.top1
     mean = statistics.fmean(scores) if scores else None
     sources = (plan.row.source,) if plan.row.overrides else (reference.paper, reference.table)
-    first = next(iter(found.values()), None)
+    first, partial = next(iter(found.values()), None), _partial(plan, found)
     result: dict[str, Any] = {
         "row": plan.row.name,
         "config": str(plan.path.relative_to(ROOT)),
@@ -38,7 +38,7 @@ def row_result(plan: Plan, found: Outcomes, failed: Mapping[int, str] | None = N
         "std": statistics.stdev(scores) if len(scores) > 1 else None,
         "published": published,
         "band": None if published is None else reference.band,
-        "difference": None if mean is None or published is None else mean - published,
+        "difference": None if mean is None or published is None or partial else mean - published,
         "source": "" if published is None else ", ".join(part for part in sources if part),
         "remark": plan.row.remark,
         "seconds": sum(outcome.wall_time_s for outcome in found.values()),
@@ -47,7 +47,7 @@ def row_result(plan: Plan, found: Outcomes, failed: Mapping[int, str] | None = N
         "runs": [made(seed, outcome) for seed, outcome in found.items()],
         "command": plan.command,
     }
-    return result | {"verdict": verdict(result, plan.foreign, _partial(plan, found))}
+    return result | {"verdict": verdict(result, plan.foreign, partial)}
 
 
 def _partial(plan: Plan, found: Outcomes) -> str:

@@ -167,6 +167,7 @@ def test_a_sample_is_not_the_data_set() -> None:
     plan = planned(chosen(table_of("imagenet-resnet18"), "xnor_resnet18")[0], OPTIONS)
     few = row_result(plan, outcomes_of(51.2, total=500, classes=("a",) * 10))
     assert few["verdict"] == "not comparable: 500 of 50,000 test images"
+    assert few["difference"] is None
     narrow = row_result(plan, outcomes_of(51.2, total=50_000, classes=("a",) * 10))
     assert narrow["verdict"] == "not comparable: 10 of 1,000 classes"
 
