@@ -16,12 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bnn_train.cli.common import guarded, say
-from bnn_train.errors import NonFiniteError, RunError
+from bnn_train.errors import ConfigError, NonFiniteError, RunError
 from bnn_train.report.files import write_atomic
 from reproduction.outcomes import outcomes
 from reproduction.plans import ROOT, Options, Plan, config_path, planned
@@ -94,7 +94,7 @@ def _reproduce(args: argparse.Namespace) -> None:
 
 
 def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
-    plans = [planned(row, options) for row in table.rows]  # every config is read before the first one trains
+    plans = list(_plans(table, rows, options))  # every config is read before the first one trains
     _prepare(options.out)
     failed: dict[str, dict[int, str]] = {plan.row.name: {} for plan in plans}
     for seed in range(1, options.seeds + 1):
@@ -110,6 +110,16 @@ def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
     result = _write(table, plans, failed, options)
     say(f"written: {options.out / 'results.md'}")
     return result
+
+
+def _plans(table: Table, rows: Sequence[Row], options: Options) -> Iterator[Plan]:
+    """Of all rows of the table; one that was not asked for may refuse what ``--set`` says."""
+    for row in table.rows:
+        try:
+            yield planned(row, options)
+        except ConfigError:
+            if row in rows:
+                raise
 
 
 def _prepare(out: Path) -> None:

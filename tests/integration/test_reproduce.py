@@ -146,6 +146,14 @@ def test_rows_run_one_by_one_make_one_table(data: Path) -> None:
     }
 
 
+def test_a_setting_need_not_suit_the_rows_that_are_left_out(data: Path) -> None:
+    """fp_mlp has no latent weights to centre, and says so when it is asked for."""
+    center = ("--set", "method.latent.center=true")
+    assert reproduced("--rows", "xnor_mlp", *center) == 0
+    assert "fp_mlp" not in {row["row"] for row in results()["rows"]}
+    assert reproduced("--rows", "fp_mlp", *center) == 2
+
+
 def test_a_row_that_diverges_does_not_keep_the_others(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
