@@ -52,11 +52,11 @@ def nesting(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise PackedFileError(f"the key {ascii(twice)[:80]} stands there twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise PackedFileError(f"the key {ascii(name)[:80]} stands there twice")
+        found[name] = value
     return found
 
 
