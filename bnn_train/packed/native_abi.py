@@ -101,6 +101,11 @@ class Flat:
             len(program.values), len(program.steps), program.output, self._values, self._steps
         )
 
+    @property
+    def bytes(self) -> int:
+        """Of all tensors that steps name, each as often as it is named."""
+        return sum(array.nbytes for array in self._kept)
+
     def _tensor(self, name: str | None) -> CTensor:
         if name is None:
             return CTensor(None, 0)

@@ -9,11 +9,15 @@ from pathlib import Path
 
 from bnn_train.errors import BnnError
 from bnn_train.packed import native_abi as abi
-from bnn_train.packed.errors import NativeUnavailable
+from bnn_train.packed.errors import NativeUnavailable, PackedFileError
+from bnn_train.packed.interruptible import interruptible
 
 FOLDER = Path(__file__).parent
 FILE = f"_kernels{sysconfig.get_config_var('EXT_SUFFIX') or '.so'}"
 """The name that setuptools gives an extension module; ``build`` uses the same."""
+_NO_LIMIT = 2**63 - 1
+_LONG = 2**20
+"""Bytes of weights whose preparation may take long enough for somebody to lose patience."""
 
 
 class Library:
@@ -36,34 +40,61 @@ class Library:
             raise OSError("they were built from other sources")
         message = (ctypes.c_char_p, number)
         c.bnn_create.restype = pointer
-        c.bnn_create.argtypes = (ctypes.POINTER(abi.CProgram), ctypes.c_int, *message)
+        c.bnn_create.argtypes = (ctypes.POINTER(abi.CProgram), ctypes.c_int, number, pointer, *message)
+        c.bnn_peak.argtypes = (pointer,)
+        c.bnn_peak.restype = number
         c.bnn_destroy.argtypes = (pointer,)
         c.bnn_destroy.restype = None
-        c.bnn_run.argtypes = (pointer, pointer, number, pointer, ctypes.c_int, *message)
+        c.bnn_run.argtypes = (pointer, pointer, number, pointer, ctypes.c_int, pointer, *message)
         c.bnn_profile.argtypes = (pointer, pointer, number, number, pointer, *message)
-        c.bnn_step.argtypes = (pointer, number, pointer, pointer, number, ctypes.c_int, *message)
+        c.bnn_step.argtypes = (pointer, number, pointer, pointer, number, *message)
 
     def isas(self) -> tuple[str, ...]:
         """The instruction sets that this processor and this build can run, best first."""
         found = int(self._c.bnn_isas())
         return tuple(name for i, name in enumerate(abi.ISAS) if found >> i & 1)
 
-    def create(self, flat: abi.Flat, isa: str) -> int:
-        """A model's handle. Raises BnnError with the library's reason."""
-        message = ctypes.create_string_buffer(256)
-        handle = self._c.bnn_create(ctypes.byref(flat.program), abi.ISAS.index(isa), message, len(message))
-        if not handle:
-            raise BnnError(f"the {isa} kernels refuse the program: {message.value.decode()}")
-        return int(handle)
+    def create(self, flat: abi.Flat, isa: str, memory_limit: int | None = None) -> int:
+        """A model's handle; the model will never take more than so many bytes. Raises PackedFileError with
+        the library's reason."""
+        message, stop = ctypes.create_string_buffer(256), ctypes.c_int32(0)
+        limit = _NO_LIMIT if memory_limit is None else max(0, min(memory_limit, _NO_LIMIT))
+
+        def work() -> int | None:
+            program, number = ctypes.byref(flat.program), abi.ISAS.index(isa)
+            found = self._c.bnn_create(program, number, limit, ctypes.byref(stop), message, len(message))
+            return None if found is None else int(found)
+
+        def abandon(handle: int | None) -> None:
+            if handle is not None:
+                self.destroy(handle)
+
+        if flat.bytes < _LONG:
+            handle = work()
+        else:
+            handle = interruptible(work, lambda: setattr(stop, "value", 1), abandon)
+        if handle is None:
+            raise PackedFileError(f"the {isa} kernels refuse the program: {message.value.decode()}")
+        return handle
+
+    def peak(self, handle: int) -> int:
+        """The most bytes that a model has taken so far."""
+        return int(self._c.bnn_peak(handle))
 
     def destroy(self, handle: int) -> None:
         """Free a model."""
         self._c.bnn_destroy(handle)
 
-    def run(self, handle: int, x: int, n: int, y: int, threads: int) -> None:
-        """n images at address ``x`` to logits at ``y``."""
-        message = ctypes.create_string_buffer(256)
-        self._check(self._c.bnn_run(handle, x, n, y, threads, message, len(message)), message.value)
+    def run(self, handle: int, x: int, n: int, y: int, threads: int, long: bool = False) -> None:
+        """n images at address ``x`` to logits at ``y``. ``long``: so much work that it must hear Ctrl-C."""
+        message, stop = ctypes.create_string_buffer(256), ctypes.c_int32(0)
+
+        def work() -> int:
+            asked = ctypes.byref(stop) if long else None
+            return int(self._c.bnn_run(handle, x, n, y, threads, asked, message, len(message)))
+
+        code = interruptible(work, lambda: setattr(stop, "value", 1)) if long else work()
+        self._check(code, message.value)
 
     def step(
         self,
@@ -71,11 +102,10 @@ class Library:
         i: int,
         arrays: tuple[ctypes.Array[ctypes.c_void_p], ctypes.Array[ctypes.c_void_p]],
         n: int,
-        threads: int,
     ) -> None:
         """Step ``i`` from the values of the first array of pointers to those of the second."""
         message = ctypes.create_string_buffer(256)
-        self._check(self._c.bnn_step(handle, i, *arrays, n, threads, message, len(message)), message.value)
+        self._check(self._c.bnn_step(handle, i, *arrays, n, message, len(message)), message.value)
 
     def profile(self, handle: int, x: int, n: int, repeats: int, nanoseconds: int) -> None:
         """The least time of every step, as int64 at address ``nanoseconds``."""

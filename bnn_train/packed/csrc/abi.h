@@ -51,13 +51,19 @@ struct BnnProgram {
 BNN_API void bnn_sizes(int64_t* value, int64_t* step);
 // Bit i is set where this processor and this build can run the instruction set i of BnnIsa.
 BNN_API int bnn_isas(void);
-// A model, or nullptr with a sentence in `message`. Every tensor is copied.
-BNN_API void* bnn_create(const BnnProgram* program, int isa, char* message, int64_t size);
+// A model, or nullptr with a sentence in `message`. Every tensor is copied. All that the model will ever take, its work space
+// for whatever number of images and threads included, stays within `limit` bytes. `stop`, if given: once it is not 0, the call
+// ends soon.
+BNN_API void* bnn_create(const BnnProgram* program, int isa, int64_t limit, const int32_t* stop, char* message, int64_t size);
+// The most bytes that the model has taken so far.
+BNN_API int64_t bnn_peak(void* model);
 BNN_API void bnn_destroy(void* model);
-// n images in the canonical layout of value 0 -> n x classes. Returns 0, or another number and a sentence in `message`.
-BNN_API int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, char* message, int64_t size);
+// n images in the canonical layout of value 0 -> n x classes. Returns 0, or another number and a sentence in `message`. `stop`
+// as above; then the output means nothing.
+BNN_API int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, const int32_t* stop, char* message,
+                    int64_t size);
 // Step `index` alone; in[v] and out[v] are canonical arrays of value v, or nullptr where the step does not touch it.
-BNN_API int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n, int threads,
+BNN_API int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n,
                      char* message, int64_t size);
 // The least time of each of the program's steps over `repeats` calls on n images at once, one thread, in nanoseconds; a chain
 // of steps that run band by band counts as its first.

@@ -1,5 +1,6 @@
 // The C interface: nothing is thrown or printed beyond it.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -73,29 +74,34 @@ int bnn_isas(void) {
   return found;
 }
 
-void* bnn_create(const BnnProgram* program, int isa, char* message, int64_t size) {
+void* bnn_create(const BnnProgram* program, int isa, int64_t limit, const int32_t* stop, char* message, int64_t size) {
+  static_assert(sizeof(bnn::Stop) == sizeof(int32_t));
   void* model = nullptr;
   guarded(message, size, [&] {
     const Kernels* kernels = kernels_of(isa);
     if (!kernels || !runs_here(isa)) throw bnn::Fault{"this processor lacks the instructions"};
-    model = bnn::prepare(*program, *kernels).release();
+    const bnn::Budget budget(limit, reinterpret_cast<const bnn::Stop*>(stop));
+    model = bnn::prepare(*program, *kernels, budget).release();
   });
   return model;
 }
 
+int64_t bnn_peak(void* model) { return int64_t(static_cast<bnn::Model*>(model)->budget.peak()); }
+
 void bnn_destroy(void* model) { delete static_cast<bnn::Model*>(model); }
 
-int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, char* message, int64_t size) {
+int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, const int32_t* stop, char* message,
+            int64_t size) {
   return guarded(message, size, [&] {
     bnn::run_model(*static_cast<bnn::Model*>(model), static_cast<const uint8_t*>(input), n,
-                   reinterpret_cast<uint8_t*>(output), std::max(1, threads));
+                   reinterpret_cast<uint8_t*>(output), std::max(1, threads), reinterpret_cast<const bnn::Stop*>(stop));
   });
 }
 
-int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n, int threads, char* message,
+int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n, char* message,
              int64_t size) {
   return guarded(message, size, [&] {
-    bnn::run_step(*static_cast<bnn::Model*>(model), size_t(index), in, out, int(n), std::max(1, threads));
+    bnn::run_step(*static_cast<bnn::Model*>(model), size_t(index), in, out, n);
   });
 }
 

@@ -13,10 +13,13 @@ namespace bnn {
 // Zeroed memory on a 64-byte boundary, with kSlack bytes behind it.
 class Buffer {
  public:
-  explicit Buffer(size_t bytes = 0) : size_(bytes) {
+  // More than a buffer's size that its memory takes.
+  static constexpr size_t kExtra = 64 + kSlack;
+
+  explicit Buffer(Count bytes = 0) : size_(size_t(bytes)) {
     constexpr size_t kAlign = 64;
-    if (bytes == 0) return;
-    memory_.reset(static_cast<uint8_t*>(std::calloc(bytes + kAlign + kSlack, 1)));  // large: pages that exist once touched
+    if (size_ == 0) return;
+    memory_.reset(static_cast<uint8_t*>(std::calloc(size_t(bytes + kExtra), 1)));  // large: pages that exist once touched
     if (!memory_) throw std::bad_alloc();
     begin_ = memory_.get() + (kAlign - reinterpret_cast<size_t>(memory_.get()) % kAlign) % kAlign;
   }

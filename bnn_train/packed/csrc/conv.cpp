@@ -9,28 +9,41 @@ namespace bnn {
 
 namespace {
 
+struct Classes {
+  AxisClasses rows, columns;
+  explicit Classes(const Window& w) : rows(w.rows), columns(w.columns) {}
+  int count() const { return (Count(rows.inside.size()) * columns.inside.size()).as_int(); }
+};
+
 constexpr int kSome = 24;  // pixels whose sums lie in the nearest cache: a multiple of every tile
 
 class ConvStep : public EmittingStep {
  public:
-  ConvStep(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value, int classes)
-      : EmittingStep(shop, filters.wholes, classes),
+  ConvStep(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value, const Classes& classes)
+      : EmittingStep(shop, filters.wholes, classes.count()),
         filters_(std::move(filters)),
         window_(in.window),
         unit_value_(unit_value),
         tile_(filters_.product.kind == kPops ? shop.model.kernels->bit_tile : nullptr) {
-    const AxisClasses rows(window_.rows), columns(window_.columns);
+    Budget& budget = shop.model.budget;
+    const AxisClasses &rows = classes.rows, &columns = classes.columns;
+    budget.take((Count(rows.of.size()) * 2 + columns.of.size()) * sizeof(int32_t), "a layer's border classes");
+    (Count(classes.count()) * emit_.row * std::max(1, emit_.levels)).as_int();
+    class_rows_.reserve(rows.of.size()), class_columns_.reserve(columns.of.size());
     for (int c : rows.of) class_rows_.push_back(c * int(columns.inside.size()) * emit_.row);
     for (int c : columns.of) class_columns_.push_back(c * emit_.row);
+    filters_.wholes = {};
     filters_.product.runs = filters_.runs.data();
     filters_.product.run_count = int(filters_.runs.size());
-    make_products(rows, in.skips_rows && filters_.row_units > 0);
+    make_products(budget, rows, in.skips_rows && filters_.row_units > 0);
     filters_.bit_shape.tap_offset = filters_.tap_offset.data();
     if (unit_value_ >= 0) reads.push_back(unit_value_);
     int widest = 0;
     for (const Panel& p : filters_.panels) widest = std::max(widest, p.channels);
-    stride_ = int(round_up(size_t(std::max(widest, filters_.bit_shape.outputs)), kBlock)) + (filters_.panels.size() == 1 ? kBlock : 0);
+    stride_ = (up_to_multiple(std::max(widest, filters_.bit_shape.outputs), kBlock) +
+               (filters_.panels.size() == 1 ? kBlock : 0)).as_int();
     tile_pixels_ = std::min<int>(kPixels, tile_ ? int(round_up(kSome, size_t(std::max(1, tile_->preferred)))) : kSome);
+    (Count(filters_.product.parts) * tile_pixels_ * stride_).as_int();
   }
 
   int tasks(const Frame& f) const override { return chunks(f) * panel_tasks(f); }
@@ -50,8 +63,8 @@ class ConvStep : public EmittingStep {
   Shape shape() const override { return Shape::kConv; }
 
   size_t scratch_bytes() const override {
-    const size_t acc = size_t(filters_.product.parts) * size_t(tile_pixels_) * size_t(stride_) * 4;
-    return round_up(sizeof(Pixels), 64) + 2 * round_up(acc, 64) + filters_.tile_scratch;
+    const Count acc = Count(filters_.product.parts) * tile_pixels_ * stride_ * 4;
+    return size_t(up_to_multiple(sizeof(Pixels), 64) + 2 * up_to_multiple(acc, 64) + filters_.tile_scratch);
   }
 
  private:
@@ -64,13 +77,15 @@ class ConvStep : public EmittingStep {
   }
 
   // One product for each class of rows, with the kernel rows that lie inside; or one for all.
-  void make_products(const AxisClasses& rows, bool skips) {
+  void make_products(Budget& budget, const AxisClasses& rows, bool skips) {
     const size_t count = skips ? rows.inside.size() : 1;
+    budget.take(Count(count) * (Count(filters_.segments.size()) * sizeof(Segment) + sizeof(segments_[0]) + sizeof(Product)),
+                "a layer's classes of rows");
     segments_.resize(count);
+    products_.reserve(count), product_of_row_.reserve(rows.of.size());
     for (size_t k = 0; k < count; ++k) {
-      const auto& inside = rows.inside[k];
-      const auto first = std::find(inside.begin(), inside.end(), true);
-      const int begin = int(first - inside.begin()), taps = int(std::count(inside.begin(), inside.end(), true));
+      const int begin = rows.inside[k].begin, taps = rows.inside[k].end - begin;
+      segments_[k].reserve(filters_.segments.size());
       for (Segment s : filters_.segments) {
         if (skips) s = {s.x + begin * filters_.row_units, s.w + begin * filters_.row_units, taps * filters_.row_units};
         if (skips && taps == 0) s = {filters_.offsets.data(), 0, 0};
@@ -193,8 +208,9 @@ class ConvStep : public EmittingStep {
 }  // namespace
 
 std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value) {
-  const int classes = int(AxisClasses(in.window.rows).inside.size() * AxisClasses(in.window.columns).inside.size());
-  return std::make_unique<ConvStep>(shop, in, std::move(filters), unit_value, classes);
+  const Loan room(shop.model.budget, AxisClasses::bytes(in.window.rows) + AxisClasses::bytes(in.window.columns),
+                  "a window's border classes");
+  return std::make_unique<ConvStep>(shop, in, std::move(filters), unit_value, Classes(in.window));
 }
 
 }  // namespace bnn

@@ -24,16 +24,17 @@ int log2_exact(int64_t x) {
 }  // namespace
 
 template <class T>
-T* Emission::keep(size_t count) {
+T* Emission::keep(Count count) {
+  budget_->take(count * sizeof(T) + Buffer::kExtra, "the numbers of a layer's epilogue");
   kept_.emplace_back(count * sizeof(T));
   return kept_.back().as<T>();
 }
 
-Emission::Emission(const Workshop& shop, const Wholes& wholes, int classes) {
+Emission::Emission(const Workshop& shop, const Wholes& wholes, int classes) : budget_(&shop.model.budget) {
   const BnnStep& step = shop.step;
   output = int(step.output), bits = int(step.bits), residual = int(step.residual), input_scale = int(step.input_scale);
   emit_.channels = int(shop.value(output >= 0 ? output : bits).shape.channels);
-  emit_.row = int(round_up(size_t(emit_.channels), kBlock));
+  emit_.row = up_to_multiple(emit_.channels, kBlock).as_int();
   emit_.to_real = output >= 0;
   emit_.to_bits = bits >= 0;
   whole_lines(wholes);
@@ -50,8 +51,8 @@ Emission::Emission(const Workshop& shop, const Wholes& wholes, int classes) {
 const float* Emission::rows(const BnnTensor& tensor, int rows, const char* what) {
   if (tensor.data == nullptr) return nullptr;
   const size_t channels = size_t(emit_.channels);
-  const float* from = elements<float>(tensor, size_t(rows) * channels, what);
-  float* to = keep<float>(size_t(rows) * size_t(emit_.row));
+  const float* from = elements<float>(tensor, Count(rows) * channels, what);
+  float* to = keep<float>(Count(rows) * emit_.row);
   for (size_t r = 0; r < size_t(rows); ++r) std::memcpy(to + r * size_t(emit_.row), from + r * channels, channels * 4);
   return to;
 }
@@ -74,7 +75,7 @@ void Emission::whole_lines(const Wholes& w) {
   emit_.shift = log2_exact(w.divisor);
   emit_.base_classes = w.classes;
   if (w.base.empty()) return;
-  auto* base = keep<int32_t>(size_t(w.classes) * size_t(emit_.row));
+  auto* base = keep<int32_t>(Count(w.classes) * emit_.row);
   for (size_t k = 0; k < size_t(w.classes); ++k)
     for (size_t c = 0; c < size_t(emit_.channels); ++c)
       base[k * size_t(emit_.row) + c] = clamped(w.base[k * size_t(emit_.channels) + c]);
@@ -84,7 +85,7 @@ void Emission::whole_lines(const Wholes& w) {
 
 // Sums below 2²⁴ over a power of two: floats hold every number on the way.
 void Emission::real_bases(const Wholes& w) {
-  const size_t count = size_t(w.classes) * size_t(emit_.row);
+  const auto count = size_t(Count(w.classes) * emit_.row);
   auto* base = keep<float>(count);
   for (size_t i = 0; i < count; ++i) base[i] = float(emit_.base[i]) / float(w.divisor);
   emit_.real_base = base;
@@ -93,7 +94,7 @@ void Emission::real_bases(const Wholes& w) {
 
 void Emission::real_lines(const BnnStep& s, int classes) {
   emit_.scale = rows(s.scale, 1, "scale");
-  const int64_t one = int64_t(emit_.channels) * 4;
+  const int64_t one = int64_t(emit_.channels) * int64_t(sizeof(float));
   emit_.bias_classes = s.bias.bytes == one ? 1 : classes;
   emit_.bias = rows(s.bias, emit_.bias_classes, "bias");
   emit_.norm_factor = rows(s.norm_factor, 1, "norm");
@@ -108,7 +109,7 @@ void Emission::thresholds(const BnnStep& s, const Wholes& wholes) {
   const size_t channels = size_t(emit_.channels);
   std::vector<uint8_t> none(channels, 0);
   const uint8_t* flip = s.flip.data ? elements<uint8_t>(s.flip, channels, "flip") : none.data();
-  const size_t count = size_t(emit_.levels) * channels;
+  const Count count = Count(emit_.levels) * channels;
   if (s.float_thresholds) return real_thresholds(elements<float>(s.thresholds, count, "thresholds"), flip);
   if (wholes.source == kFromFloat || wholes.source == kFromDynamic)
     throw Fault{"int32 thresholds need a whole-number product"};
@@ -118,7 +119,7 @@ void Emission::thresholds(const BnnStep& s, const Wholes& wholes) {
 void Emission::whole_thresholds(const int32_t* t, const uint8_t* flip, const Wholes& w) {
   const size_t row = size_t(emit_.row), channels = size_t(emit_.channels), levels = size_t(emit_.levels);
   const size_t classes = w.source == kFromPops ? size_t(w.classes) : 1;
-  auto* limit = keep<int32_t>(classes * levels * row);
+  auto* limit = keep<int32_t>(Count(classes) * levels * row);
   auto* flips = keep<uint64_t>(row / 64);
   for (size_t c = 0; c < channels; ++c) {
     const bool inverted = w.source == kFromInt ? !flip[c] : bool(flip[c]);
@@ -142,7 +143,7 @@ void Emission::whole_thresholds(const int32_t* t, const uint8_t* flip, const Who
 
 void Emission::real_thresholds(const float* t, const uint8_t* flip) {
   const size_t row = size_t(emit_.row), channels = size_t(emit_.channels), levels = size_t(emit_.levels);
-  auto* limit = keep<float>(levels * row);
+  auto* limit = keep<float>(Count(levels) * row);
   auto* sign = keep<uint32_t>(row);
   for (size_t c = 0; c < channels; ++c) {
     sign[c] = flip[c] ? 0x80000000u : 0;

@@ -29,7 +29,7 @@ class Emission {
  private:
   const float* rows(const BnnTensor& tensor, int rows, const char* what);
   template <class T>
-  T* keep(size_t count);
+  T* keep(Count count);
   void whole_lines(const Wholes& wholes);
   void real_bases(const Wholes& wholes);
   void real_lines(const BnnStep& step, int classes);
@@ -37,6 +37,7 @@ class Emission {
   void whole_thresholds(const int32_t* t, const uint8_t* flip, const Wholes& wholes);
   void real_thresholds(const float* t, const uint8_t* flip);
 
+  Budget* budget_;
   Emit emit_{};
   std::vector<Buffer> kept_;
 };

@@ -34,6 +34,11 @@ struct Filters {
   BitShape bit_shape{};
   size_t plane_bytes = 0, group_bytes = 0, tile_scratch = 0;
   size_t packed_plane = 0;  // bytes of one weight plane's packed block
+
+  void take_weights(Budget& budget, Count bytes) {
+    budget.take(bytes + Buffer::kExtra, "a layer's weights");
+    weights = Buffer(bytes);
+  }
 };
 
 struct FilterInput {
@@ -57,7 +62,7 @@ struct Stretch {
 std::vector<Stretch> stretches(const FilterInput& input, int per_unit);
 // The bytes from the first tap to every unit.
 std::vector<int32_t> unit_offsets(const std::vector<Stretch>& found);
-void make_blocks(Filters& filters, const FilterInput& input, size_t units, int bytes_per_unit, int widest);
+void make_blocks(Filters& filters, const FilterInput& input, Count units, int bytes_per_unit, int widest);
 int group_of_bytes(const FilterInput& input);  // bytes between the groups' channels in a pixel
 
 }  // namespace bnn

@@ -16,40 +16,54 @@ struct Digits {
   std::vector<int8_t> at;  // [digit][output][tap][channel]
 };
 
-// Digits in −128 … 127, lowest first.
-std::vector<int8_t> digits_of(int64_t w) {
-  std::vector<int8_t> found;
-  while (w != 0) {
+// Digits in −128 … 127, lowest first; each(k, digit) for each.
+template <class Each>
+int digits_of(int64_t w, const Each& each) {
+  int k = 0;
+  for (; w != 0; ++k) {
     const auto low = int8_t(uint8_t(uint64_t(w) & 255));
-    found.push_back(low);
+    each(k, low);
     w = (w - low) / 256;
   }
-  return found;
+  return k;
+}
+
+// Digits of any weight up to `most`.
+int most_digits(int64_t most) {
+  const auto nothing = [](int, int8_t) {};
+  return std::max({1, digits_of(most, nothing), digits_of(-most, nothing)}) + 1;
 }
 
 Digits from_signs(const FilterInput& in) {
   const Signs signs(in);
   const BnnStep& s = in.shop.step;
-  const int taps = int(s.kernel[0] * s.kernel[1]);
-  const int32_t* gain = s.gain.data ? elements<int32_t>(s.gain, size_t(in.inner), "gain") : nullptr;
-  const size_t count = size_t(in.outputs) * size_t(taps) * size_t(in.inner);
-  Digits d;
-  for (int o = 0; o < in.outputs; ++o)
+  const int taps = (Count(s.kernel[0]) * s.kernel[1]).as_int();
+  const int32_t* gain = s.gain.data ? elements<int32_t>(s.gain, in.inner, "gain") : nullptr;
+  int64_t most = 1;
+  if (gain) most = *std::max_element(gain, gain + in.inner);
+  if (most < 1 || most >= (1 << 23)) throw Fault{"a gain is not between 1 and 2²³ − 1"};
+  const auto count = size_t(Count(in.outputs) * taps * in.inner);
+  const int room = most_digits(most * signs.largest());
+  const Loan loan(in.shop.model.budget, Count(count) * room, "a layer's digits");
+  Digits d{0, std::vector<int8_t>(count * size_t(room), 0)};
+  size_t at = 0;
+  for (int o = 0; o < in.outputs; ++o) {
+    in.shop.model.budget.go_on();
     for (int t = 0; t < taps; ++t)
-      for (int i = 0; i < in.inner; ++i) {
-        const auto digits = digits_of(signs.code(o, t, i) * (gain ? gain[i] : 1));
-        const size_t at = (size_t(o) * size_t(taps) + size_t(t)) * size_t(in.inner) + size_t(i);
-        if (int(digits.size()) > d.count) d.count = int(digits.size()), d.at.resize(digits.size() * count, 0);
-        for (size_t k = 0; k < digits.size(); ++k) d.at[k * count + at] = digits[k];
+      for (int i = 0; i < in.inner; ++i, ++at) {
+        const int64_t w = signs.code(o, t, i) * (gain ? gain[i] : 1);
+        d.count = std::max(d.count, digits_of(w, [&](int k, int8_t low) { d.at[size_t(k) * count + at] = low; }));
       }
-  if (d.count == 0) d.count = 1, d.at.resize(count, 0);
+  }
+  d.count = std::max(1, d.count);
+  d.at.resize(count * size_t(d.count));
   return d;
 }
 
 Digits read(const FilterInput& in) {
   const BnnStep& s = in.shop.step;
   if (s.weight_kind == kBitWeight) return from_signs(in);
-  const size_t count = size_t(s.digits) * size_t(in.outputs) * size_t(s.kernel[0] * s.kernel[1]) * size_t(in.inner);
+  const auto count = size_t(Count(s.digits) * in.outputs * s.kernel[0] * s.kernel[1] * in.inner);
   const int8_t* w = elements<int8_t>(s.weight, count, "weight");
   return {int(s.digits), std::vector<int8_t>(w, w + count)};
 }
@@ -108,6 +122,7 @@ int8_t digit_at(const FilterInput& in, const Digits& d, int digit, int o, const 
 // What the offset 128 of the input adds to each part, less.
 void correct(Filters& f, const FilterInput& in, const Digits& d, const std::vector<Stretch>& found) {
   f.wholes.classes = f.product.parts;
+  in.shop.model.budget.take(Count(f.product.parts) * in.outputs * sizeof(int64_t), "a layer's sums");
   f.wholes.base.assign(size_t(f.product.parts) * size_t(in.outputs), 0);
   int64_t unit = 0;
   for (const Stretch& s : found)
@@ -122,6 +137,7 @@ void correct(Filters& f, const FilterInput& in, const Digits& d, const std::vect
 Filters pack_bytes(const FilterInput& in) {
   Filters f;
   const Digits d = read(in);
+  const Loan loan(in.shop.model.budget, d.at.size(), "a layer's digits");
   f.wholes.part_shift.clear();
   const auto found = stretches(in, 4);
   f.offsets = unit_offsets(found);
@@ -139,8 +155,9 @@ Filters pack_bytes(const FilterInput& in) {
     if (d.count != 1) throw Fault{"weights of a rounded input have one digit"};
     correct(f, in, d, found);
   }
-  make_blocks(f, in, each * size_t(d.count), 4 * kLanes, kBlock);
+  make_blocks(f, in, Count(each) * d.count, 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
+    in.shop.model.budget.go_on();
     auto* to = static_cast<int8_t*>(const_cast<void*>(b.weights));
     for (int k = 0; k < d.count; ++k) {
       size_t unit = size_t(k) * each;

@@ -13,7 +13,7 @@ using Weight = std::function<float(int o, int tap, int i)>;
 Weight weights_of(const FilterInput& in) {
   const BnnStep& s = in.shop.step;
   const size_t taps = size_t(s.kernel[0] * s.kernel[1]), inner = size_t(in.inner);
-  const size_t count = size_t(in.outputs) * taps * inner;
+  const Count count = Count(in.outputs) * taps * inner;
   const auto at = [=](int o, int tap, int i) { return (size_t(o) * taps + size_t(tap)) * inner + size_t(i); };
   if (s.weight_kind == kF32Weight) {
     const float* w = elements<float>(s.weight, count, "weight");
@@ -42,14 +42,15 @@ Filters pack_reals(const FilterInput& in) {
   const int columns = in.window.columns.kernel, pixel = int(in.in.pixel / 4);
   const auto found = stretches(in, 1);
   f.offsets = unit_offsets(found);
-  const auto units = int32_t(f.offsets.size());
+  const int32_t units = Count(f.offsets.size()).as_int();
   f.segments = {{f.offsets.data(), 0, units}};
   f.runs = {{0, 1, 1, 0}};
   f.row_units = int(units) / in.window.rows.kernel;
   f.product.kind = half ? kFmaBf16 : kFma;
   f.product.parts = 1;
-  make_blocks(f, in, size_t(units), half ? 2 * kLanes : 4 * kLanes, kBlock);
+  make_blocks(f, in, units, half ? 2 * kLanes : 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
+    in.shop.model.budget.go_on();
     auto* to = static_cast<uint8_t*>(const_cast<void*>(b.weights));
     const size_t lanes = size_t(b.groups) * kLanes;
     size_t unit = 0;

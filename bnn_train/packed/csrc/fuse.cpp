@@ -24,6 +24,7 @@ class ChainStep : public Step {
     }
     ring_.ring = ring_.height = most;
     ring_.finish(false);
+    bytes_ = size_t(Count(ring_.image) + kSlack);
     reads = conv.reads;
     writes = pool.writes;
     for (Step* step : {&conv, &pool, map}) {
@@ -58,7 +59,7 @@ class ChainStep : public Step {
     }
   }
 
-  size_t scratch_bytes() const override { return inner_scratch_ + ring_.image + kSlack; }
+  size_t scratch_bytes() const override { return size_t(Count(inner_scratch_) + bytes_); }
 
  private:
   // Parts of an image that different threads take.
@@ -70,18 +71,21 @@ class ChainStep : public Step {
   Step &conv_, &pool_, *map_;
   int between_, height_ = 0;
   Layout ring_;
-  size_t inner_scratch_ = 0;
+  size_t inner_scratch_ = 0, bytes_ = 0;  // bytes_: of the ring
 };
 
-int readers(const Model& m, int value) {
-  int count = value == m.output;
-  for (const auto& step : m.steps) count += int(std::count(step->reads.begin(), step->reads.end(), value));
+// How often each value is read, the caller's reading of the output included.
+std::vector<int> readers(const Model& m) {
+  std::vector<int> count(m.values.size(), 0);
+  ++count[size_t(m.output)];
+  for (const auto& step : m.steps)
+    for (int v : step->reads) ++count[size_t(v)];
   return count;
 }
 
-bool chains(const Model& m, const Step& conv, const Step& pool) {
+bool chains(const Model& m, const std::vector<int>& read, const Step& conv, const Step& pool) {
   if (conv.shape() != Step::Shape::kConv || pool.shape() != Step::Shape::kPool) return false;
-  return conv.writes.size() == 1 && conv.writes[0] == pool.reads[0] && readers(m, conv.writes[0]) == 1 &&
+  return conv.writes.size() == 1 && conv.writes[0] == pool.reads[0] && read[size_t(conv.writes[0])] == 1 &&
          m.values[size_t(conv.writes[0])].layout.type == kF32 && !m.values[size_t(conv.writes[0])].layout.bordered();
 }
 
@@ -89,8 +93,9 @@ bool chains(const Model& m, const Step& conv, const Step& pool) {
 
 void fuse(Model& m) {
   using Shape = Step::Shape;
+  const std::vector<int> read = readers(m);
   for (size_t i = 0; i < m.steps.size(); ++i) {
-    const bool chain = i + 1 < m.steps.size() && chains(m, *m.steps[i], *m.steps[i + 1]);
+    const bool chain = i + 1 < m.steps.size() && chains(m, read, *m.steps[i], *m.steps[i + 1]);
     if (!chain) {
       m.order.push_back(m.steps[i].get());
       continue;

@@ -5,10 +5,9 @@
 #include <cstdint>
 
 #include "abi.h"
+#include "sizes.h"
 
 namespace bnn {
-
-inline size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 struct Layout {
   int type = kF32, height = 1, width = 1, channels = 1, planes = 1;
@@ -18,20 +17,21 @@ struct Layout {
   int ring = 0;  // only so many rows are kept, row y in place y mod ring; 0: all
 
   bool bordered() const { return top + left + bottom + right > 0; }
-  // Computes the strides. `packed`: no rounding of an f32 pixel to 16 channels.
+  // Computes the strides. `packed`: no rounding of an f32 pixel to 16 channels. packed/memory.py counts alike.
   void finish(bool packed) {
-    if (type == kU8) pixel = size_t(channels);
-    if (type == kF32) pixel = 4 * (packed ? size_t(channels) : round_up(size_t(channels), 16));
-    if (type == kBits) pixel = 4 * ((size_t(channels) + 31) / 32);
-    row = pixel * size_t(left + width + right);
-    plane = row * size_t(top + height + bottom);
+    const Count each = channels;
+    if (type == kU8) pixel = size_t(each);
+    if (type == kF32) pixel = size_t((packed ? each : up_to_multiple(each, 16)) * 4);
+    if (type == kBits) pixel = size_t((each + 31) / 32 * 4);
+    row = size_t(Count(pixel) * (Count(left) + width + right));
+    plane = size_t(Count(row) * (Count(top) + height + bottom));
     if (!canonical()) plane = round_up(plane, 64);
-    image = plane * size_t(planes);
-    origin = row * size_t(top) + pixel * size_t(left);
+    image = size_t(Count(plane) * planes);
+    origin = size_t(Count(row) * top + Count(pixel) * left);
   }
   size_t at(size_t n, int y, int x) const {
     if (ring) y %= ring;
-    return n * image + origin + size_t(int64_t(row) * y + int64_t(pixel) * x);
+    return size_t(int64_t(n * image + origin) + int64_t(row) * y + int64_t(pixel) * x);
   }
   // Whether memory of the canonical array can serve: no gaps, and whole vectors of channels.
   bool canonical() const { return type == kF32 && channels % 16 == 0 && !bordered(); }

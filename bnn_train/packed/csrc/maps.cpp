@@ -9,18 +9,6 @@ namespace bnn {
 
 namespace {
 
-// Taps of a window inside the map: begin … end − 1.
-struct Span {
-  int begin, end;
-};
-
-Span inside(const Axis& a, int o, int low, int high) {
-  Span s{0, a.kernel};
-  while (s.begin < s.end && a.start(o) + s.begin * a.dilation < low) ++s.begin;
-  while (s.end > s.begin && a.start(o) + (s.end - 1) * a.dilation >= high) --s.end;
-  return s;
-}
-
 class PoolStep : public RowStep {
  public:
   explicit PoolStep(const Workshop& shop)
@@ -29,26 +17,27 @@ class PoolStep : public RowStep {
         average_(shop.step.average != 0),
         include_padding_(shop.step.include_padding != 0),
         flip_((size_t(in_.channels) + 31) / 32, 0) {
-    if (window_.rows.kernel > kMaxRows) throw Fault{"a pooling's window has more than 64 rows"};
     if (!shop.step.flip.data) return;
     const uint8_t* flip = elements<uint8_t>(shop.step.flip, size_t(in_.channels), "flip");
     for (int c = 0; c < in_.channels; ++c) flip_[size_t(c / 32)] |= uint32_t(flip[c] != 0) << (c % 32);
   }
 
-  size_t scratch_bytes() const override { return size_t(window_.rows.kernel * window_.columns.kernel) * sizeof(void*); }
+  size_t scratch_bytes() const override {
+    return size_t(Count(window_.rows.kernel) * window_.columns.kernel * sizeof(void*));
+  }
   Shape shape() const override { return Shape::kPool; }
   Rows needs(const Rows& rows) const override {
     const Axis& a = window_.rows;
     const int begin = std::max(0, a.start(rows.begin));
-    const int end = std::min(a.size, a.start(rows.end - 1) + (a.kernel - 1) * a.dilation + 1);
+    const int end = std::min(a.size, a.start(rows.end - 1) + a.reach());
     return {rows.image, begin, std::max(begin, end)};
   }
 
  private:
   void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t* scratch) const override {
-    const Span down = inside(window_.rows, y, 0, window_.rows.size);
+    const Span down = window_.rows.taps_inside(y);
     for (int x = 0; x < out_.width; ++x) {
-      const Span across = inside(window_.columns, x, 0, window_.columns.size);
+      const Span across = window_.columns.taps_inside(x);
       if (in_.type == kBits)
         bits(kernels, in, n, y, x, down, across, out.at(n, y, x), reinterpret_cast<const uint32_t**>(scratch));
       else
@@ -88,7 +77,7 @@ class PoolStep : public RowStep {
 
   int divisor(const Axis& a, int o) const {
     const int border = include_padding_ ? a.padding : 0;
-    const Span s = inside(a, o, -border, a.size + border);
+    const Span s = a.taps(o, -border, a.size + border);
     return s.end - s.begin;
   }
 
@@ -101,7 +90,9 @@ class InputScaleStep : public RowStep {
  public:
   explicit InputScaleStep(const Workshop& shop)
       : RowStep(shop, int(shop.step.output)), window_(window_of(shop.step, in_, out_)), groups_(int(shop.step.groups)) {
-    for (int x = 0; x < out_.width; ++x) across_.push_back(inside(window_.columns, x, 0, window_.columns.size));
+    shop.model.budget.take(Count(out_.width) * sizeof(Span), "a window's taps");
+    across_.reserve(size_t(out_.width));
+    for (int x = 0; x < out_.width; ++x) across_.push_back(window_.columns.taps_inside(x));
   }
 
   // Bands of an image, so that the sums of a pixel are made once for all the windows that see it.
@@ -114,11 +105,11 @@ class InputScaleStep : public RowStep {
     auto* sums = reinterpret_cast<double*>(scratch);
     const Axis& a = window_.rows;
     const int first = std::max(0, a.start(rows.begin));
-    const int end = std::min(a.size, a.start(rows.end - 1) + (a.kernel - 1) * a.dilation + 1);
+    const int end = std::min(a.size, a.start(rows.end - 1) + a.reach());
     for (int y = first; y < end; ++y) sum_pixels(f, rows.image, y, sums + size_t(y) * row_sums());
     for (int y = rows.begin; y < rows.end; ++y) box(f, rows.image, y, sums);
   }
-  size_t scratch_bytes() const override { return size_t(in_.height + 1) * row_sums() * sizeof(double); }
+  size_t scratch_bytes() const override { return size_t(Count(in_.height + 1) * in_.width * groups_ * sizeof(double)); }
 
  private:
   int bands(const Frame& f) const { return f.threads == 1 ? 1 : std::min(out_.height, 2 * f.threads); }
@@ -134,7 +125,7 @@ class InputScaleStep : public RowStep {
   // Down the window's rows first, then across.
   void box(const Frame& f, int n, int y, double* sums) const {
     const Axis &rows = window_.rows, &columns = window_.columns;
-    const Span down = inside(rows, y, 0, rows.size);
+    const Span down = rows.taps_inside(y);
     double* added = sums + size_t(in_.height) * row_sums();
     std::fill_n(added, row_sums(), 0.0);
     for (int r = down.begin; r < down.end; ++r) {

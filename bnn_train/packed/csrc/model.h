@@ -1,20 +1,17 @@
 // A prepared program: values with their memory, steps with their weights as the kernels want them.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "budget.h"
 #include "buffer.h"
 #include "kernels.h"
 #include "layout.h"
 
 namespace bnn {
-
-// Thrown while a model is made, caught at the C interface.
-struct Fault {
-  std::string sentence;
-};
 
 struct Value {
   BnnValue shape;
@@ -57,6 +54,8 @@ class Step {
 
 using Steps = std::vector<std::unique_ptr<Step>>;
 
+constexpr int kMostPart = 32, kMostChunk = 128;  // images at a time: through the maps, through the dense layers
+
 // One place of memory, `bytes` an image, and the layout of its border if it has one. Some images at a time pass through the
 // maps; what the dense layers at the end touch is there for a whole chunk of images.
 struct Slot {
@@ -65,14 +64,35 @@ struct Slot {
   bool whole = false;
 };
 
+// How many images at a time, and by how many threads.
+struct Portions {
+  int chunk, part, threads;
+};
+
 // Slots of one kind, for some images.
 struct Memory {
   std::vector<Buffer> slots;  // by slot; empty where the slot is of the other kind
   int images = 0;
 };
 
+// What a call of one process works in. A forked child makes its own: a thread of the parent may have held the lock, and
+// have been in the midst of the maps, when the child came to be.
+struct Workspace {
+  explicit Workspace(int64_t owner) : process(owner) {}
+  const int64_t process;
+  std::mutex busy;
+  Portions reserved{0, 0, 0};
+  Memory whole;                 // of a chunk
+  std::vector<Memory> parts;    // by thread
+  std::vector<Buffer> scratch;  // by thread
+};
+
 struct Model {
-  const Kernels* kernels = nullptr;
+  explicit Model(const Kernels& k, Budget b) : kernels(&k), budget(b) {}
+  ~Model() { delete workspace.load(); }
+
+  const Kernels* kernels;
+  Budget budget;
   std::vector<Value> values;
   Steps steps;
   Steps fused;                     // chains of steps that run band by band
@@ -83,25 +103,26 @@ struct Model {
   size_t tail = 0;          // where in `order` the dense layers at the end begin
   int part = 1, chunk = 1;  // images at a time: through the maps, and through the dense layers
   size_t scratch_bytes = 0;
-  Memory whole;                            // of a chunk
-  std::vector<Memory> parts;               // by thread
-  std::vector<Buffer> scratch;             // by thread
-  std::mutex busy;
+  std::atomic<Workspace*> workspace{nullptr};
 };
 
+// checks.cpp: Fault for a program that is not consistent.
+void check(const BnnProgram& program);
 // prepare.cpp
-std::unique_ptr<Model> prepare(const BnnProgram& program, const Kernels& kernels);
+std::unique_ptr<Model> prepare(const BnnProgram& program, const Kernels& kernels, Budget budget);
 // fuse.cpp: fills `fused` and `order`.
 void fuse(Model& model);
 // plan.cpp: gives every value that `order` touches a slot.
 void plan(Model& model);
+// Bytes of the work space for so many images and threads.
+Count work_space(const Model& model, const Portions& portions);
 // run.cpp
-void run_model(Model& model, const uint8_t* input, int64_t n, uint8_t* output, int threads);
-void run_step(Model& model, size_t index, const void* const* in, void* const* out, int n, int threads);
+void run_model(Model& model, const uint8_t* input, int64_t n, uint8_t* output, int threads, const Stop* stop);
+void run_step(Model& model, size_t index, const void* const* in, void* const* out, int64_t n);
 void profile(Model& model, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds);
 // canonical.cpp
-void to_layout(const Value& value, const void* canonical, int first, int n, uint8_t* to);
-void from_layout(const Value& value, const uint8_t* from, int first, int n, void* canonical);
+void to_layout(const Value& value, const void* canonical, int64_t first, int n, uint8_t* to);
+void from_layout(const Value& value, const uint8_t* from, int64_t first, int n, void* canonical);
 void fill_border(const Layout& layout, uint8_t* at, int images);
 
 // Everything that a step's preparation needs.
@@ -123,10 +144,10 @@ std::unique_ptr<Step> make_regroup(const Workshop& shop, int to);
 
 // The bytes of a tensor, which must be `count` elements of T.
 template <class T>
-const T* elements(const BnnTensor& tensor, size_t count, const char* what) {
-  if (tensor.data == nullptr || tensor.bytes != int64_t(count * sizeof(T)))
-    throw Fault{std::string(what) + " has " + std::to_string(tensor.bytes) + " bytes, not " +
-                std::to_string(count * sizeof(T))};
+const T* elements(const BnnTensor& tensor, Count count, const char* what) {
+  const size_t bytes = size_t(count * sizeof(T));
+  if (tensor.data == nullptr || tensor.bytes < 0 || size_t(tensor.bytes) != bytes)
+    throw Fault{std::string(what) + " has " + std::to_string(tensor.bytes) + " bytes, not " + std::to_string(bytes)};
   return static_cast<const T*>(tensor.data);
 }
 

@@ -93,7 +93,6 @@ class Planner {
 };
 
 constexpr size_t kPartBytes = size_t(512) << 10, kChunkBytes = size_t(8) << 20;
-constexpr int kMostPart = 32, kMostChunk = 128;
 
 // The first convolution behind the last map.
 size_t tail_of(const Model& m) {
@@ -113,26 +112,36 @@ size_t tail_of(const Model& m) {
 
 // Bytes an image of what a step touches.
 size_t touched(const Model& m, const Step& step) {
-  size_t bytes = 0;
+  Count bytes = 0;
   for (int v : step.reads) bytes += m.values[size_t(v)].layout.image;
   for (int v : step.writes) bytes += m.values[size_t(v)].layout.image;
-  return bytes;
+  return size_t(bytes);
 }
 
 void choose_chunks(Model& m) {
-  size_t most = 1, whole = 1;
+  size_t most = 1;
+  Count whole = 1;
   for (size_t i = 0; i < m.tail; ++i) most = std::max(most, touched(m, *m.order[i]));
   for (const Slot& slot : m.slots) whole += slot.whole ? slot.bytes : 0;
   m.part = std::clamp(int(kPartBytes / most), 1, kMostPart);
-  m.chunk = std::clamp(int(kChunkBytes / whole), m.part, kMostChunk);
+  m.chunk = std::clamp(int(kChunkBytes / size_t(whole)), m.part, kMostChunk);
 }
 
 }  // namespace
+
+Count work_space(const Model& m, const Portions& p) {
+  Count whole = 0, part = 0;
+  for (const Slot& slot : m.slots) {
+    (slot.whole ? whole : part) += Count(slot.bytes) * (slot.whole ? p.chunk : p.part) + Buffer::kExtra;
+  }
+  return whole + Count(p.threads) * (part + m.scratch_bytes + Buffer::kExtra);
+}
 
 void plan(Model& model) {
   model.tail = tail_of(model);
   Planner(model).run();
   choose_chunks(model);
+  const Loan one_image(model.budget, work_space(model, {1, 1, 1}), "the maps of one image");
 }
 
 }  // namespace bnn

@@ -10,6 +10,8 @@ std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in
 
 namespace {
 
+constexpr size_t kStepBytes = 2048;  // a step's own object, without what it points to
+
 bool is_dynamic(const BnnValue& input, const BnnStep& s) { return input.type == kF32 && s.weight_kind == kIntWeight; }
 
 // Groups whose channels do not begin at a word.
@@ -34,39 +36,10 @@ Layout layout_of(const BnnValue& v) {
   return l;
 }
 
-void check(const BnnProgram& p) {
-  if (p.value_count < 2 || p.step_count < 1 || p.output < 1 || p.output >= p.value_count)
-    throw Fault{"the program has no steps or no output"};
-  for (int64_t v = 0; v < p.value_count; ++v) {
-    const BnnValue& x = p.values[v];
-    const bool bits = x.type == kBits;
-    if (x.type < kU8 || x.type > kBits || x.height < 1 || x.width < 1 || x.channels < 1 ||
-        (bits && (x.code.planes < 1 || x.code.planes > 8 || x.code.denominator < 1)))
-      throw Fault{"value " + std::to_string(v) + " has no possible shape"};
-    if (__int128(x.height) * x.width * x.channels >= (__int128(1) << 29))
-      throw Fault{"value " + std::to_string(v) + " is too large"};
-  }
-}
-
-bool known(const BnnProgram& p, int64_t v, bool needed) { return v < p.value_count && v >= (needed ? 0 : -1); }
-
-void check_step(const BnnProgram& p, int64_t i) {
-  const BnnStep& s = p.steps[i];
-  const std::string at = "step " + std::to_string(i);
-  const bool emits = s.op == kConv || s.op == kMap;
-  if (s.op < kConv || s.op > kMean) throw Fault{at + " has an unknown operation"};
-  if (!known(p, s.input, true) || !known(p, s.output, !emits) || !known(p, s.bits, false) || !known(p, s.residual, false) ||
-      !known(p, s.input_scale, false) || (emits && s.output < 0 && s.bits < 0))
-    throw Fault{at + " names a value that does not exist"};
-  if (s.op == kMap || s.op == kMean) return;
-  for (int d = 0; d < 2; ++d)
-    if (s.kernel[d] < 1 || s.stride[d] < 1 || s.dilation[d] < 1 || s.padding[d] < 0 || s.groups < 1)
-      throw Fault{at + " has no possible window"};
-}
-
 }  // namespace
 
 int Workshop::add_value(BnnValue shape, uint8_t fill) {
+  model.budget.take(sizeof(Value), "a value");
   Value v{shape, layout_of(shape), -1};
   v.layout.fill = fill;
   v.layout.finish(false);
@@ -78,7 +51,6 @@ void make_conv(Workshop& shop) {
   const BnnStep& s = shop.step;
   const BnnValue in = shop.value(s.input).shape;
   const BnnValue out = shop.value(s.output >= 0 ? s.output : s.bits).shape;
-  if (in.channels % s.groups != 0 || out.channels % s.groups != 0) throw Fault{"groups do not divide the channels"};
   int from = int(s.input), unit = -1;
   BnnStep step = s;
   if (is_dynamic(in, s)) {
@@ -87,7 +59,7 @@ void make_conv(Workshop& shop) {
     from = shop.add_value(q, 128), unit = shop.add_value(m, 0);
   } else if (needs_regrouping(in, s)) {
     BnnValue wide = in;
-    wide.channels = int64_t(round_up(size_t(in.channels / s.groups), 32)) * s.groups;
+    wide.channels = (up_to_multiple(in.channels / s.groups, 32) * s.groups).as_int();
     from = shop.add_value(wide, 0);
   }
   if (from != int(s.input)) {
@@ -100,6 +72,7 @@ void make_conv(Workshop& shop) {
   const Layout layout = shop.value(from).layout;
   Workshop own{shop.model, step};
   if (layout.image > size_t(std::numeric_limits<int32_t>::max())) throw Fault{"a map of more than 2 GiB is too large for a window"};
+  shop.model.budget.take(kStepBytes, "a step");
   const Window window = window_of(s, layout, shop.value(s.output >= 0 ? s.output : s.bits).layout);
   const bool own_tile = layout.type != kBits || shop.model.kernels->bit_tile == nullptr;
   constexpr int kShortest = 6;  // pixels of a row that are worth tiles of their own
@@ -109,15 +82,14 @@ void make_conv(Workshop& shop) {
   shop.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
 }
 
-std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels) {
+std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels, Budget budget) {
   check(p);
-  auto model = std::make_unique<Model>();
-  model->kernels = &kernels;
+  auto model = std::make_unique<Model>(kernels, budget);
+  model->budget.take(Count(p.value_count) * sizeof(Value) + Count(p.step_count) * kStepBytes, "the program");
   model->output = int(p.output);
   model->program_values = int(p.value_count);
   for (int64_t v = 0; v < p.value_count; ++v) model->values.push_back({p.values[v], layout_of(p.values[v]), -1});
   for (int64_t i = 0; i < p.step_count; ++i) {
-    check_step(p, i);
     const BnnStep& s = p.steps[i];
     const BnnValue& in = p.values[s.input];
     if (s.op == kConv && !is_dynamic(in, s) && !needs_regrouping(in, s))
@@ -141,6 +113,7 @@ std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels) {
   for (const auto& step : model->steps) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
   for (const Step* step : model->order) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
   plan(*model);
+  model->budget.forget_stop();
   return model;
 }
 

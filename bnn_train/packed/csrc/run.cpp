@@ -5,7 +5,10 @@
 #include <cstring>
 #include <map>
 
+#include <unistd.h>
+
 #include "model.h"
+#include "team.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -27,10 +30,22 @@ void reserve(const Model& m, Memory& memory, bool whole, int images) {
   if (memory.images >= images) return;
   memory.slots.clear();
   for (const Slot& slot : m.slots) {
-    memory.slots.emplace_back(slot.whole == whole ? slot.bytes * size_t(images) : 0);
+    memory.slots.emplace_back(slot.whole == whole ? Count(slot.bytes) * images : Count(0));
     if (slot.whole == whole) fill_border(slot.layout, memory.slots.back().data(), images);
   }
   memory.images = images;
+}
+
+// The work space of this process.
+Workspace& workspace_of(Model& m) {
+  const auto process = int64_t(getpid());
+  Workspace* found = m.workspace.load();
+  while (!found || found->process != process) {
+    auto* fresh = new Workspace(process);  // the parent's is left as it is
+    if (m.workspace.compare_exchange_strong(found, fresh)) return *fresh;
+    delete fresh;
+  }
+  return *found;
 }
 
 size_t image_bytes(const Value& v) {
@@ -45,12 +60,12 @@ struct Arrays {
 };
 
 // The values of some images of a chunk; those of the caller where they lie as the kernels want them.
-Frame frame_of(const Model& m, const Memory& part, const Arrays& arrays, int first, int images, int threads) {
+Frame frame_of(const Model& m, const Workspace& w, const Memory& part, const Arrays& arrays, int first, int images, int threads) {
   Frame f{m.kernels, {}, images, threads};
   for (const Value& v : m.values) {
     uint8_t* base = nullptr;
     if (v.slot >= 0 && m.slots[size_t(v.slot)].whole)
-      base = m.whole.slots[size_t(v.slot)].data() + size_t(first) * v.layout.image;
+      base = w.whole.slots[size_t(v.slot)].data() + size_t(first) * v.layout.image;
     else if (v.slot >= 0)
       base = part.slots[size_t(v.slot)].data();
     f.places.push_back({&v.layout, base});
@@ -75,9 +90,10 @@ void store(const Model& m, const Arrays& arrays, const Frame& f) {
 // One thread and its work: `each` calls work(i, thread) for i < count, `once` calls it one time.
 struct Alone {
   static constexpr int threads = 1;
+  const Stop* stop = nullptr;
   template <class Work>
   void each(int count, const Work& work) const {
-    for (int i = 0; i < count; ++i) work(i, 0);
+    for (int i = 0; i < count && !stopped(stop); ++i) work(i, 0);
   }
   template <class Work>
   void once(const Work& work) const {
@@ -88,10 +104,12 @@ struct Alone {
 // Every thread of a parallel region comes here, and they share the work.
 struct Team {
   int threads;
+  const Stop* stop;
   template <class Work>
   void each(int count, const Work& work) const {
 #pragma omp for schedule(dynamic)
-    for (int i = 0; i < count; ++i) work(i, thread_number());
+    for (int i = 0; i < count; ++i)
+      if (!stopped(stop)) work(i, thread_number());
   }
   template <class Work>
   void once(const Work& work) const {
@@ -107,16 +125,16 @@ void run_step_with(const Runner& runner, const Step& step, const Frame& f, const
 
 // Images through the maps, `part` at a time.
 template <class Runner>
-void run_maps(const Model& m, const Arrays& arrays, int part, const Runner& runner) {
+void run_maps(const Model& m, const Workspace& w, const Arrays& arrays, int part, const Runner& runner) {
   const int parts = (arrays.n + part - 1) / part;
   const auto frame = [&](int i, int thread, int threads) {
-    return frame_of(m, m.parts[size_t(thread)], arrays, i * part, std::min(part, arrays.n - i * part), threads);
+    return frame_of(m, w, w.parts[size_t(thread)], arrays, i * part, std::min(part, arrays.n - i * part), threads);
   };
   if (runner.threads > 1 && parts < 2 * runner.threads) {
     for (int i = 0; i < parts; ++i) {
       const Frame f = frame(i, 0, runner.threads);
       runner.once([&] { load(m, arrays, f, i * part); });
-      for (size_t s = 0; s < m.tail; ++s) run_step_with(runner, *m.order[s], f, m.scratch);
+      for (size_t s = 0; s < m.tail; ++s) run_step_with(runner, *m.order[s], f, w.scratch);
     }
     return;
   }
@@ -124,73 +142,92 @@ void run_maps(const Model& m, const Arrays& arrays, int part, const Runner& runn
     const Frame f = frame(i, thread, 1);
     load(m, arrays, f, i * part);
     for (size_t s = 0; s < m.tail; ++s)
-      for (int task = 0, tasks = m.order[s]->tasks(f); task < tasks; ++task)
-        m.order[s]->run(f, task, m.scratch[size_t(thread)].data());
+      for (int task = 0, tasks = m.order[s]->tasks(f); task < tasks && !stopped(runner.stop); ++task)
+        m.order[s]->run(f, task, w.scratch[size_t(thread)].data());
   });
 }
 
 template <class Runner>
-void run_chunk(const Model& m, const Arrays& arrays, int part, const Runner& runner) {
-  run_maps(m, arrays, part, runner);
-  const Frame f = frame_of(m, m.parts[0], arrays, 0, arrays.n, runner.threads);
-  for (size_t s = m.tail; s < m.order.size(); ++s) run_step_with(runner, *m.order[s], f, m.scratch);
+void run_chunk(const Model& m, const Workspace& w, const Arrays& arrays, int part, const Runner& runner) {
+  run_maps(m, w, arrays, part, runner);
+  const Frame f = frame_of(m, w, w.parts[0], arrays, 0, arrays.n, runner.threads);
+  for (size_t s = m.tail; s < m.order.size(); ++s) run_step_with(runner, *m.order[s], f, w.scratch);
   runner.once([&] { store(m, arrays, f); });
 }
 
-// How many images at a time, and the memory for them.
-struct Portions {
-  int chunk, part;
-};
+// As many images and threads as the limit has room for.
+Portions fitting(const Model& m, Portions p) {
+  const auto too_much = [&] { return work_space(m, p) > m.budget.left(); };
+  while (p.chunk > p.part && too_much()) p.chunk = std::max(p.part, p.chunk / 2);
+  while (p.part > 1 && too_much()) p.chunk = p.part = p.part / 2;
+  while (p.threads > 1 && too_much()) p.threads /= 2;
+  return p;
+}
 
-Portions portions(Model& m, int64_t n, int threads) {
+// Memory for a call; what an earlier call left serves again. The caller holds the lock.
+Portions reserve(Model& m, Workspace& w, int64_t n, int threads) {
   const auto chunk = int(std::min<int64_t>(n, m.chunk));
   const int share = threads == 1 ? chunk : (chunk + 2 * threads - 1) / (2 * threads);
-  const int part = std::min(m.part, share);
-  reserve(m, m.whole, true, chunk);
-  if (m.parts.size() < size_t(threads)) m.parts.resize(size_t(threads));
-  for (Memory& memory : m.parts) reserve(m, memory, false, part);
-  while (m.scratch.size() < size_t(threads)) m.scratch.emplace_back(m.scratch_bytes);
-  return {chunk, part};
+  const Portions p = fitting(m, {chunk, std::min(m.part, share), threads});
+  Portions& all = w.reserved;
+  all = {std::max(all.chunk, p.chunk), std::max(all.part, p.part), std::max(all.threads, p.threads)};
+  if (work_space(m, all) > m.budget.left()) {
+    w.whole = {}, w.parts.clear(), w.scratch.clear();
+    all = p;
+  }
+  m.budget.note(work_space(m, all));
+  reserve(m, w.whole, true, all.chunk);
+  w.parts.resize(size_t(all.threads));
+  for (Memory& memory : w.parts) reserve(m, memory, false, all.part);
+  while (w.scratch.size() < size_t(all.threads)) w.scratch.emplace_back(m.scratch_bytes);
+  return p;
 }
 
 }  // namespace
 
-void run_model(Model& m, const uint8_t* input, int64_t n, uint8_t* output, int threads) {
-  const std::lock_guard<std::mutex> lock(m.busy);
-  const Portions p = portions(m, n, threads);
+void run_model(Model& m, const uint8_t* input, int64_t n, uint8_t* output, int threads, const Stop* stop) {
+  Workspace& w = workspace_of(m);
+  const std::lock_guard<std::mutex> lock(w.busy);
+  const Portions p = reserve(m, w, n, threads);
   const size_t in = image_bytes(m.values[0]), out = image_bytes(m.values[size_t(m.output)]);
-  const auto arrays = [&](int64_t first) {
-    return Arrays{input + size_t(first) * in, output + size_t(first) * out, int(std::min<int64_t>(p.chunk, n - first))};
+  const auto run = [&](const auto& runner) {
+    for (int64_t first = 0; first < n; first += p.chunk) {
+      const Arrays arrays{input + size_t(first) * in, output + size_t(first) * out, int(std::min<int64_t>(p.chunk, n - first))};
+      run_chunk(m, w, arrays, p.part, runner);
+    }
   };
-  if (threads == 1) {
-    for (int64_t first = 0; first < n; first += p.chunk) run_chunk(m, arrays(first), p.part, Alone{});
-    return;
-  }
-#pragma omp parallel num_threads(threads)
-  for (int64_t first = 0; first < n; first += p.chunk) run_chunk(m, arrays(first), p.part, Team{threads});
+  if (p.threads == 1)
+    run(Alone{stop});
+  else
+    in_team([&] {
+#pragma omp parallel num_threads(p.threads)
+      run(Team{p.threads, stop});
+    });
+  if (stopped(stop)) throw Fault{"stopped"};
 }
 
 void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds) {
-  const std::lock_guard<std::mutex> lock(m.busy);
+  Workspace& w = workspace_of(m);
+  const std::lock_guard<std::mutex> lock(w.busy);
   using Clock = std::chrono::steady_clock;
-  const Portions p = portions(m, n, 1);
-  reserve(m, m.whole, true, n);
-  const Buffer output(size_t(n) * image_bytes(m.values[size_t(m.output)]));
+  const Portions p = reserve(m, w, n, 1);
+  if (p.chunk < n) throw Fault{"a profile takes at most " + std::to_string(p.chunk) + " images at a time"};
+  const Buffer output(Count(n) * image_bytes(m.values[size_t(m.output)]));
   const Arrays arrays{input, output.data(), n};
   std::map<const Step*, int64_t> least, spent;
   const auto run = [&](size_t s, const Frame& f) {
     const auto begin = Clock::now();
-    run_step_with(Alone{}, *m.order[s], f, m.scratch);
+    run_step_with(Alone{}, *m.order[s], f, w.scratch);
     spent[m.order[s]] += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
   };
   for (int64_t r = 0; r < repeats; ++r) {
     spent.clear();
     for (int first = 0; first < n; first += p.part) {
-      const Frame f = frame_of(m, m.parts[0], arrays, first, std::min(p.part, n - first), 1);
+      const Frame f = frame_of(m, w, w.parts[0], arrays, first, std::min(p.part, n - first), 1);
       load(m, arrays, f, first);
       for (size_t s = 0; s < m.tail; ++s) run(s, f);
     }
-    const Frame f = frame_of(m, m.parts[0], arrays, 0, n, 1);
+    const Frame f = frame_of(m, w, w.parts[0], arrays, 0, n, 1);
     for (size_t s = m.tail; s < m.order.size(); ++s) run(s, f);
     for (const auto& [step, time] : spent) least[step] = r == 0 ? time : std::min(least[step], time);
   }
@@ -204,21 +241,44 @@ void profile(Model& m, const uint8_t* input, int n, int64_t repeats, int64_t* na
   }
 }
 
-void run_step(Model& m, size_t index, const void* const* in, void* const* out, int n, int threads) {
-  Frame f{m.kernels, {}, n, threads};
-  std::vector<Buffer> values;
-  for (const Value& v : m.values) {
-    values.emplace_back(v.layout.image * size_t(n));
-    fill_border(v.layout, values.back().data(), n);
-    f.places.push_back({&v.layout, values.back().data()});
+namespace {
+
+// The values that some steps touch, in memory of their own.
+std::vector<bool> touched(const Model& m, size_t begin, size_t end) {
+  std::vector<bool> found(m.values.size(), false);
+  for (size_t s = begin; s < end; ++s) {
+    for (int v : m.steps[s]->reads) found[size_t(v)] = true;
+    for (int v : m.steps[s]->writes) found[size_t(v)] = true;
   }
-  for (size_t v = 0; v < size_t(m.program_values); ++v)
-    if (in[v]) to_layout(m.values[v], in[v], 0, n, f.places[v].base);
-  std::vector<Buffer> scratch;
+  return found;
+}
+
+}  // namespace
+
+void run_step(Model& m, size_t index, const void* const* in, void* const* out, int64_t n) {
+  const size_t begin = m.first_step[index], end = m.first_step[index + 1];
+  const std::vector<bool> needed = touched(m, begin, end);
+  Count each = 0;
+  for (size_t v = 0; v < m.values.size(); ++v)
+    if (needed[v]) each += Count(m.values[v].layout.image);
+  const size_t fixed = size_t(Count(m.scratch_bytes) + Count(m.values.size() + 1) * Buffer::kExtra);
+  const size_t room = m.budget.left() > fixed ? (m.budget.left() - fixed) / std::max<size_t>(1, size_t(each)) : 0;
+  const auto some = int(std::clamp<int64_t>(int64_t(std::min<size_t>(room, kMostPart)), 1, n));
+  std::vector<Buffer> values, scratch;
+  for (size_t v = 0; v < m.values.size(); ++v) {
+    values.emplace_back(needed[v] ? Count(m.values[v].layout.image) * some : Count(0));
+    if (needed[v]) fill_border(m.values[v].layout, values.back().data(), some);
+  }
   scratch.emplace_back(m.scratch_bytes);
-  for (size_t s = m.first_step[index]; s < m.first_step[index + 1]; ++s) run_step_with(Alone{}, *m.steps[s], f, scratch);
-  for (size_t v = 0; v < size_t(m.program_values); ++v)
-    if (out[v]) from_layout(m.values[v], f.places[v].base, 0, n, out[v]);
+  for (int64_t first = 0; first < n; first += some) {
+    Frame f{m.kernels, {}, int(std::min<int64_t>(some, n - first)), 1};
+    for (size_t v = 0; v < m.values.size(); ++v) f.places.push_back({&m.values[v].layout, values[v].data()});
+    for (size_t v = 0; v < size_t(m.program_values); ++v)
+      if (in[v]) to_layout(m.values[v], in[v], first, f.images, f.places[v].base);
+    for (size_t s = begin; s < end; ++s) run_step_with(Alone{}, *m.steps[s], f, scratch);
+    for (size_t v = 0; v < size_t(m.program_values); ++v)
+      if (out[v]) from_layout(m.values[v], f.places[v].base, first, f.images, out[v]);
+  }
 }
 
 }  // namespace bnn

@@ -29,6 +29,12 @@ class Signs {
   int planes() const { return int(values_.size()); }
   int64_t value(int plane) const { return values_[size_t(plane)]; }
   int64_t denominator() const { return denominator_; }
+  // Of any code, without its sign.
+  int64_t largest() const {
+    int64_t sum = 0;
+    for (int64_t v : values_) sum += v < 0 ? -v : v;
+    return sum / denominator_ + 1;
+  }
   int64_t code(int o, int tap, int i) const {
     int64_t sum = 0;
     for (int q = 0; q < planes(); ++q) sum += negative(q, o, tap, i) ? -value(q) : value(q);

@@ -12,14 +12,25 @@ Window window_of(const BnnStep& step, const Layout& in, const Layout& out) {
   return {axis_of(step, 0, in.height, out.height), axis_of(step, 1, in.width, out.width)};
 }
 
+// From output to output the first tap inside and the last only fall, so that a class is one stretch of outputs; the windows
+// that see nothing may lie apart.
 AxisClasses::AxisClasses(const Axis& axis) {
+  of.reserve(size_t(axis.out));
+  int unseen = -1;
   for (int o = 0; o < axis.out; ++o) {
-    std::vector<bool> taps(size_t(axis.kernel), false);
-    for (int t = 0; t < axis.kernel; ++t) taps[size_t(t)] = axis.inside(o, t);
-    size_t found = 0;
-    while (found < inside.size() && inside[found] != taps) ++found;
-    if (found == inside.size()) inside.push_back(taps);
-    of.push_back(int(found));
+    const Span taps = axis.taps_inside(o);
+    const bool none = taps.begin == taps.end;
+    if (none && unseen >= 0) {
+      of.push_back(unseen);
+      continue;
+    }
+    if (of.empty() || !(inside[size_t(of.back())] == taps)) {
+      if (none) unseen = int(inside.size());
+      of.push_back(int32_t(inside.size()));
+      inside.push_back(taps);
+    } else {
+      of.push_back(of.back());
+    }
   }
 }
 
