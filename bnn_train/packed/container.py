@@ -22,7 +22,7 @@ from bnn_train.packed import canonical, layout
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.layout import Entry
 from bnn_train.packed.program import VERSION, Header
-from bnn_train.packed.validate import MEMORY_LIMIT, check
+from bnn_train.packed.validate import check
 
 Array = NDArray[Any]
 FORMAT = "bnn_train packed"
@@ -69,9 +69,9 @@ def write(path: Path | str, header: Header, tensors: dict[str, Array]) -> None:
         raise PackedFileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def read(path: Path | str, memory_limit: int = MEMORY_LIMIT) -> tuple[Header, dict[str, Array]]:
-    """A checked header and its tensors, read-only. ``memory_limit``: bytes that the values of one image may
-    take.
+def read(path: Path | str, memory_limit: int | None = None) -> tuple[Header, dict[str, Array]]:
+    """A checked header and its tensors, read-only. ``memory_limit``: bytes that the file and all that is
+    made of it may take; default: ``memory.default_limit``.
 
     Raises PackedFileError in one sentence for anything but an intact file of this version.
     """
@@ -88,12 +88,14 @@ def read(path: Path | str, memory_limit: int = MEMORY_LIMIT) -> tuple[Header, di
         raise PackedFileError(f"{path}: cannot be read: {reason}") from None
 
 
-def unpack(content: bytes, memory_limit: int = MEMORY_LIMIT) -> tuple[Header, dict[str, Array]]:
+def unpack(content: bytes, memory_limit: int | None = None) -> tuple[Header, dict[str, Array]]:
     """``read`` for a file in memory."""
     return _read(io.BytesIO(content), len(content), memory_limit)
 
 
-def _read(file: BinaryIO, size: int, memory_limit: int) -> tuple[Header, dict[str, Array]]:
+def _read(file: BinaryIO, size: int, memory_limit: int | None) -> tuple[Header, dict[str, Array]]:
+    if memory_limit is not None and size > memory_limit:
+        raise PackedFileError(f"it has {size} bytes; the limit is {memory_limit}: raise memory_limit")
     length = layout.header_length(file.read(layout.PREFIX), size)
     raw = file.read(length)
     payload = size - layout.PREFIX - length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,16 +43,21 @@ def _bounded(tensor: Array, most: float) -> str | None:
     return None
 
 
-def between(low: int, high: int) -> Check:
+@dataclass(frozen=True)
+class Between:
     """Whole numbers in [low, high]."""
 
-    def check(tensor: Array) -> str | None:
-        least, most = int(tensor.min()), int(tensor.max())
-        if low <= least and most <= high:
-            return None
-        return f"it holds {least if least < low else most}; {low} to {high} are allowed"
+    low: int
+    high: int
 
-    return check
+    def __call__(self, tensor: Array) -> str | None:
+        return self.judge(int(tensor.min()), int(tensor.max()))
+
+    def judge(self, least: int, most: int) -> str | None:
+        """For a tensor whose numbers lie in [least, most] and reach both."""
+        if self.low <= least and most <= self.high:
+            return None
+        return f"it holds {least if least < self.low else most}; {self.low} to {self.high} are allowed"
 
 
 def positive(tensor: Array) -> str | None:
@@ -59,13 +65,14 @@ def positive(tensor: Array) -> str | None:
     return reals(tensor) or ("it holds a number that is not above 0" if (tensor <= 0).any() else None)
 
 
-def rows_of(count: int) -> Check:
+@dataclass(frozen=True)
+class RowsOf:
     """Rows of ``count`` bits: those behind in the last byte are 0."""
 
-    def check(tensor: Array) -> str | None:
-        used = count % 8
-        if used and (tensor[..., -1] >> used).any():
-            return f"the unused bits after bit {count} of a filter are not 0"
-        return None
+    count: int
 
-    return check
+    def __call__(self, tensor: Array) -> str | None:
+        used = self.count % 8
+        if used and (tensor[..., -1] >> used).any():
+            return f"the unused bits after bit {self.count} of a filter are not 0"
+        return None

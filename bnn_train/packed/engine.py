@@ -20,6 +20,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """``reference`` or the instruction set."""
 
+    @property
+    def image_bytes(self) -> int:
+        """Memory that each image of one call takes, beside its pixels and logits."""
+
     def run(self, x: Array, threads: int) -> NDArray[np.float32]:
         """Value 0 in canonical layout, N ≥ 1 images, to logits N×classes."""
 

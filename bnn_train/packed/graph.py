@@ -29,6 +29,8 @@ def check_graph(program: Program) -> None:
         raise PackedFileError(
             f"the output is value {program.output} of {len(program.values)}; there is no such value"
         )
+    if program.output == 0:
+        raise PackedFileError("the output is value 0, the input; a step must write it")
 
 
 def _check_value(i: int, value: Value) -> None:

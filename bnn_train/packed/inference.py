@@ -25,6 +25,10 @@ from bnn_train.packed.program import (
 from bnn_train.packed.shapes import axes, output_size
 
 _MAX_WINDOW = 2**24
+FREE_PADDING = 16
+"""Pixels that a convolution may pad whatever its window; half of the window's extent is always allowed."""
+MAX_POOL_ROWS = 64
+"""``kMaxRows`` of the kernels."""
 Values = tuple[Value, ...]
 
 
@@ -112,14 +116,17 @@ def _check_pool(step: Pool, source: Value, result: Value) -> None:
         _refuse("flip is for bits; its input is f32")
     if step.geometry.groups != 1:
         _refuse("a pooling window has one group")
-    size = window_size(step.geometry, source, step.ceil)
+    size = window_size(step.geometry, source, step.ceil, free=0)  # as in PyTorch
     _equal(result, source.type, size, source.channels)
     if result.code != source.code:
         _refuse("its output's code is not its input's")
+    if step.geometry.kernel[0] > MAX_POOL_ROWS:
+        _refuse(f"its window has {step.geometry.kernel[0]} rows; at most {MAX_POOL_ROWS} are allowed")
     for axis in axes(step.geometry, source.height, source.width):
-        first, end = axis.taps_inside(axis.steps(step.ceil))
-        if (first == end).any():
-            _refuse("a window lies wholly outside the map; take less padding")
+        # Taps nearer to each other than the map is wide cannot all miss it: each window begins before the
+        # map's end, and ends behind its beginning since the padding is at most half of the window.
+        if axis.kernel > 1 and axis.dilation > axis.size:
+            _refuse(f"its taps lie {axis.dilation} pixels apart; the map has {axis.size}, and some see none")
 
 
 def _check_subsample(step: Subsample, source: Value, result: Value) -> None:
@@ -132,11 +139,18 @@ def _check_subsample(step: Subsample, source: Value, result: Value) -> None:
         _refuse(f"{step.before} + {source.channels} channels do not fit in its output's {result.channels}")
 
 
-def window_size(geometry: Geometry, source: Value, ceil: bool = False) -> tuple[int, int]:
-    """H′ and W′. Raises PackedFileError where the window has no place."""
+def window_size(
+    geometry: Geometry, source: Value, ceil: bool = False, free: int = FREE_PADDING
+) -> tuple[int, int]:
+    """H′ and W′. Raises PackedFileError where the window has no place, or more padding than half its extent
+    and than ``free`` pixels."""
     least = (*geometry.kernel, *geometry.stride, *geometry.dilation, *(p + 1 for p in geometry.padding))
     if min(least) < 1 or max(least) > _MAX_WINDOW:
         _refuse("kernel, stride and dilation are 1 or more, padding 0 or more")
+    for axis in axes(geometry, source.height, source.width):
+        most = max(axis.reach // 2, free)
+        if axis.padding > most:
+            _refuse(f"its padding is {axis.padding}; its window allows at most {most}")
     size = output_size(geometry, source.height, source.width, ceil)
     if min(size) < 1:
         _refuse(f"its window does not fit in {source.height}×{source.width} pixels")

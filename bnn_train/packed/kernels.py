@@ -14,31 +14,36 @@ from bnn_train.packed.errors import KernelError, NativeUnavailable
 from bnn_train.packed.program import Program
 from bnn_train.packed.reference import engine as reference
 
+Tensors = Mapping[str, NDArray[Any]]
 NAMES = ("reference", "portable", "avx2", "avx512", "neon")
 VARIABLE = "BNN_KERNEL"
 _told: list[str] = []
 
 
-def build(program: Program, tensors: Mapping[str, NDArray[Any]], kernel: str | None = None) -> Engine:
-    """The engine named by ``kernel``, else by the variable BNN_KERNEL, else the best there is.
+def build(
+    program: Program, tensors: Tensors, kernel: str | None = None, memory_limit: int | None = None
+) -> Engine:
+    """The engine named by ``kernel``, else by the variable BNN_KERNEL, else the best there is; its memory
+    beside the tensors stays within the limit.
 
-    Raises KernelError for a name that does not exist, NativeUnavailable for one that cannot run here.
+    Raises KernelError for a name that does not exist, NativeUnavailable for one that cannot run here,
+    PackedFileError where one image does not fit in the limit.
     """
     wanted = kernel or os.environ.get(VARIABLE) or None
     if wanted is not None and wanted not in NAMES:
         raise KernelError(f"kernel {wanted!r} does not exist; choose one of {', '.join(NAMES)}")
     if wanted == "reference":
-        return reference.build(program, tensors)
+        return reference.build(program, tensors, memory_limit)
     try:
-        return _native(program, tensors, wanted)
+        return _native(program, tensors, memory_limit, wanted)
     except NativeUnavailable as reason:
         if wanted is not None:
             raise
         _tell(f"bnn_train.packed: {reason}; running the slow numpy reference\n")
-        return reference.build(program, tensors)
+        return reference.build(program, tensors, memory_limit)
 
 
-def _native(program: Program, tensors: Mapping[str, NDArray[Any]], wanted: str | None) -> Engine:
+def _native(program: Program, tensors: Tensors, memory_limit: int | None, wanted: str | None) -> Engine:
     from bnn_train.packed import native  # the reference needs no ctypes
 
     found = native.available()
@@ -48,7 +53,7 @@ def _native(program: Program, tensors: Mapping[str, NDArray[Any]], wanted: str |
         raise NativeUnavailable(
             f"kernel {wanted} cannot run on this machine; it has {', '.join(found)} and reference"
         )
-    return native.build(program, tensors, wanted or found[0])
+    return native.build(program, tensors, wanted or found[0], memory_limit)
 
 
 def _tell(line: str) -> None:

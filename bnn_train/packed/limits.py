@@ -3,60 +3,91 @@ overflow."""
 
 from __future__ import annotations
 
-from bnn_train.packed.engine import last_reads, value_bytes, writes
+from bnn_train.packed.engine import writes
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.graph import title
-from bnn_train.packed.program import Conv, InputScale, Pool, Program, Step
+from bnn_train.packed.memory import MEMORY_LIMIT, memory, padded_bytes, up
+from bnn_train.packed.program import Conv, InputScale, Map, Pool, Program, Step, Value
 
-MEMORY_LIMIT = 2**30
-"""Bytes that the values of one image may take at a time."""
+__all__ = ["MEMORY_LIMIT", "check_limits", "memory", "work"]
+
 MAX_TAPS = 2**16
-MAX_WORK = 2**42
+MAX_ALL_TAPS = 2**20
+"""Of all windows of a program; VGG-16 at 224² takes 169."""
+MAX_WORK = 2**39
 """Products for one image; ResNet-152 at 224² takes 2³³·⁵."""
+MAX_NUMBERS, MAX_MAP = 2**29 - 1, 2**31 - 1
+"""Of one image's value: its numbers, and the bytes of its map with its border, as the kernels index them."""
+_LANES = 16
+_OVERHEAD = 2**12
+"""What one tap of one group costs the numpy engine at least, in products."""
 
 
-def memory(program: Program) -> int:
-    """Bytes of the values of one image that are alive at the same time, at most."""
-    last = last_reads(program)
-    sizes = [value_bytes(value) for value in program.values]
-    alive, most = sizes[0], 0
-    live = {0}
+def work(program: Program) -> int:
+    """Products, comparisons and copied numbers for one image."""
+    return sum(_step_work(step, program) for step in program.steps)
+
+
+def check_limits(program: Program, memory_limit: int, beside: int = 0) -> None:
+    """Raises PackedFileError for a program beyond the limits. ``beside``: bytes that the file and its
+    preprocessing take."""
+    total, taps = 0, 0
     for i, step in enumerate(program.steps):
-        live |= set(writes(step))
-        alive += sum(sizes[v] for v in writes(step))
-        most = max(most, alive)
-        done = {v for v in live if last.get(v, -1) <= i}
-        alive -= sum(sizes[v] for v in done)
-        live -= done
-    return most
-
-
-def check_limits(program: Program, memory_limit: int) -> None:
-    """Raises PackedFileError for a program beyond the limits."""
-    needed = memory(program)
-    if needed > memory_limit:
-        raise PackedFileError(
-            f"one image takes {needed} bytes; the limit is {memory_limit}: raise memory_limit"
-        )
-    total = 0
-    for i, step in enumerate(program.steps):
-        taps, work = _window(step, program)
-        total += work
-        if taps > MAX_TAPS:
-            raise PackedFileError(
-                f"{title(i, step)}: a window of {taps} taps; at most {MAX_TAPS} are allowed"
-            )
+        total += _step_work(step, program)
+        own = _taps(step)
+        taps += own
+        if own > MAX_TAPS:
+            raise PackedFileError(f"{title(i, step)}: a window of {own} taps; at most {MAX_TAPS} are allowed")
+    if taps > MAX_ALL_TAPS:
+        raise PackedFileError(f"its windows have {taps} taps in all; at most {MAX_ALL_TAPS} are allowed")
     if total > MAX_WORK:
         raise PackedFileError(f"one image takes {total} products; at most {MAX_WORK} are allowed")
+    _check_maps(program)
+    needed = memory(program) + beside
+    if needed > memory_limit:
+        raise PackedFileError(
+            f"one image takes {needed} bytes, with the file; the limit is {memory_limit}: raise memory_limit"
+        )
 
 
-def _window(step: Step, program: Program) -> tuple[int, int]:
-    """Taps of a step's window and what they cost."""
+def _check_maps(program: Program) -> None:
+    for i, (value, size) in enumerate(zip(program.values, padded_bytes(program), strict=True)):
+        numbers = value.height * value.width * value.channels
+        if numbers > MAX_NUMBERS or size > MAX_MAP:
+            raise PackedFileError(
+                f"value {i} has {numbers} numbers and takes {size} bytes with its border;"
+                f" at most {MAX_NUMBERS} and {MAX_MAP} are allowed"
+            )
+
+
+def _taps(step: Step) -> int:
     if not isinstance(step, Conv | Pool | InputScale):
-        return 1, 0
-    taps = step.geometry.kernel[0] * step.geometry.kernel[1]
-    written = next(program.values[v] for v in writes(step))
-    work = written.height * written.width * written.channels * taps
+        return 1
+    return step.geometry.kernel[0] * step.geometry.kernel[1]
+
+
+def _step_work(step: Step, program: Program) -> int:
+    """As the engines work: channels in whole vectors, those of a convolution's window in whole words."""
+    source = program.values[step.input]
+    found = _numbers(source) + _taps(step) * _OVERHEAD
+    for v in writes(step):
+        written = program.values[v]
+        levels = 2 ** len(written.code.values) if written.code and isinstance(step, Conv | Map) else 1
+        found += _numbers(written) * levels
+    first = program.values[writes(step)[0]]
     if isinstance(step, Conv):
-        work *= program.values[step.input].channels // step.geometry.groups
-    return taps, work
+        return found + _products(step, source, first)
+    return found + _numbers(first) * _taps(step)
+
+
+def _products(step: Conv, source: Value, written: Value) -> int:
+    groups = step.geometry.groups
+    unit = {"bits": 32, "u8": 4, "f32": 1}[source.type]
+    inner = up(source.channels // groups, unit) * (1 if source.code is None else len(source.code.values))
+    outputs = groups * up(written.channels // groups, _LANES)
+    each = inner * _taps(step)
+    return written.height * written.width * outputs * each + groups * _taps(step) * _OVERHEAD
+
+
+def _numbers(value: Value) -> int:
+    return value.height * value.width * up(value.channels, _LANES)

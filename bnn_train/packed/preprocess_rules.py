@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
-
 from bnn_train.packed import contents
 from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.facts import Facts
 from bnn_train.packed.program import Header, Images, Preprocess
 from bnn_train.packed.tensor_rules import Need, demand
 
 MAX_RESIZE = 4096
 MAX_KERNEL = 255
+MAX_WORK = 2**30
+"""Products for one image before the first layer, about a second in numpy; LCN of 9×9 at 224² takes 2²⁵,
+ZCA of 32×32×3 2²³."""
 
 
 class Kind(NamedTuple):
@@ -36,25 +38,72 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def check_images(header: Header, tensors: Mapping[str, NDArray[Any]]) -> set[str]:
+def check_images(header: Header, facts: Facts) -> set[str]:
     """The names of the tensors that preprocessing uses. Raises PackedFileError."""
     images, program = header.images, header.program
-    source = program.values[0]
+    if len(header.classes) != program.values[program.output].channels:
+        count = program.values[program.output].channels
+        raise PackedFileError(f"there are {len(header.classes)} class names for {count} outputs")
+    used: set[str] = set()
+    for i, step in enumerate(images.preprocess):
+        used |= demand(_where(i, step), _needs(step, images), facts)
+    return used
+
+
+def check_size(header: Header) -> None:
+    """Raises PackedFileError unless images and program begin alike."""
+    images, source = header.images, header.program.values[0]
     if (source.height, source.width, source.channels) != (images.height, images.width, images.channels):
         raise PackedFileError("the input, value 0, has not the size of the images")
     if (source.type == "u8") != (not images.preprocess):
         raise PackedFileError("the input is u8 without preprocessing and f32 behind one; here it is not")
     if images.resize is not None and not 1 <= images.resize <= MAX_RESIZE:
         raise PackedFileError(f"images are resized to {images.resize}; 1 to {MAX_RESIZE} are allowed")
-    if len(header.classes) != program.values[program.output].channels:
-        count = program.values[program.output].channels
-        raise PackedFileError(f"there are {len(header.classes)} class names for {count} outputs")
-    used: set[str] = set()
+
+
+def check_work(images: Images) -> None:
+    """Raises PackedFileError for settings that no step has, or that would cost too much."""
+    total = 0
     for i, step in enumerate(images.preprocess):
-        where = f"preprocessing {i} ({step.kind})"
-        _check_options(where, step)
-        used |= demand(where, _needs(step, images), tensors)
-    return used
+        _check_options(_where(i, step), step)
+        total += _work(step, images)
+    if total > MAX_WORK:
+        raise PackedFileError(
+            f"preprocessing one image takes {total} products; at most {MAX_WORK} are allowed"
+        )
+
+
+def image_bytes(images: Images) -> int:
+    """Bytes that one image takes before the program reads it: its pixels, what they are resized from, and the
+    numbers of a preprocessing."""
+    pixels = images.height * images.width * images.channels
+    resized = 8 * images.resize**2 if images.resize is not None else 0
+    return 2 * pixels + resized + max((_bytes(step, images) for step in images.preprocess), default=0)
+
+
+def _work(step: Preprocess, images: Images) -> int:
+    pixels = images.height * images.width * images.channels
+    if step.kind == "lcn":
+        return 2 * pixels * _kernel(step) ** 2
+    return pixels**2 if step.kind == "zca" else 8 * pixels
+
+
+def _bytes(step: Preprocess, images: Images) -> int:
+    """float32 before and after, and what a step makes in between; the sums of GCN are float64."""
+    pixels = images.height * images.width * images.channels
+    if step.kind != "lcn":
+        return 40 * pixels
+    border = _kernel(step) - 1
+    padded = (images.height + border) * (images.width + border) * images.channels
+    return 40 * pixels + 4 * padded
+
+
+def _kernel(step: Preprocess) -> int:
+    return int(step.options["kernel"])
+
+
+def _where(i: int, step: Preprocess) -> str:
+    return f"preprocessing {i} ({step.kind})"
 
 
 def _check_options(where: str, step: Preprocess) -> None:

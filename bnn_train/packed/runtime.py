@@ -2,57 +2,78 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import BnnError
 from bnn_train.packed import container, kernels, preprocess
-from bnn_train.packed.engine import DTYPES, Engine, reads, value_shape
+from bnn_train.packed.engine import DTYPES, reads, value_shape
 from bnn_train.packed.images import Picture, check_array, read_files
-from bnn_train.packed.limits import MEMORY_LIMIT, memory
+from bnn_train.packed.memory import default_limit
+from bnn_train.packed.preprocess_rules import image_bytes
 from bnn_train.packed.program import Header
 from bnn_train.packed.validate import check
 
 Array = NDArray[Any]
-Inputs = NDArray[np.uint8] | Sequence[str | Path]
+Listed = NDArray[np.uint8] | Sequence[str | Path]
+Inputs = Listed | str | Path
 _CHUNK_BYTES, _CHUNK_IMAGES = 2**28, 1024
+_SHARE = 4
+"""One part in so many of the memory is for the images of a chunk, where they are not more than that."""
 MAX_THREADS = 1024
 
 
-class PackedModel:
-    """Called with uint8 N×H×W×C, or a list of image files, it gives float32 logits N×classes.
+class Options(NamedTuple):
+    """How a model was asked to run."""
 
-    Raises DataError for images that are not what the model wants.
+    threads: int
+    kernel: str | None
+    memory_limit: int | None
+
+
+class PackedModel:
+    """Called with uint8 N×H×W×C, an image file, or a list of such, it gives float32 logits N×classes.
+
+    It serves many threads, forked children, pickle (as the bytes of its file) and ``copy.deepcopy``. Raises
+    DataError for images that are not what the model wants.
     """
 
-    def __init__(self, header: Header, tensors: dict[str, Array], engine: Engine, threads: int) -> None:
+    def __init__(self, header: Header, tensors: dict[str, Array], options: Options) -> None:
         """``header`` and ``tensors`` must be checked; use ``load`` or ``from_parts``."""
         self.header = header
         self.program = header.program
         self.tensors = tensors
-        self.threads = threads
-        self._engine = engine
-        self._chunk = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // memory(header.program)))
+        self._options = options
+        room = Room(header, tensors, options.memory_limit)
+        self._engine = kernels.build(header.program, tensors, options.kernel, room.engine)
+        self._chunk = room.chunk(self._engine.image_bytes)
 
     @classmethod
     def from_parts(
-        cls, header: Header, tensors: dict[str, Array], threads: int = 1, kernel: str | None = None
+        cls,
+        header: Header,
+        tensors: dict[str, Array],
+        threads: int = 1,
+        kernel: str | None = None,
+        memory_limit: int | None = None,
     ) -> PackedModel:
         """A model in memory. Raises PackedFileError for parts that no file could hold."""
-        check(header, tensors)
-        return cls._built(header, tensors, threads, kernel)
+        options = Options(_thread_count(threads), kernel, memory_limit)
+        check(header, tensors, memory_limit)
+        return cls(header, tensors, options)
 
-    @classmethod
-    def _built(
-        cls, header: Header, tensors: dict[str, Array], threads: int, kernel: str | None
-    ) -> PackedModel:
-        if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
-            raise BnnError(f"threads is {threads!r}; give a whole number from 1 to {MAX_THREADS}")
-        return cls(header, tensors, kernels.build(header.program, tensors, kernel), threads)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (container.pack(self.header, self.tensors), self._options)
+
+    @property
+    def threads(self) -> int:
+        """How many threads a call uses."""
+        return self._options.threads
 
     @property
     def kernel(self) -> str:
@@ -61,11 +82,11 @@ class PackedModel:
 
     def __call__(self, images: Inputs) -> NDArray[np.float32]:
         """Logits, some images at a time, so that memory stays bounded for any N; none for no image."""
-        starts = range(0, len(images) if hasattr(images, "__len__") else 1, self._chunk)
-        if isinstance(images, np.ndarray):
-            images = check_array(images, self.header.images)
-        parts = [self._run(self._pixels(images, at, at + self._chunk)) for at in starts]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.header.classes)), np.float32)
+        images = self._listed(images)
+        logits = np.empty((len(images), len(self.header.classes)), np.float32)
+        for at in range(0, len(images), self._chunk):
+            logits[at : at + self._chunk] = self._run(self._pixels(images, at, at + self._chunk))
+        return logits
 
     def values(self, images: Inputs) -> list[Array]:
         """Every value of the program in canonical layout, for N ≥ 1 images, all at once."""
@@ -83,7 +104,7 @@ class PackedModel:
 
     def input(self, images: Inputs) -> Array:
         """Value 0: the pixels, or what the preprocessing makes of them."""
-        return self._prepared(self._pixels(images, 0, None))
+        return self._prepared(self._pixels(self._listed(images), 0, None))
 
     def _canonical(self, v: int, inputs: Mapping[int, Array]) -> Array:
         value = self.program.values[v]
@@ -93,10 +114,19 @@ class PackedModel:
             raise BnnError(f"value {v} is missing or not {value.type} N×{'×'.join(map(str, shape))}")
         return np.ascontiguousarray(array)
 
-    def _pixels(self, images: Inputs, begin: int, end: int | None) -> Picture:
+    def _listed(self, images: Inputs) -> Listed:
+        """An array of the right kind, or a list of files."""
+        if isinstance(images, str | Path):
+            return [images]
         if isinstance(images, list | tuple) and all(isinstance(path, str | Path) for path in images):
-            return read_files(images[begin:end], self.header.images)
-        return check_array(images, self.header.images)[begin:end]
+            return images
+        return check_array(images, self.header.images)
+
+    def _pixels(self, images: Listed, begin: int, end: int | None) -> Picture:
+        some = images[begin:end]
+        if isinstance(some, np.ndarray):
+            return np.ascontiguousarray(some)
+        return read_files(some, self.header.images)
 
     def _prepared(self, pixels: Picture) -> Array:
         steps = self.header.images.preprocess
@@ -106,10 +136,51 @@ class PackedModel:
         return self._engine.run(np.ascontiguousarray(self._prepared(pixels)), self.threads)
 
 
+class Room:
+    """How the memory of a model is shared out: what its file takes, its engine, and the images of a chunk."""
+
+    def __init__(self, header: Header, tensors: Mapping[str, Array], memory_limit: int | None) -> None:
+        held = sum(tensor.nbytes for tensor in tensors.values())
+        limit = default_limit(held) if memory_limit is None else memory_limit
+        self._image = image_bytes(header.images) + 4 * len(header.classes)
+        self._free = max(0, limit - held)
+        self._images = max(self._image, min(_CHUNK_BYTES, self._free // _SHARE))
+        self.engine = self._free - self._images
+        """Bytes."""
+
+    def chunk(self, engine_image: int) -> int:
+        """How many images at a time, of which each takes so many bytes in the engine."""
+        fitting = self._images // self._image
+        if engine_image:
+            fitting = min(fitting, self.engine // engine_image)
+        return max(1, min(_CHUNK_IMAGES, fitting))
+
+
+def _thread_count(threads: Any) -> int:
+    try:
+        count = None if isinstance(threads, bool) else operator.index(threads)
+    except TypeError:
+        count = None
+    if count is None or not 1 <= count <= MAX_THREADS:
+        raise BnnError(f"threads is {threads!r}; give a whole number from 1 to {MAX_THREADS}")
+    return count
+
+
+def _unpickled(content: bytes, options: Options) -> PackedModel:
+    header, tensors = container.unpack(content, options.memory_limit)
+    return PackedModel(header, tensors, options)
+
+
 def load(
-    path: Path | str, threads: int = 1, kernel: str | None = None, memory_limit: int = MEMORY_LIMIT
+    path: Path | str, threads: int = 1, kernel: str | None = None, memory_limit: int | None = None
 ) -> PackedModel:
     """The model of a packed file. ``kernel``: reference, portable, avx2, avx512 or neon; default: BNN_KERNEL,
-    else the best. Raises PackedFileError or KernelError."""
+    else the best.
+
+    ``memory_limit``: bytes that the file, its weights as prepared and the work of any call may take, whatever
+    the number of images and threads, beside Python's own objects for a header of at most 1 MiB; default:
+    1 GiB and four times the file. Raises PackedFileError or KernelError.
+    """
+    options = Options(_thread_count(threads), kernel, memory_limit)
     header, tensors = container.read(path, memory_limit)
-    return PackedModel._built(header, tensors, threads, kernel)
+    return PackedModel(header, tensors, options)

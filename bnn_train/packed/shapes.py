@@ -29,6 +29,10 @@ class Axis(NamedTuple):
         """Pixels from the first tap to the last, both included."""
         return self.dilation * (self.kernel - 1) + 1
 
+    def behind(self) -> int:
+        """Pixels behind the map that a window without ``ceil`` reaches."""
+        return max(0, (self.steps() - 1) * self.stride - self.padding + self.reach - self.size)
+
     def steps(self, ceil: bool = False) -> int:
         """Output pixels; 0 or fewer where the window does not fit. ``ceil`` as in PyTorch's pooling: a last
         window may leave the padded map, unless it begins outside the map and its left padding."""
@@ -49,7 +53,11 @@ class Axis(NamedTuple):
     def taps_inside(self, steps: int, padded: bool = False) -> tuple[Indices, Indices]:
         """First tap and end of the taps inside the map (``padded``: inside the padded map) for every output
         pixel."""
-        start = np.arange(steps, dtype=np.int64) * self.stride - self.padding
+        return self.taps_at(np.arange(steps, dtype=np.int64), padded)
+
+    def taps_at(self, outputs: Indices, padded: bool = False) -> tuple[Indices, Indices]:
+        """``taps_inside`` for some output pixels."""
+        start = outputs * self.stride - self.padding
         low, high = (-self.padding, self.size + self.padding) if padded else (0, self.size)
         first = np.maximum(0, -((start - low) // self.dilation))
         end = np.minimum(self.kernel, (high - 1 - start) // self.dilation + 1)
@@ -80,14 +88,34 @@ def border_classes(geometry: Geometry, height: int, width: int) -> tuple[Indices
     return rows, columns, int(rows.max()) + 1, int(columns.max()) + 1
 
 
+def border_class_count(geometry: Geometry, height: int, width: int) -> int:
+    """How many classes of pixels there are; takes time for the kernel's taps, not for the map's pixels."""
+    rows, columns = (int(_stretches(axis)[1].max()) + 1 for axis in axes(geometry, height, width))
+    return rows * columns
+
+
 def _classes(axis: Axis) -> Indices:
-    first, end = axis.taps_inside(axis.steps())
-    empty = first == end
-    first, end = np.where(empty, 0, first), np.where(empty, 0, end)
-    _, appeared, classes = np.unique(first * (axis.kernel + 1) + end, return_index=True, return_inverse=True)
+    starts, classes = _stretches(axis)
+    return np.repeat(classes, np.diff(starts, append=axis.steps()))
+
+
+def _stretches(axis: Axis) -> tuple[Indices, Indices]:
+    """Where stretches of outputs begin whose taps inside are the same, and the class of each.
+
+    From output to output the first tap inside and the end only fall, each at most as often as there are taps.
+    """
+    steps, taps = axis.steps(), np.arange(axis.kernel, dtype=np.int64)
+    # The first output whose tap t is the first inside or lies before the map's end.
+    first = -((taps * axis.dilation - axis.padding) // axis.stride)
+    end = (axis.size - 1 + axis.padding - taps * axis.dilation) // axis.stride + 1
+    edges = np.unique(np.concatenate([[0], first, end]))
+    starts = edges[(edges >= 0) & (edges < steps)]
+    low, high = axis.taps_at(starts)
+    low, high = np.where(low == high, 0, low), np.where(low == high, 0, high)
+    _, appeared, classes = np.unique(low * (axis.kernel + 1) + high, return_index=True, return_inverse=True)
     rank = np.empty(len(appeared), dtype=np.int64)
     rank[np.argsort(appeared)] = np.arange(len(appeared))
-    return np.asarray(rank[classes.reshape(-1)])
+    return starts, np.asarray(rank[classes.reshape(-1)])
 
 
 class Tap(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from bnn_train.packed import contents
 from bnn_train.packed.bits import code_numbers
 from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.facts import Facts
 from bnn_train.packed.graph import title
 from bnn_train.packed.program import (
     BitWeight,
+    Code,
     Conv,
     Epilogue,
     IntWeight,
@@ -25,10 +27,9 @@ from bnn_train.packed.program import (
     Thresholds,
     Value,
 )
-from bnn_train.packed.shapes import border_classes
+from bnn_train.packed.shapes import border_class_count
 
 Array = NDArray[Any]
-Tensors = Mapping[str, Array]
 MAX_GAIN = 2**23 - 1
 MAX_DIGITS = 3
 
@@ -42,17 +43,17 @@ class Need(NamedTuple):
     check: contents.Check = contents.anything
 
 
-def demand(where: str, needs: Iterator[Need], tensors: Tensors) -> set[str]:
+def demand(where: str, needs: Iterator[Need], facts: Facts) -> set[str]:
     """The names of the tensors needed. Raises PackedFileError for one that is missing or different."""
     used = set()
     for need in needs:
-        tensor = tensors.get(need.name)
-        if tensor is None:
+        if need.name not in facts:
             raise PackedFileError(f"{where}: there is no tensor {need.name}")
+        tensor = facts[need.name].tensor
         if tensor.dtype != np.dtype(need.dtype) or tensor.shape != need.shape:
             found, wanted = _described(tensor.dtype, tensor.shape), _described(need.dtype, need.shape)
             raise PackedFileError(f"{where}: tensor {need.name} is {found}; it must be {wanted}")
-        wrong = need.check(tensor)
+        wrong = facts[need.name].wrong(need.check)
         if wrong:
             raise PackedFileError(f"{where}: tensor {need.name}: {wrong}")
         used.add(need.name)
@@ -63,22 +64,21 @@ def _described(dtype: Any, shape: tuple[int, ...]) -> str:
     return f"{dtype} {'×'.join(map(str, shape))}"
 
 
-def check_tensors(program: Program, tensors: Tensors) -> set[str]:
+def check_tensors(program: Program, facts: Facts) -> set[str]:
     """The names of all tensors that steps use. Raises PackedFileError; shapes must agree already."""
     used: set[str] = set()
     for i, step in enumerate(program.steps):
         where = title(i, step)
         if isinstance(step, Conv | Map) and step.thresholds is not None:
             exact = isinstance(step, Conv) and program.values[step.input].type != "f32"
-            _check_exactness(where, step, step.thresholds, exact, tensors)
-        used |= demand(where, _needs(step, program.values, tensors), tensors)
+            _check_exactness(where, step, step.thresholds, exact, facts)
+        used |= demand(where, _needs(step, program.values, facts), facts)
     return used
 
 
-def _check_exactness(where: str, step: Conv | Map, rule: Thresholds, exact: bool, tensors: Tensors) -> None:
+def _check_exactness(where: str, step: Conv | Map, rule: Thresholds, exact: bool, facts: Facts) -> None:
     """Whole thresholds see whole products, with nothing in between."""
-    limits = tensors.get(rule.tensor)
-    if limits is None or limits.dtype != np.int32:
+    if rule.tensor not in facts or facts[rule.tensor].tensor.dtype != np.int32:
         return
     if not exact:
         raise PackedFileError(f"{where}: int32 thresholds for a real product; they must be float32")
@@ -86,47 +86,47 @@ def _check_exactness(where: str, step: Conv | Map, rule: Thresholds, exact: bool
         raise PackedFileError(f"{where}: int32 thresholds and an epilogue; they exclude each other")
 
 
-def _needs(step: Step, values: tuple[Value, ...], tensors: Tensors) -> Iterator[Need]:
+def _needs(step: Step, values: tuple[Value, ...], facts: Facts) -> Iterator[Need]:
     source = values[step.input]
     if isinstance(step, Pool) and step.flip is not None:
-        yield Need(step.flip, "uint8", (source.channels,), contents.between(0, 1))
+        yield Need(step.flip, "uint8", (source.channels,), contents.Between(0, 1))
     if not isinstance(step, Conv | Map):
         return
     result = next(values[i] for i in (step.output, step.bits) if i is not None)
     classes, most = 1, 0
     if isinstance(step, Conv):
-        yield from _weight(step, source, result.channels, tensors)
-        most = product_bound(step, source, tensors)
+        yield from _weight(step, source, result.channels, facts)
+        most = product_bound(step, source, facts)
         _check_bound(step, source, most)
+        if source.code is not None and isinstance(step.weight, BitWeight):
+            _check_numerators(step, source, source.code, step.weight.code)
         if step.epilogue.bias is not None:
-            *_, rows, columns = border_classes(step.geometry, source.height, source.width)
-            classes = rows * columns
-    yield from _epilogue(step.epilogue, result.channels, classes, tensors)
+            classes = border_class_count(step.geometry, source.height, source.width)
+    yield from _epilogue(step.epilogue, result.channels, classes, facts)
     if step.thresholds is not None and step.bits is not None:
-        yield from _thresholds(step.thresholds, values[step.bits], most, tensors)
+        yield from _thresholds(step.thresholds, values[step.bits], most, facts)
 
 
-def _weight(step: Conv, source: Value, outputs: int, tensors: Tensors) -> Iterator[Need]:
+def _weight(step: Conv, source: Value, outputs: int, facts: Facts) -> Iterator[Need]:
     weight, kernel = step.weight, step.geometry.kernel
     inner = source.channels // step.geometry.groups
     match weight:
         case BitWeight():
             count = kernel[0] * kernel[1] * inner
             rows = (len(weight.code.values), outputs, -(-count // 8))
-            yield Need(weight.tensor, "uint8", rows, contents.rows_of(count))
+            yield Need(weight.tensor, "uint8", rows, contents.RowsOf(count))
             if weight.gain is not None:
-                yield Need(weight.gain, "int32", (inner,), contents.between(1, MAX_GAIN))
+                yield Need(weight.gain, "int32", (inner,), contents.Between(1, MAX_GAIN))
         case IntWeight():
-            found = tensors.get(weight.tensor)
             most = MAX_DIGITS if source.type == "u8" else 1
-            digits = 1 if found is None or found.ndim == 0 else min(found.shape[0], most)
+            digits = max(1, min(_length(facts, weight.tensor), most))
             yield Need(weight.tensor, "int8", (digits, outputs, *kernel, inner))
         case RealWeight():
             dtype = "float32" if weight.kind == "f32" else "uint16"
             yield Need(weight.tensor, dtype, (outputs, *kernel, inner), contents.reals)
 
 
-def product_bound(step: Conv, source: Value, tensors: Tensors) -> int:
+def product_bound(step: Conv, source: Value, facts: Facts) -> int:
     """A bound of |whole-number product|, the same for all outputs; 0 for real products.
 
     Codes: taps · channels · largest codes, padding included. Pixels: 255 times the largest sum of a filter's
@@ -136,23 +136,20 @@ def product_bound(step: Conv, source: Value, tensors: Tensors) -> int:
     taps = step.geometry.kernel[0] * step.geometry.kernel[1]
     count = taps * (source.channels // step.geometry.groups)
     if isinstance(weight, IntWeight):
-        return (255 if source.type == "u8" else 127) * _digit_sum(tensors[weight.tensor])
+        return (255 if source.type == "u8" else 127) * facts[weight.tensor].digit_sum
     if not isinstance(weight, BitWeight) or source.type == "f32":
         return 0
     largest = int(abs(code_numbers(weight.code)).max())
     if source.code is not None:
         return count * largest * max(abs(step.pad), int(abs(code_numbers(source.code)).max()))
-    total = count if weight.gain is None else taps * int(tensors[weight.gain].sum(dtype=np.int64))
+    total = count if weight.gain is None else taps * facts[weight.gain].total
     return 255 * largest * total
 
 
-def _digit_sum(digits: Array) -> int:
-    """The largest Σ_d 256^d Σ |digit_d| of any filter, filter by filter."""
-    most = 0
-    for filters in digits.swapaxes(0, 1):
-        sums = [int(np.abs(row.astype(np.int16)).sum(dtype=np.int64)) for row in filters]
-        most = max(most, sum(256**d * total for d, total in enumerate(sums)))
-    return most
+def _length(facts: Facts, name: str) -> int:
+    """Of the first axis; 0 for a tensor that is not there."""
+    shape = facts[name].tensor.shape if name in facts else ()
+    return shape[0] if shape else 0
 
 
 def _check_bound(step: Conv, source: Value, bound: int) -> None:
@@ -162,23 +159,34 @@ def _check_bound(step: Conv, source: Value, bound: int) -> None:
         raise PackedFileError(f"{step.layer}: sums to {bound} leave {bits + 1} bits; the layer is too wide")
 
 
-def _epilogue(e: Epilogue, outputs: int, classes: int, tensors: Tensors) -> Iterator[Need]:
+def _check_numerators(step: Conv, source: Value, a: Code, w: Code) -> None:
+    """The kernels add codes before they divide, and start from the sum of a window that differs nowhere: what
+    they add up, and what they take from it, stay in int32."""
+    geometry = step.geometry
+    count = geometry.kernel[0] * geometry.kernel[1] * (source.channels // geometry.groups)
+    values, weights = sum(a.values), sum(w.values) + abs(w.offset)
+    seen, padded = values + abs(a.offset), 2 * values + a.denominator * abs(step.pad)
+    bound = count * weights * (2 * values + max(seen, padded if any(geometry.padding) else 0))
+    if bound >= 2**31:
+        raise PackedFileError(f"{step.layer}: its sums before division, to {bound}, leave 32 bits")
+
+
+def _epilogue(e: Epilogue, outputs: int, classes: int, facts: Facts) -> Iterator[Need]:
     for name in (e.scale, *(e.norm or ())):
         if name is not None:
             yield Need(name, "float32", (outputs,), contents.reals)
     if e.bias is not None:
-        found = tensors.get(e.bias)
-        single = found is not None and found.shape[0] == 1
-        yield Need(e.bias, "float32", (1 if single else classes, outputs), contents.reals)
+        rows = 1 if _length(facts, e.bias) == 1 else classes
+        yield Need(e.bias, "float32", (rows, outputs), contents.reals)
 
 
-def _thresholds(rule: Thresholds, result: Value, most: int, tensors: Tensors) -> Iterator[Need]:
+def _thresholds(rule: Thresholds, result: Value, most: int, facts: Facts) -> Iterator[Need]:
     levels = 2 ** len(result.code.values if result.code else ()) - 1
-    found, shape = tensors.get(rule.tensor), (levels, result.channels)
-    if found is not None and found.dtype == np.int32:
+    shape = (levels, result.channels)
+    if rule.tensor in facts and facts[rule.tensor].tensor.dtype == np.int32:
         reach = min(most + 1, 2**31 - 1)
-        yield Need(rule.tensor, "int32", shape, contents.between(-reach, reach))
+        yield Need(rule.tensor, "int32", shape, contents.Between(-reach, reach))
     else:
         yield Need(rule.tensor, "float32", shape, contents.limits)
     if rule.flip is not None:
-        yield Need(rule.flip, "uint8", (result.channels,), contents.between(0, 1))
+        yield Need(rule.flip, "uint8", (result.channels,), contents.Between(0, 1))

@@ -57,8 +57,8 @@ def test_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_portions_shrink_with_the_memory_of_an_image() -> None:
-    made = single_conv(size=(512, 512), channels=64, outputs=64, parts="", emit="f32")
-    assert reference(header_of(made), made.tensors)._chunk < 5
+    made = single_conv(size=(256, 256), channels=64, outputs=64, parts="", emit="f32")
+    assert 1 <= reference(header_of(made), made.tensors)._chunk < 5
 
 
 def test_no_image() -> None:
@@ -76,8 +76,8 @@ def test_files(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(paths[-1])
     model = reference(*small())
     assert np.array_equal(model(paths), model(PIXELS))
-    with pytest.raises(DataError, match="list of file paths"):
-        model(str(paths[0]))
+    for alone in (str(paths[0]), Path(paths[0])):
+        assert np.array_equal(model(alone), model(PIXELS[:1]))
 
 
 @pytest.mark.parametrize("images", [[1, 2], [PIXELS[0]], {"a": 1}, object(), 3, PIXELS.astype(float)])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bnn_train.packed import bits
 from bnn_train.packed.program import Code, Geometry
+from bnn_train.packed.reference.blocks import row_blocks
 from bnn_train.packed.shapes import output_size, taps
 
 Array = NDArray[Any]
@@ -71,8 +72,9 @@ class _Group:
         for tap in taps(geometry, self.x.shape[1:3], size):
             for image, result in zip(self.x[:, tap.inputs[0], tap.inputs[1]], y, strict=True):
                 target = result[tap.outputs[0], tap.outputs[1]]
-                seen = np.ascontiguousarray(image).reshape(-1, *image.shape[2:])
-                target += (self._tap(seen, tap.row, tap.column)).reshape(target.shape)
+                for rows in row_blocks((1, *target.shape)):
+                    seen = np.ascontiguousarray(image[rows]).reshape(-1, *image.shape[2:])
+                    target[rows] += self._tap(seen, tap.row, tap.column).reshape(target[rows].shape)
                 target -= outside[:, tap.row, tap.column]
         return y
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.engine import last_reads
+from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.program import (
     BitWeight,
     Conv,
@@ -25,7 +26,9 @@ from bnn_train.packed.program import (
 )
 from bnn_train.packed.reference import maps, product
 from bnn_train.packed.reference.bit_product import bit_product
+from bnn_train.packed.reference.blocks import row_blocks
 from bnn_train.packed.reference.epilogue import epilogue, threshold
+from bnn_train.packed.reference.memory import image_bytes, weight_bytes
 from bnn_train.packed.reference.weights import codes, digits, reals
 from bnn_train.packed.shapes import border_classes
 
@@ -40,6 +43,7 @@ class ReferenceEngine:
     def __init__(self, program: Program, tensors: Mapping[str, Array]) -> None:
         self.program = program
         self.tensors = tensors
+        self.image_bytes = image_bytes(program)
         self._last = last_reads(program)
 
     def run(self, x: Array, threads: int) -> NDArray[np.float32]:
@@ -95,7 +99,19 @@ class ReferenceEngine:
     def _emit(
         self, y: Array, step: Emission, e: Epilogue, values: Mapping[int, Array], classes: Array
     ) -> dict[int, Array]:
-        """The step's values: real, bits, or both. Whole-number thresholds see the product itself."""
+        """The step's values: real, bits, or both; some rows at a time, so that passing arrays stay small."""
+        found: dict[int, list[Array]] = {v: [] for v in (step.output, step.bits) if v is not None}
+        used = [v for v in (e.input_scale, e.residual) if v is not None]
+        for rows in row_blocks(y.shape):
+            own = {v: values[v][:, rows] for v in used}
+            for v, part in self._emit_rows(y[:, rows], step, e, own, classes[rows]).items():
+                found[v].append(part)
+        return {v: np.concatenate(parts, axis=1) if parts[1:] else parts[0] for v, parts in found.items()}
+
+    def _emit_rows(
+        self, y: Array, step: Emission, e: Epilogue, values: Mapping[int, Array], classes: Array
+    ) -> dict[int, Array]:
+        """Whole-number thresholds see the product itself."""
         found: dict[int, Array] = {}
         real = epilogue(y, e, self.tensors, values, classes)
         if step.output is not None:
@@ -106,6 +122,12 @@ class ReferenceEngine:
         return found
 
 
-def build(program: Program, tensors: Mapping[str, Array]) -> ReferenceEngine:
-    """The engine of a checked program."""
-    return ReferenceEngine(program, {name: np.asarray(t) for name, t in tensors.items()})
+def build(program: Program, tensors: Mapping[str, Array], memory_limit: int | None = None) -> ReferenceEngine:
+    """The engine of a checked program. Raises PackedFileError where one image does not fit in the limit."""
+    engine = ReferenceEngine(program, {name: np.asarray(t) for name, t in tensors.items()})
+    needed = engine.image_bytes + weight_bytes(program)
+    if memory_limit is not None and needed > memory_limit:
+        raise PackedFileError(
+            f"the reference takes {needed} bytes for one image; {max(0, memory_limit)} are left of the limit"
+        )
+    return engine
