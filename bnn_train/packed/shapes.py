@@ -108,14 +108,25 @@ def _stretches(axis: Axis) -> tuple[Indices, Indices]:
     # The first output whose tap t is the first inside or lies before the map's end.
     first = -((taps * axis.dilation - axis.padding) // axis.stride)
     end = (axis.size - 1 + axis.padding - taps * axis.dilation) // axis.stride + 1
-    edges = np.unique(np.concatenate([[0], first, end]))
-    starts = edges[(edges >= 0) & (edges < steps)]
+    edges = np.sort(np.concatenate([np.zeros(1, np.int64), first, end]))
+    edges = edges[(edges >= 0) & (edges < steps)]
+    starts = edges[_changes(edges)]
     low, high = axis.taps_at(starts)
-    low, high = np.where(low == high, 0, low), np.where(low == high, 0, high)
-    _, appeared, classes = np.unique(low * (axis.kernel + 1) + high, return_index=True, return_inverse=True)
-    rank = np.empty(len(appeared), dtype=np.int64)
-    rank[np.argsort(appeared)] = np.arange(len(appeared))
-    return starts, np.asarray(rank[classes.reshape(-1)])
+    seen = np.where(low < high, low * (axis.kernel + 1) + high, 0)
+    changed = _changes(seen)
+    starts, seen = starts[changed], seen[changed]
+    # Only those that see nothing may lie apart.
+    none = np.flatnonzero(seen == 0)
+    again = np.zeros(len(seen), np.bool_)
+    again[none[1:]] = True
+    classes = np.cumsum(~again) - 1
+    classes[again] = classes[none[0]] if len(none) else 0
+    return starts, classes
+
+
+def _changes(numbers: Indices) -> NDArray[np.bool_]:
+    """Where a number differs from the one before it; the first does."""
+    return np.concatenate([np.ones(1, np.bool_), numbers[1:] != numbers[:-1]])
 
 
 class Tap(NamedTuple):
