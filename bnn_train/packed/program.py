@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from bnn_train.record import Record
 
@@ -37,7 +37,9 @@ class Code(Record):
     """
 
     offset: int = Field(default=0, ge=-(2**16), le=2**16)
-    values: Annotated[tuple[PlaneValue, ...], Field(strict=False, min_length=1, max_length=8)] = (1,)
+    values: Annotated[tuple[PlaneValue, ...], FailFast(), Field(strict=False, min_length=1, max_length=8)] = (
+        1,
+    )
     denominator: int = Field(default=1, ge=1, le=2**8)
 
 
@@ -246,8 +248,8 @@ class Program(Record):
     """Value 0 is the input (``u8``, or ``f32`` behind a preprocessing); every other value is written by
     exactly one step before any reads it."""
 
-    values: Annotated[tuple[Value, ...], Field(strict=False, min_length=2, max_length=4096)]
-    steps: Annotated[tuple[Step, ...], Field(strict=False, min_length=1, max_length=4096)]
+    values: Annotated[tuple[Value, ...], FailFast(), Field(strict=False, min_length=2, max_length=4096)]
+    steps: Annotated[tuple[Step, ...], FailFast(), Field(strict=False, min_length=1, max_length=4096)]
     output: Index
     """An ``f32`` value of 1×1×classes."""
 
@@ -275,7 +277,7 @@ class Images(Record):
     channels: Size
     resize: int | None = None
     """Shorter side after resizing, before the centre crop; absent: files must have the size itself."""
-    preprocess: Annotated[tuple[Preprocess, ...], Field(strict=False, max_length=16)] = ()
+    preprocess: Annotated[tuple[Preprocess, ...], FailFast(), Field(strict=False, max_length=16)] = ()
     """Empty where the first layer absorbed the normalization."""
 
 
@@ -284,7 +286,7 @@ class Header(Record):
 
     version: int
     images: Images
-    classes: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=2**16)]
+    classes: Annotated[tuple[str, ...], FailFast(), Field(strict=False, min_length=1, max_length=2**16)]
     method: str
     model: str
     program: Program
