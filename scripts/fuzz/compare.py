@@ -1,0 +1,93 @@
+"""Whether an engine's numbers are the reference's: equal where the format fixes every rounding, else within
+what another order of a sum can explain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnn_train.packed.engine import Engine
+from bnn_train.packed.program import Conv, Epilogue, InputScale, IntWeight, Mean, Program, Step
+from bnn_train.packed.reference.engine import ReferenceEngine
+from bnn_train.packed.reference.product import real
+from bnn_train.packed.reference.weights import reals
+
+Array = NDArray[Any]
+_EPS = 2.0**-24
+
+
+def same(found: Array, wanted: Array) -> bool:
+    """Equal bit for bit, but for the sign of zero and the kind of a NaN."""
+    if found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return False
+    return bool(np.array_equal(found, wanted, equal_nan=found.dtype == np.float32))
+
+
+def order_is_open(step: Step, program: Program) -> bool:
+    """Whether the format leaves the order of this step's sum to the engine."""
+    if isinstance(step, Conv):
+        return program.values[step.input].type == "f32" and not isinstance(step.weight, IntWeight)
+    return isinstance(step, Mean | InputScale)
+
+
+def differing_step(engine: Engine, truth: ReferenceEngine, x: Array) -> str | None:
+    """The first step whose values differ from the reference's by more than they may, each step run alone."""
+    program = truth.program
+    values = {0: x}
+    for i, step in enumerate(program.steps):
+        wanted = truth.step(i, values, 1)
+        for v, found in engine.step(i, values, 1).items():
+            if not _explained(step, truth, values, found, wanted[v], v):
+                return f"step {i} ({step.op} {step.layer}), value {v}"
+        values.update(wanted)
+    return None
+
+
+def _explained(
+    step: Step, truth: ReferenceEngine, values: Mapping[int, Array], found: Array, wanted: Array, v: int
+) -> bool:
+    if same(found, wanted):
+        return True
+    if not order_is_open(step, truth.program) or found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return False
+    if v == getattr(step, "bits", None):
+        return True  # a number on the other side of a threshold; the real value tells more
+    bound = _bound(step, truth, values[step.input])
+    with np.errstate(all="ignore"):
+        near = np.abs(found.astype(np.float64) - wanted) <= bound + 1e-6 * np.abs(wanted) + 1e-44
+        wild = ~(bound < 1e30)  # where another order overflows
+    return bool((near | wild | (np.isnan(found) & np.isnan(wanted)) | (found == wanted)).all())
+
+
+def _bound(step: Step, truth: ReferenceEngine, x: Array) -> Array:
+    """What the order of a sum may change of the step's result."""
+    size = np.abs(x.astype(np.float64))
+    if isinstance(step, Conv):
+        inner = x.shape[3] // step.geometry.groups
+        weight: Any = step.weight
+        w = np.abs(reals(weight, truth.tensors, step.geometry, inner).astype(np.float64))
+        count = inner * step.geometry.kernel[0] * step.geometry.kernel[1]
+        with np.errstate(all="ignore"):
+            total = _real(size, w, step) * (2 * (count + 4) * _EPS)
+            return np.asarray(total * _slope(step.epilogue, truth.tensors))
+    if isinstance(step, Mean):
+        return np.asarray(size.sum(axis=(1, 2), keepdims=True) * 2.0**-50)
+    return np.zeros(1)  # sums of |x|: 1e-6 of the result is more than enough
+
+
+def _real(x: Array, w: Array, step: Conv) -> Array:
+    """Σ|x||w|, in float32 unless that overflows."""
+    return np.asarray(real(x.astype(np.float32), w.astype(np.float32), step.geometry), np.float64)
+
+
+def _slope(e: Epilogue, tensors: Mapping[str, Array]) -> Array:
+    """How much an epilogue without an input scale enlarges a difference."""
+    slope: Array = np.ones(1)
+    if e.scale is not None:
+        slope = slope * np.abs(tensors[e.scale].astype(np.float64))
+    if e.norm is not None:
+        slope = slope * np.abs(tensors[e.norm[0]].astype(np.float64))
+    return slope if e.input_scale is None else slope * np.inf

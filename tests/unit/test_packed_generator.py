@@ -1,0 +1,176 @@
+"""Random programs at the edges of the format's rules: each is refused in a sentence, or runs on every kernel
+within its memory and gives what the reference gives."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnn_train.errors import BnnError
+from bnn_train.packed import kernels as selection
+from bnn_train.packed import native_library
+from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.preprocess_rules import KINDS
+from bnn_train.packed.validate import check
+from fuzz.attempt import Heap, attempt
+from fuzz.cases import Case, generate
+from fuzz.libraries import FAST_BUILD, Libraries, plain, sanitized
+from fuzz.watch import Found, Plan, batches
+from native_kernels import kernels  # noqa: F401  # a fixture
+
+SEEDS = range(600)
+LINES, ACTIVATIONS = ("activation", "stream"), ("none", "relu", "hardtanh")
+DYING = """
+import json, os, pathlib, sys, time
+progress, first, end, names, library, memory = sys.argv[1:]
+for seed in range(int(first), int(end)):
+    pathlib.Path(progress).write_text(f"{seed:20d}")
+    if seed == 5:
+        os.abort()
+    if seed == 8:
+        time.sleep(60)
+    counts = {"counts": {str(seed): 1}, "sentences": {}, "failures": [], "worst": {}}
+    if seed != 4:  # counted only by a worker that does not die after it
+        print(json.dumps({"end": seed + 1, **counts}), flush=True)
+    elif int(end) == 5:
+        print(json.dumps({"end": 5, **counts}), flush=True)
+"""
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    return tuple(map(generate, SEEDS))
+
+
+def tried(plan: Plan, seeds: range) -> Found:
+    found = Found.nothing()
+    for _, batch in batches(plan, seeds.start, len(seeds), 1):
+        found.add(batch._asdict())
+    return found
+
+
+def test_a_seed_always_makes_the_same_program() -> None:
+    for case in cases()[:40]:
+        again = generate(case.seed)
+        assert again.header == case.header
+        assert all(np.array_equal(again.tensors[name], t, equal_nan=True) for name, t in case.tensors.items())
+        assert np.array_equal(again.images(), case.images())
+
+
+def test_most_programs_keep_the_rules() -> None:
+    good = 0
+    for case in cases():
+        try:
+            check(case.header, case.tensors, case.memory_limit)
+        except PackedFileError:
+            continue
+        good += 1
+    assert good > len(SEEDS) // 2
+
+
+def words(step: Any) -> Iterator[str]:
+    """What a step is, field by field."""
+    yield step.op
+    for part, fields in (("weight", "kind"), ("epilogue", "activation stream"), ("", "kind ceil")):
+        owner = getattr(step, part, None) if part else step
+        yield from (f"{step.op} {f} {getattr(owner, f)}" for f in fields.split() if hasattr(owner, f))
+
+
+def test_programs_reach_the_edges() -> None:
+    """Every kind of step, weight, value and preprocessing, every line of the epilogue, extreme windows."""
+    found: Counter[str] = Counter()
+    for case in cases():
+        for step in case.header.program.steps:
+            found.update(words(step))
+            found.update(edges(step))
+        found.update(f"preprocess {p.kind}" for p in case.header.images.preprocess)
+        found.update(f"planes {len(v.code.values)}" for v in case.header.program.values if v.code)
+    wanted = {
+        *("conv", "map", "pool", "input_scale", "subsample", "mean", "groups"),
+        *(f"conv kind {kind}" for kind in ("bits", "int", "f32", "bf16")),
+        *(f"preprocess {kind}" for kind in KINDS),
+        *(f"{op} {line} {name}" for op in ("conv", "map") for line in LINES for name in ACTIVATIONS),
+        *(f"planes {p}" for p in range(1, 9)),
+        *("kernel", "stride", "padding", "dilation", "pool kind average", "pool kind max", "pool ceil True"),
+        *("itself", "residual", "input scale", "bias of classes"),
+    }
+    assert wanted <= set(found), wanted - set(found)
+
+
+def edges(step: Any) -> Iterator[str]:
+    geometry, e = getattr(step, "geometry", None), getattr(step, "epilogue", None)
+    if geometry is not None:
+        most = {"kernel": 1000, "stride": 2**23, "padding": 2**14, "dilation": 2**14}
+        yield from (name for name, bound in most.items() if max(getattr(geometry, name)) >= bound)
+        if geometry.groups > 1:
+            yield "groups"
+    if e is not None:
+        yield from (
+            name for name in ("residual", "input scale") if getattr(e, name.replace(" ", "_")) is not None
+        )
+        if step.input in (e.residual, e.input_scale):
+            yield "itself"
+        if e.bias is not None and step.op == "conv":
+            yield "bias of classes"
+
+
+def plain_libraries(folder: Path) -> Libraries:
+    try:
+        return plain(folder)
+    except BnnError as error:
+        pytest.skip(str(error))
+
+
+def test_programs_are_refused_or_right(tmp_path: Path, kernels: tuple[str, ...]) -> None:  # noqa: F811
+    plan = Plan(plain_libraries(tmp_path), (*kernels, "reference"), seconds=30)
+    found = tried(plan, range(240))
+    assert found.failures == []
+    assert found.counts["valid"] > 100
+    assert found.counts["compared with the reference"] > 60
+
+
+def test_programs_under_the_sanitizers(tmp_path: Path) -> None:
+    try:
+        libraries = sanitized(tmp_path, FAST_BUILD)
+    except BnnError as error:
+        pytest.skip(f"no sanitizer here: {error}")
+    found = tried(Plan(libraries, selection.NAMES[1:], seconds=60), range(1000, 1100))
+    assert found.failures == []
+    assert found.counts["valid"] > 40
+
+
+def test_a_worker_that_dies_or_hangs_costs_one_program(tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(DYING)
+    nothing = Libraries(tmp_path / "none.so", {}, 0)
+    plan = Plan(nothing, ("portable",), seconds=1, command=(sys.executable, str(script)))
+    found = tried(plan, range(12))
+    assert [(f["seed"], f["what"].partition(":")[0]) for f in found.failures] == [
+        (5, "exit -6"),
+        (8, "timeout"),
+    ]
+    assert found.counts == {"failed": 2, **{str(seed): 1 for seed in range(12) if seed not in (5, 8)}}
+
+
+@pytest.mark.usefixtures("kernels")
+def test_a_wrong_sum_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = native_library.Library.run
+
+    def off(self: Any, handle: int, x: int, n: int, y: int, threads: int) -> None:
+        right(self, handle, x, n, y, threads)
+        first = (type(y) is int) and np.ctypeslib.as_array((np.ctypeslib.ctypes.c_uint32 * 1).from_address(y))
+        first[0] ^= 1 << 20
+
+    outcomes = [attempt(case, "portable", Heap()) for case in cases()[:60]]
+    monkeypatch.setattr(native_library.Library, "run", off)
+    changed = [attempt(case, "portable", Heap()) for case in cases()[:60]]
+    assert "wrong" not in {o.kind for o in outcomes}
+    compared = [c.kind for o, c in zip(outcomes, changed, strict=True) if o.compared]
+    assert compared.count("wrong") > 0.8 * len(compared)
