@@ -2,8 +2,8 @@
 
     python -m fuzz.worker PROGRESS FIRST END KERNELS LIBRARY MEMORY
 
-PROGRESS holds the seed at work, so that whoever watches can name it when this process dies or hangs. After some
-programs a line of JSON tells their counts, the worst of them, and the first seed that is not among them.
+PROGRESS holds the seed at work, so that whoever watches can name it when this process dies or hangs. After
+some programs a line of JSON tells their counts, the worst of them, and the first seed that is not among them.
 """
 
 from __future__ import annotations
