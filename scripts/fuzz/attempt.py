@@ -5,23 +5,25 @@ from __future__ import annotations
 import ctypes
 import re
 import time
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import BnnError
-from bnn_train.packed import canonical, container, kernels
+from bnn_train.packed import PackedModel, canonical, container, load
 from bnn_train.packed.engine import writes
+from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.limits import memory
 from bnn_train.packed.program import BitWeight, Conv, Header, InputScale, Pool, Value
 from bnn_train.packed.reference import engine as reference
-from bnn_train.packed.runtime import PackedModel
-from bnn_train.packed.validate import check
 from fuzz.cases import Case
 from fuzz.compare import differing_step, order_is_open, same
 
-Kind = Literal["refused", "unbuilt", "valid", "wrong"]
+Array = NDArray[Any]
+Kind = Literal["refused", "unbuilt", "stopped", "valid", "wrong"]
+"""Refused by a rule, by the kernels, or at the first call; or run, and right or not."""
 MOST_WORK = 2**27
 """Programs that say that they take more products are built and not run."""
 MOST_CALLS, MANY_CALLS = 200, 4000
@@ -64,41 +66,39 @@ class Heap:
         return 0 if self._most is None else self._most() - self._start
 
 
-def attempt(case: Case, kernel: str, heap: Heap, as_file: bool = False, threads: int = 1) -> Outcome:
-    """Try a program. ``as_file``: by way of the bytes that a file would hold."""
-    try:
-        header, tensors = _read(case) if as_file else _checked(case)
-    except BnnError as error:
-        return Outcome("refused", kind_of(str(error)))
-    declared = memory(header.program)
-    images = case.images()
+def attempt(case: Case, kernel: str, heap: Heap, folder: Path | None = None, threads: int = 1) -> Outcome:
+    """Try a program. ``folder``: by way of a file there."""
     heap.mark()
     try:
-        engine = kernels.build(header.program, tensors, kernel)
+        model = _model(case, kernel, folder, threads)
+    except PackedFileError as error:
+        return Outcome("refused", kind_of(str(error)), heap.growth())
     except BnnError as error:
-        return Outcome("unbuilt", kind_of(str(error)), heap.growth(), declared)
-    work, calls = _cost(header)
+        return Outcome("unbuilt", kind_of(str(error)), heap.growth())
+    declared = memory(case.header.program)
+    work, calls = _cost(case.header)
     if work > MOST_WORK or (kernel == "reference" and calls > MANY_CALLS):
         return Outcome("valid", "", heap.growth(), declared)
-    model = PackedModel(header, tensors, engine, threads)
-    logits = model(images)
+    images = case.images()
+    try:
+        logits = model(images)
+    except BnnError as error:
+        return Outcome("stopped", kind_of(str(error)), heap.growth(), declared)
     growth = heap.growth()
-    if logits.shape != (len(images), len(header.classes)) or logits.dtype != np.float32:
+    if logits.shape != (len(images), len(case.header.classes)) or logits.dtype != np.float32:
         return Outcome("wrong", f"logits are {logits.dtype} {logits.shape}", growth, declared)
     if kernel == "reference" or calls > (MOST_CALLS if case.seed % _SOMETIMES else MANY_CALLS):
         return Outcome("valid", "", growth, declared)
-    wrong = _difference(model, engine, model.input(images), logits)
+    wrong = _difference(model, model.input(images), logits)
     return Outcome("wrong" if wrong else "valid", wrong or "", growth, declared, True)
 
 
-def _checked(case: Case) -> tuple[Header, dict[str, NDArray[Any]]]:
-    check(case.header, case.tensors, case.memory_limit)
-    return case.header, case.tensors
-
-
-def _read(case: Case) -> tuple[Header, dict[str, NDArray[Any]]]:
-    content = file_of(case)
-    return container.unpack(content, case.memory_limit)
+def _model(case: Case, kernel: str, folder: Path | None, threads: int) -> PackedModel:
+    if folder is None:
+        return PackedModel.from_parts(case.header, case.tensors, threads, kernel, case.memory_limit)
+    path = folder / "random.bnn"
+    path.write_bytes(file_of(case))
+    return load(path, threads, kernel, case.memory_limit)
 
 
 def file_of(case: Case) -> bytes:
@@ -107,23 +107,23 @@ def file_of(case: Case) -> bytes:
     return container.assemble(text, case.tensors)
 
 
-def _difference(model: PackedModel, engine: Any, x: NDArray[Any], logits: NDArray[np.float32]) -> str | None:
+def _difference(model: PackedModel, x: Array, logits: Array) -> str | None:
     """In which way the native kernels' logits are not what the reference allows."""
     truth = reference.build(model.program, model.tensors)
     if same(logits, truth.run(x, 1)):
         return None
+    step = differing_step(model, truth, x)
     if not any(order_is_open(step, model.program) for step in model.program.steps):
-        return f"logits differ: {differing_step(engine, truth, x) or 'only as a whole'}"
-    step = differing_step(engine, truth, x)
+        return f"logits differ: {step or 'only as a whole'}"
     if step is not None:
         return f"{step} differs"
-    return None if same(logits, _step_by_step(engine, model, x)) else "steps alone give other logits"
+    return None if same(logits, _step_by_step(model, x)) else "steps alone give other logits"
 
 
-def _step_by_step(engine: Any, model: PackedModel, x: NDArray[Any]) -> NDArray[np.float32]:
+def _step_by_step(model: PackedModel, x: Array) -> Array:
     values = {0: x}
     for i in range(len(model.program.steps)):
-        values.update(engine.step(i, values, 1))
+        values.update(model.step(i, values))
     return np.ascontiguousarray(values[model.program.output].reshape(len(x), -1))
 
 
@@ -157,11 +157,12 @@ def _operations(step: Conv, source: Value) -> int:
 
 def kind_of(sentence: str) -> str:
     """A sentence without the numbers and names that tell one program's from another's."""
-    plain = re.sub(r"\(\w+ \w+\)|tensor \w+|(conv|map|pool|k|skip|mean|copy)\d+", "…", sentence)
+    plain = sentence.rpartition(".bnn: ")[2]
+    plain = re.sub(r"\(\w+ \w+\)|tensor \w+|(conv|map|pool|k|skip|mean|copy)\d+", "…", plain)
     return re.sub(r"-?\d[\d.e+×]*", "N", plain)[:100]
 
 
-def timed(case: Case, kernel: str, heap: Heap, as_file: bool, threads: int) -> tuple[Outcome, float]:
+def timed(case: Case, kernel: str, heap: Heap, folder: Path | None, threads: int) -> tuple[Outcome, float]:
     """``attempt`` and its seconds."""
     begin = time.perf_counter()
-    return attempt(case, kernel, heap, as_file, threads), time.perf_counter() - begin
+    return attempt(case, kernel, heap, folder, threads), time.perf_counter() - begin

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed.engine import Engine
+from bnn_train.packed import PackedModel
 from bnn_train.packed.program import Conv, Epilogue, InputScale, IntWeight, Mean, Program, Step
 from bnn_train.packed.reference.engine import ReferenceEngine
 from bnn_train.packed.reference.product import real
@@ -33,13 +33,13 @@ def order_is_open(step: Step, program: Program) -> bool:
     return isinstance(step, Mean | InputScale)
 
 
-def differing_step(engine: Engine, truth: ReferenceEngine, x: Array) -> str | None:
+def differing_step(model: PackedModel, truth: ReferenceEngine, x: Array) -> str | None:
     """The first step whose values differ from the reference's by more than they may, each step run alone."""
     program = truth.program
     values = {0: x}
     for i, step in enumerate(program.steps):
         wanted = truth.step(i, values, 1)
-        for v, found in engine.step(i, values, 1).items():
+        for v, found in model.step(i, values).items():
             if not _explained(step, truth, values, found, wanted[v], v):
                 return f"step {i} ({step.op} {step.layer}), value {v}"
         values.update(wanted)

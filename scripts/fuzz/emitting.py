@@ -21,7 +21,6 @@ from bnn_train.packed.program import (
     Weight,
 )
 from bnn_train.packed.shapes import border_classes
-from bnn_train.packed.tensor_rules import product_bound
 from fuzz.draw import Draw
 from fuzz.grower import Grower, add_copy, add_input_scale, divisors
 from fuzz.windows import result_size
@@ -65,7 +64,7 @@ def add_conv(g: Grower, source: int, outputs: int | None = None, window: Geometr
         pad=draw.one((-1, 0, 1)) if v.type == "bits" else 0,
         epilogue=epilogue,
     )
-    real, bits, rule = _emission(g, result, head, product_bound(step, v, g.tensors) if whole else None)
+    real, bits, rule = _emission(g, result, head, _largest_product(g, v, step) if whole else None)
     g.steps.append(step.model_copy(update={"output": real, "bits": bits, "thresholds": rule}))
     return len(g.values) - 1 if real is None else real
 
@@ -100,6 +99,27 @@ def _weight(g: Grower, v: Value, window: Geometry, outputs: int) -> Weight:
 
 
 _KINDS = ("bits", "int", "real", "real")
+
+
+def _largest_product(g: Grower, v: Value, step: Conv) -> int:
+    """What no whole-number product of the step exceeds, as the format counts it."""
+    weight, kernel = step.weight, step.geometry.kernel
+    taps, inner = kernel[0] * kernel[1], v.channels // step.geometry.groups
+    if isinstance(weight, IntWeight):
+        digits = np.abs(g.tensors[weight.tensor].astype(np.int64))
+        sums = digits.reshape(*digits.shape[:2], -1).sum(axis=2)
+        return 255 * int((256 ** np.arange(len(sums)) @ sums).max())
+    if not isinstance(weight, BitWeight):
+        return 0
+    largest = _largest_code(weight.code)
+    if v.code is not None:
+        return taps * inner * largest * max(abs(step.pad), _largest_code(v.code))
+    gains = inner if weight.gain is None else int(g.tensors[weight.gain].sum(dtype=np.int64))
+    return 255 * largest * taps * gains
+
+
+def _largest_code(code: Code) -> int:
+    return (abs(code.offset) + sum(code.values)) // code.denominator
 
 
 def _gains(draw: Draw, inner: int) -> Any:

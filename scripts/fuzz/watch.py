@@ -20,7 +20,7 @@ BATCH = 2000
 """Programs of one process."""
 _ROOT = Path(__file__).resolve().parents[2]
 _LOOK = 0.05
-_TELLING = ("ERROR: ", "runtime error", "limit")
+_TELLING = ("ERROR: ", "runtime error", "limit exceeded")
 
 
 class Plan(NamedTuple):

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from bnn_train.packed.program import Geometry
 from fuzz.draw import Draw
 
+FREE = 16
+"""Padding that a window of any extent may have; else half of its extent."""
 TALL = (17, 63, 64, 65, 127, 255, 256, 1000, 4095, 4096, 65535, 65536)
 FAR = (255, 256, 4095, 2**15, 2**16, 2**23, 2**23 + 1, 2**24 - 1, 2**24)
 
@@ -40,6 +42,9 @@ def line(draw: Draw, size: int, room: Room) -> Line:
     """A direction that fits over ``size`` pixels."""
     for _ in range(6):
         found = draw.one(_STYLES)(draw, size, room)
+        if draw.often(0.95):
+            most = min(max(found.reach() // 2, FREE), 2**24 - 1)
+            found = found._replace(padding=min(found.padding, most))
         if found.kernel <= room.taps and 1 <= found.steps(size) <= room.steps:
             return found
     return Line(1, -(-size // room.steps), 0, 1)
@@ -100,15 +105,16 @@ def _strided(draw: Draw, size: int, room: Room) -> Line:
 
 def _padded(draw: Draw, size: int, room: Room) -> Line:
     kernel = draw.one((1, 1, 2, 3, 5))
-    padding = draw.one((kernel - 1, kernel, kernel // 2 + 1, size, *FAR[:-1]))
+    padding = draw.one((kernel - 1, kernel, kernel // 2 + 1, FREE, FREE + 1, size, *FAR[:-1]))
     return Line(kernel, _stride(draw, size, room, kernel, padding), padding, 1)
 
 
 def _dilated(draw: Draw, size: int, room: Room) -> Line:
     kernel = draw.one((2, 2, 3, 4))
-    dilation = draw.one((max(1, size - 1), size, size + 1, *FAR))
+    near = (max(1, size - 1), size, size + 1, 2 * size, 15)
+    dilation = draw.one(FAR if draw.often(0.3) else near)
     reach = (kernel - 1) * dilation + 1
-    padding = draw.one((max(0, reach - size + 1) // 2, reach // 2, dilation, reach - 1))
+    padding = draw.one((max(0, reach - size + 1) // 2, reach // 2, reach // 2 + 1, dilation, reach - 1))
     return Line(kernel, _stride(draw, size, room, reach, padding), padding, dilation)
 
 
