@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from bnn_train.errors import BnnError
 from bnn_train.packed import kernels as selection
@@ -42,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--log", type=Path, metavar="FILE", help="a line for every batch; continued if it exists"
     )
+    parser.add_argument("--slowness", type=float, help="of an emulator; default: 1, sanitized 10")
     parser.add_argument("--python", default="", help="another interpreter's command line, as under emulation")
     parser.add_argument("--library", type=Path, help="compiled kernels other than this machine's own")
     parser.add_argument(
@@ -72,7 +74,7 @@ def main() -> int:
         total.add(found._asdict())
         done += len(seeds)
         for failure in found.failures:
-            print(f"FAILED seed {failure['seed']} {failure['kernel']}: {failure['what']}", flush=True)
+            print(_described(failure), flush=True)
         rate = 1000 * args.jobs * (time.monotonic() - begin) / done
         so_far = f"{seeds.stop - args.seed} programs, {rate:.1f} ms each"
         print(f"{so_far}, {len(total.failures)} failures", flush=True)
@@ -84,7 +86,8 @@ def _plan(args: argparse.Namespace) -> Plan:
     found = (sanitized if args.sanitize else plain)(FOLDER)
     if args.library:
         found = found._replace(kernels=args.library, environment={}, memory=0)
-    plan = Plan(found, tuple(args.kernels.split(",")), args.seconds)
+    slowness = args.slowness or (10.0 if args.sanitize else 1.0)
+    plan = Plan(found, tuple(args.kernels.split(",")), args.seconds, slowness)
     return plan._replace(command=(*args.python.split(), "-m", "fuzz.worker")) if args.python else plan
 
 
@@ -106,6 +109,11 @@ def _log(path: Path | None, seeds: range, found: Found) -> None:
             file.write(json.dumps({"first": seeds.start, "end": seeds.stop, **found._asdict()}) + "\n")
 
 
+def _described(failure: dict[str, Any]) -> str:
+    way = ", ".join(f"{key} {value}" for key, value in failure.items() if key not in ("seed", "what"))
+    return f"FAILED seed {failure['seed']}: {failure['what']} ({way})"
+
+
 def _report(total: Found) -> None:
     print("\nprograms by outcome")
     for name, count in sorted(total.counts.items()):
@@ -118,7 +126,7 @@ def _report(total: Found) -> None:
         print(f"  {name}: {number:.6g} (seed {seed:.0f})")
     print(f"failures: {len(total.failures)}")
     for failure in total.failures[:200]:
-        print(f"  seed {failure['seed']} {failure['kernel']}: {failure['what']}")
+        print(f"  {_described(failure)}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bnn_train.packed.limits import memory
 from bnn_train.packed.program import VERSION, Geometry, Header, Images, Preprocess
 from fuzz.damage import damage
 from fuzz.draw import Draw
@@ -38,11 +39,10 @@ class Case(NamedTuple):
     broken: str | None = None
     """How a rule was broken on purpose; None: every rule should hold, or nearly so."""
 
-    def images(self) -> NDArray[np.uint8]:
-        """One to three images."""
-        draw, wanted = Draw(~self.seed), self.header.images
-        count = 1 + draw.below(3) if wanted.height * wanted.width * wanted.channels < 2**14 else 1
-        return draw.octets(count, wanted.height, wanted.width, wanted.channels)
+    def images(self, count: int) -> NDArray[np.uint8]:
+        """Random images."""
+        wanted = self.header.images
+        return Draw(self.seed + 1).octets(count, wanted.height, wanted.width, wanted.channels)
 
 
 class Sketch(NamedTuple):
@@ -84,11 +84,19 @@ def generate(seed: int) -> Case:
         experiment={},
         made_by="fuzz",
     )
-    case = Case(seed, header, g.tensors, sketch.limit)
+    case = Case(seed, header, g.tensors, _memory_limit(draw, header, g.tensors, sketch.limit))
     if not draw.often(BROKEN):
         return case
     header, tensors, how = damage(draw, header, g.tensors)
     return case._replace(header=header, tensors=tensors, broken=how)
+
+
+def _memory_limit(draw: Draw, header: Header, tensors: dict[str, Array], usual: int) -> int:
+    """The usual limit, or about as much as the program needs."""
+    if draw.often(0.95):
+        return usual
+    needed = sum(tensor.nbytes for tensor in tensors.values()) + memory(header.program)
+    return int(needed * draw.one((0.9, 1.0, 1.0, 1.1, 1.5, 2.0, 4.0))) + draw.below(2**14)
 
 
 def _sketch(draw: Draw) -> Sketch:
@@ -116,7 +124,7 @@ def _chain(draw: Draw) -> Sketch:
 
 def _many(draw: Draw) -> Sketch:
     budget = Budget(value=2**6, work=2**8, weights=2**6, taps=4)
-    return Sketch(draw.size(3), draw.size(3), draw.channels(2), 100 + draw.below(1400), budget)
+    return Sketch(draw.size(3), draw.size(3), draw.channels(2), 100 + draw.below(3900), budget)
 
 
 def _wide(draw: Draw) -> Sketch:
@@ -141,10 +149,10 @@ def _limit(draw: Draw) -> Sketch:
 
 
 _SKETCHES: tuple[tuple[float, Callable[[Draw], Sketch]], ...] = (
-    (0.86, _small),
+    (0.85, _small),
     (0.08, _chain),
-    (0.0004, _many),
-    (0.01, _wide),
+    (0.0002, _many),
+    (0.02, _wide),
     (0.02, _long),
     (0.01, _limit),
 )

@@ -30,6 +30,8 @@ class Plan(NamedTuple):
     kernels: tuple[str, ...]
     seconds: float
     """The most one program may take by the clock."""
+    slowness: float = 1.0
+    """How many times slower than this machine the kernels are."""
     command: tuple[str, ...] = (sys.executable, "-m", "fuzz.worker")
     """What runs the worker: another machine's interpreter, under emulation."""
 
@@ -56,7 +58,7 @@ class Found(NamedTuple):
 
     def fail(self, seed: int, what: str) -> None:
         """A program that its worker did not survive."""
-        self.failures.append({"seed": seed, "kernel": "", "what": what})
+        self.failures.append({"seed": seed, "what": what})
         self.counts["failed"] += 1
 
 
@@ -107,7 +109,7 @@ def _run(plan: Plan, seeds: range, folder: Path, found: Found) -> tuple[int, tup
 
 def _command(plan: Plan, progress: Path, seeds: range) -> list[str]:
     libraries = plan.libraries
-    last = [",".join(plan.kernels), str(libraries.kernels), str(libraries.memory)]
+    last = [",".join(plan.kernels), str(libraries.kernels), str(libraries.memory), str(plan.slowness)]
     return [*plan.command, str(progress), str(seeds.start), str(seeds.stop), *last]
 
 
