@@ -25,6 +25,7 @@ from fuzz.grower import (
 Array = NDArray[Any]
 MIB = 2**20
 LIMIT = 64 * MIB
+MOST_CLASSES = 2**16
 BROKEN = 0.15
 """The share of programs with one rule broken."""
 
@@ -96,7 +97,8 @@ def _memory_limit(draw: Draw, header: Header, tensors: dict[str, Array], usual: 
     if draw.often(0.95):
         return usual
     needed = sum(tensor.nbytes for tensor in tensors.values()) + memory(header.program)
-    return int(needed * draw.one((0.9, 1.0, 1.0, 1.1, 1.5, 2.0, 4.0))) + draw.below(2**14)
+    share = draw.one((0.9, 1.0, 1.0, 1.1, 1.5, 2.0, 4.0))
+    return min(usual, int(needed * share) + draw.below(2**14))
 
 
 def _sketch(draw: Draw) -> Sketch:
@@ -124,7 +126,7 @@ def _chain(draw: Draw) -> Sketch:
 
 def _many(draw: Draw) -> Sketch:
     budget = Budget(value=2**6, work=2**8, weights=2**6, taps=4)
-    return Sketch(draw.size(3), draw.size(3), draw.channels(2), 100 + draw.below(3900), budget)
+    return Sketch(draw.size(3), draw.size(3), draw.channels(2), 100 + draw.below(1900), budget)
 
 
 def _wide(draw: Draw) -> Sketch:
@@ -181,9 +183,10 @@ def head(g: Grower) -> int:
     source = len(g.values) - 1
     v = g.values[source]
     flat = (v.height, v.width) == (1, 1)
-    if v.type == "f32" and flat and source > 0 and g.draw.often(0.5):
+    few = v.type == "f32" and v.channels <= MOST_CLASSES
+    if few and flat and source > 0 and g.draw.often(0.5):
         return source
-    if v.type == "f32" and g.draw.often(0.6):
+    if few and g.draw.often(0.6):
         return add_mean(g, source)
     outputs = g.draw.one((1, 2, 3, 10, 65))
     whole = Geometry(kernel=(v.height, v.width))
