@@ -134,6 +134,12 @@ def _wide(draw: Draw) -> Sketch:
     return Sketch(draw.size(2), 1, draw.one((1023, 4095, 4096, 65535, 65536)), 1 + draw.below(2), budget)
 
 
+def _wraps(draw: Draw) -> Sketch:
+    budget = Budget(value=2**17, weights=2**17, work=2**18, wraps=True)
+    channels = draw.one((2**13, 2**14, 2**15, 2**16, 2**17))
+    return Sketch(draw.one((1, 1, 1, 2)), 1, channels, 1 + draw.below(2), budget)
+
+
 def _long(draw: Draw) -> Sketch:
     size = draw.one((2**12 - 1, 2**14, 2**16, 2**16 + 1))
     height, width = (size, 1) if draw.often(0.5) else (1, size)
@@ -155,6 +161,7 @@ _SKETCHES: tuple[tuple[float, Callable[[Draw], Sketch]], ...] = (
     (0.08, _chain),
     (0.0002, _many),
     (0.02, _wide),
+    (0.005, _wraps),
     (0.02, _long),
     (0.01, _limit),
 )

@@ -22,7 +22,7 @@ from bnn_train.packed.program import (
     Value,
 )
 from fuzz.draw import Draw
-from fuzz.windows import FAR, geometry, result_size
+from fuzz.windows import FAR, geometry, result_size, wrapping
 
 Array = NDArray[Any]
 Type = Literal["u8", "f32", "bits"]
@@ -39,6 +39,8 @@ class Budget(NamedTuple):
     """Numbers of one step's weights."""
     taps: int = 64
     """Of most windows; one in fifty may have 65536."""
+    wraps: bool = False
+    """Whether windows ask for maps whose bytes no machine word can count."""
 
 
 class Grower:
@@ -91,6 +93,8 @@ class Grower:
     def window(self, source: int, per_tap: int = 1) -> Geometry:
         """A window over a value, whose cost in products is ``per_tap`` for each tap and pixel."""
         v, budget = self.values[source], self.budget
+        if budget.wraps and self.draw.often(0.7):
+            return wrapping(self.draw, v.height, v.width)
         most = 2**16 if self.draw.often(0.02) else budget.taps
         taps = max(1, min(most, budget.weights // per_tap, budget.work // per_tap))
         pixels = max(1, budget.work // (per_tap * min(taps, 32)))

@@ -64,6 +64,17 @@ def geometry(draw: Draw, height: int, width: int, taps: int, pixels: int) -> Geo
     return Geometry(kernel=kernel, stride=stride, padding=padding, dilation=dilation)
 
 
+def wrapping(draw: Draw, height: int, width: int) -> Geometry:
+    """A window whose padded map has a power of two rows and columns, so that a product of sizes wraps."""
+    lines = []
+    for size in (height, width):
+        total = draw.one((2**15, 2**16, 2**24, 2**24))
+        half = min(total // 2, 2**24 - 1)
+        lines.append(draw.one((Line(1, total - 1, half, 1), Line(2, size + 1, half, total - 1))))
+    kernel, stride, padding, dilation = zip(*lines, strict=True)
+    return Geometry(kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+
+
 def result_size(g: Geometry, height: int, width: int, ceil: bool = False) -> tuple[int, int]:
     """Rows and columns of a window's result."""
     sizes = []

@@ -4,6 +4,8 @@ within its memory and gives what the reference gives."""
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +17,8 @@ import numpy as np
 import pytest
 
 from bnn_train.errors import BnnError
+from bnn_train.packed import build, native_library
 from bnn_train.packed import kernels as selection
-from bnn_train.packed import native_library
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.preprocess_rules import KINDS
 from bnn_train.packed.validate import check
@@ -147,6 +149,23 @@ def test_programs_under_the_sanitizers(tmp_path: Path) -> None:
     found = tried(plan, range(1000, 1100))
     assert found.failures == []
     assert found.counts["valid"] > 40
+
+
+def test_programs_on_another_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NEON under emulation. BNN_ARM_PYTHON: a command that runs an aarch64 Python with numpy and pydantic,
+    such as ``qemu-aarch64-static -L ROOT ROOT/usr/bin/python3.11``."""
+    python, cross = os.environ.get("BNN_ARM_PYTHON"), shutil.which("aarch64-linux-gnu-g++")
+    if python is None or cross is None:
+        pytest.skip("needs BNN_ARM_PYTHON, an emulated Python's command, and aarch64-linux-gnu-g++")
+    monkeypatch.setenv("CXX", cross)
+    build.compile_library(
+        tmp_path / "kernels.so", ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+    )
+    libraries = Libraries(tmp_path / "kernels.so", {}, 0)
+    command = (*python.split(), "-m", "fuzz.worker")
+    found = tried(Plan(libraries, ("neon",), seconds=300, slowness=100, command=command), range(2000, 2060))
+    assert found.failures == []
+    assert found.counts["compared with the reference"] > 20
 
 
 def test_a_worker_that_dies_or_hangs_costs_one_program(tmp_path: Path) -> None:
