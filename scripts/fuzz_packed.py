@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--programs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--batch", type=int, default=2000, help="programs of one process and line of the log")
     parser.add_argument("--kernels", default="portable,avx2,avx512,reference")
     parser.add_argument("--seconds", type=float, default=20, help="the most that one program may take")
     parser.add_argument("--sanitize", action="store_true", help="AddressSanitizer and UBSan")
@@ -87,7 +88,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     if args.library:
         found = found._replace(kernels=args.library, environment={}, memory=0)
     slowness = args.slowness or (10.0 if args.sanitize else 1.0)
-    plan = Plan(found, tuple(args.kernels.split(",")), args.seconds, slowness)
+    plan = Plan(found, tuple(args.kernels.split(",")), args.seconds, args.batch, slowness)
     return plan._replace(command=(*args.python.split(), "-m", "fuzz.worker")) if args.python else plan
 
 

@@ -70,9 +70,10 @@ def way_of(seed: int, kernels: list[str]) -> Way:
 
 def attempt(case: Case, way: Way, heap: Heap, folder: Path) -> Outcome:
     """Try a program."""
+    path = _written(case, folder) if way.file else None
     heap.mark()
     try:
-        model = _model(case, way, folder)
+        model = _model(case, way, path)
     except PackedFileError as error:
         return Outcome("refused", kind_of(str(error)), heap.growth())
     except BnnError as error:
@@ -91,12 +92,20 @@ def attempt(case: Case, way: Way, heap: Heap, folder: Path) -> Outcome:
     return Outcome("wrong" if wrong else "valid", wrong or "", growth, own, compared)
 
 
-def _model(case: Case, way: Way, folder: Path) -> PackedModel:
-    if not way.file:
-        return PackedModel.from_parts(case.header, case.tensors, way.threads, way.kernel, case.memory_limit)
+def _written(case: Case, folder: Path) -> Path | None:
+    """The program's file; None for one that no file can hold."""
     path = folder / "random.bnn"
-    path.write_bytes(file_of(case))
-    return load(path, way.threads, way.kernel, case.memory_limit)
+    try:
+        path.write_bytes(file_of(case))
+    except PackedFileError:
+        return None
+    return path
+
+
+def _model(case: Case, way: Way, path: Path | None) -> PackedModel:
+    if path is not None:
+        return load(path, way.threads, way.kernel, case.memory_limit)
+    return PackedModel.from_parts(case.header, case.tensors, way.threads, way.kernel, case.memory_limit)
 
 
 def file_of(case: Case) -> bytes:

@@ -43,13 +43,15 @@ class Tally:
         self.failures.append({"seed": seed, "what": what, **way._asdict()})
 
     def _memory(self, case: Case, way: Way, outcome: Outcome) -> None:
-        held = sum(tensor.nbytes for tensor in case.tensors.values())
+        """The limit counts the tensors; a refusal may find them too many, and takes no more besides."""
+        refused = outcome.kind == "refused"
+        held = 0 if refused else sum(tensor.nbytes for tensor in case.tensors.values())
         count = len(case.header.program.values) + len(case.header.program.steps)
         beyond = outcome.bytes + held - case.memory_limit
-        if outcome.kind != "refused" and beyond > SLACK + OBJECT * count:
+        if beyond > SLACK + OBJECT * count:
             self.fail(case.seed, way, f"memory: {outcome.bytes} bytes, the limit is {case.memory_limit}")
-        self._worst("bytes", outcome.bytes, case.seed)
-        self._worst("bytes beyond the limit", beyond, case.seed)
+        self._worst(f"bytes, {outcome.kind}", outcome.bytes, case.seed)
+        self._worst(f"bytes beyond the limit, {outcome.kind}", beyond, case.seed)
 
     def _time(self, case: Case, way: Way, outcome: Outcome, seconds: float) -> None:
         allowed = SECONDS + PER_OPERATION * outcome.cost.operations

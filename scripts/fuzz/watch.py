@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 from fuzz.libraries import Libraries
 
-BATCH = 2000
-"""Programs of one process."""
 _ROOT = Path(__file__).resolve().parents[2]
 _LOOK = 0.05
 _TELLING = ("ERROR: ", "runtime error", "limit exceeded")
@@ -30,6 +28,8 @@ class Plan(NamedTuple):
     kernels: tuple[str, ...]
     seconds: float
     """The most one program may take by the clock."""
+    batch: int = 2000
+    """Programs of one process."""
     slowness: float = 1.0
     """How many times slower than this machine the kernels are."""
     command: tuple[str, ...] = (sys.executable, "-m", "fuzz.worker")
@@ -64,7 +64,8 @@ class Found(NamedTuple):
 
 def batches(plan: Plan, first: int, count: int, jobs: int) -> Iterator[tuple[range, Found]]:
     """The seeds ``first`` … ``first`` + ``count`` − 1, batch by batch."""
-    ranges = [range(at, min(at + BATCH, first + count)) for at in range(first, first + count, BATCH)]
+    end = first + count
+    ranges = [range(at, min(at + plan.batch, end)) for at in range(first, end, plan.batch)]
     with ThreadPoolExecutor(jobs) as pool:
         yield from zip(ranges, pool.map(lambda seeds: _batch(plan, seeds), ranges), strict=True)
 
