@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bnn_train.errors import BnnError
 from bnn_train.packed import PackedModel, canonical, container, load
 from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.limits import work
 from bnn_train.packed.reference import engine as reference
 from fuzz.cases import Case
 from fuzz.compare import differing_step, order_is_open, same
@@ -23,11 +24,13 @@ from fuzz.heap import Heap
 Array = NDArray[Any]
 Kind = Literal["refused", "unbuilt", "stopped", "valid", "wrong"]
 """Refused by a rule, by the kernels, or at the first call; or run, and right or not."""
-MOST_WORK = 2**27
-"""Programs that take more products are built and not run."""
+MOST_WORK, LITTLE_WORK = 2**27, 2**22
+"""Programs that take more products are built and not run: one in ``_RARE`` may take the most."""
 MOST, FEW = 4000, 200
 """Operations of the reference that one program in ``_RARE`` may cost, and that any may."""
 _RARE = 32
+_LANES = 16
+"""The limits count a map of one channel as one of so many, which is how the kernels work."""
 
 
 class Way(NamedTuple):
@@ -44,6 +47,8 @@ class Way(NamedTuple):
     """Every step alone, too."""
     operations: int = FEW
     """Those that the comparison with the reference may cost."""
+    work: int = MOST_WORK
+    """Products that a program which is run may take."""
 
 
 class Outcome(NamedTuple):
@@ -65,7 +70,9 @@ def way_of(seed: int, kernels: list[str]) -> Way:
     threads = draw.one((2, 3, 8, 33)) if draw.often(0.02) and kernel != "reference" else 1
     images = draw.one((31, 33, 129, 300)) if draw.often(0.02) else 1 + draw.below(3)
     operations = MOST if draw.below(_RARE) == 0 else FEW
-    return Way(kernel, threads, draw.often(0.12), images, draw.often(0.25), draw.often(0.1), operations)
+    ways = draw.often(0.12), draw.often(0.25), draw.often(0.1)
+    work = MOST_WORK if draw.below(_RARE) == 0 else LITTLE_WORK
+    return Way(kernel, threads, ways[0], images, ways[1], ways[2], operations, work)
 
 
 def attempt(case: Case, way: Way, heap: Heap, folder: Path) -> Outcome:
@@ -79,7 +86,8 @@ def attempt(case: Case, way: Way, heap: Heap, folder: Path) -> Outcome:
     except BnnError as error:
         return Outcome("unbuilt", kind_of(str(error)), heap.growth())
     own = cost(case.header)
-    if own.work > MOST_WORK or (way.kernel == "reference" and own.operations > MOST):
+    counted = work(case.header.program) // _LANES
+    if max(own.work, counted) > way.work or (way.kernel == "reference" and own.operations > MOST):
         return Outcome("valid", "", heap.growth(), own)
     images = case.images(1 if own.work * way.images > 2**22 else way.images)
     try:
