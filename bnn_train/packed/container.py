@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from bnn_train.files import replace_file
 from bnn_train.packed import canonical, layout
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.layout import Entry
@@ -56,16 +57,9 @@ def write(path: Path | str, header: Header, tensors: dict[str, Array]) -> None:
     rule or the disk refuses."""
     path = Path(path)
     content = pack(header, tensors)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync(path.parent)
+        replace_file(path, lambda place: place.write_bytes(content))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise PackedFileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
@@ -179,11 +173,3 @@ def _check_digests(entries: list[Entry], metadata: dict[str, str], content: byte
 
 def _little(tensor: Array) -> Array:
     return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from bnn_train.errors import RunError
-from bnn_train.report.files import plain, write_atomic
+from bnn_train.files import write_atomic
+from bnn_train.report.files import plain
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from safetensors.numpy import load, save
 
 from bnn_train.data.bundle import DataBundle
 from bnn_train.data.pixels import pixel_batches
-from bnn_train.errors import CheckpointError, RunError
-from bnn_train.report.files import sync
+from bnn_train.errors import CheckpointError
+from bnn_train.files import write_atomic
 
 NAME = "calibration.safetensors"
 COUNT = 16
@@ -23,15 +22,7 @@ def record(folder: Path, data: DataBundle) -> None:
     """Keep the first validation images, or training images where there are none, as uint8 N×H×W×C."""
     split = "validation" if data.sizes.get("validation") else "train"
     images = np.concatenate([pixels for pixels, _ in pixel_batches(data, split, COUNT, COUNT)])
-    path = folder / NAME
-    temporary = path.with_name(f".{NAME}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(save({"images": images}))
-        sync(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+    write_atomic(folder / NAME, save({"images": images}))
 
 
 def recorded(folder: Path) -> NDArray[np.uint8] | None:
