@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from bnn_train.config import checks_data, checks_method
 from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
 from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.errors import BnnError
+from bnn_train.files import expanded
 
 Problems = Iterator[tuple[KeyPath, str]]
 
@@ -58,6 +60,15 @@ def _training(e: Experiment) -> Problems:
         yield ("run", "dir"), "must name a folder; leave it out for runs/<the config's name>"
 
 
+def _homes(e: Experiment) -> Problems:
+    paths: dict[KeyPath, str | None] = {("run", "dir"): e.run.dir, ("data", "root"): e.data.root}
+    for key, path in paths.items():
+        try:
+            expanded(path or "")
+        except BnnError as error:
+            yield key, str(error)
+
+
 CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_method.CHECKS,
     checks_data.network_fits,
@@ -66,4 +77,5 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     _decay,
     _schedule,
     _training,
+    _homes,
 )

@@ -13,7 +13,7 @@ from bnn_train.record import Record
 class Bop(Record):
     """Flip a binary weight when a moving average of its gradient says so (arXiv 1906.02107)."""
 
-    name: Literal["bop"]
+    name: Literal["bop"] = "bop"
     threshold: float = Field(default=1e-8, ge=0)
     gamma: float = Field(default=1e-4, gt=0, le=1)
     gamma_decay: float = Field(default=1.0, gt=0, le=1)
@@ -105,28 +105,34 @@ class Table(_Schedule):
     rates: dict[Annotated[int, Field(ge=0, strict=False)], Positive]
 
 
-class Exponential(_Schedule):
+class _Curve(_Schedule):
+    over: Count | None = None
+    """How many epochs the curve takes; then the rate stays where it ends. Default: `training.epochs`, so that
+    a run of another length has another curve."""
+
+
+class Exponential(_Curve):
     """lr · (end/lr)^(epoch/epochs): from lr to `end`."""
 
     name: Literal["exponential"]
     end: Positive
 
 
-class Cosine(_Schedule):
-    """end + (lr − end)·(1 + cos(π·t))/2 over the run's fraction t."""
+class Cosine(_Curve):
+    """end + (lr − end)·(1 + cos(π·t))/2 over the curve's fraction t."""
 
     name: Literal["cosine"]
     end: float = Field(default=0.0, ge=0)
 
 
-class Linear(_Schedule):
+class Linear(_Curve):
     """lr + (end − lr)·t."""
 
     name: Literal["linear"]
     end: float = Field(default=0.0, ge=0)
 
 
-class Poly(_Schedule):
+class Poly(_Curve):
     """lr·(1 − t)^power."""
 
     name: Literal["poly"]

@@ -15,6 +15,7 @@ from bnn_train.config.sources import Source, compose, overlay
 from bnn_train.config.store import dump, experiment_hash, json_schema
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.errors import ConfigError
+from bnn_train.files import expanded
 
 __all__ = ["dump", "experiment_hash", "from_mapping", "json_schema", "load", "override"]
 
@@ -24,7 +25,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
 
     Raises ConfigError with one line per mistake: ``file:line: path: what is wrong``.
     """
-    path = Path(path)
+    path = expanded(path)
     experiment = _checked(compose(path, overrides))
     if experiment.run.dir is not None:
         return experiment

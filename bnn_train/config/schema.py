@@ -125,13 +125,14 @@ class Run(Record):
     """Where a run lives and what it runs on."""
 
     dir: str | None = None
-    """The run's folder; default: runs/ and the config's path without configs/ and .yaml."""
+    """The run's folder; default: runs/ and the config's path without configs/ and .yaml. `~` is the home
+    folder."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads; another number may change the last bits of a result."""
     tensorboard: bool = True
     overwrite: bool = False
-    """Discard an earlier run in the same folder."""
+    """Discard an earlier run in the same folder; refused where anything else lies there."""
 
 
 class Reference(Record):

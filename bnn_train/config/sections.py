@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -45,6 +45,20 @@ def choices(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [str(word) for word in get_args(annotation)]
     return list(members(annotation))
+
+
+def default_section(section: str, keys: Iterable[str]) -> dict[str, Any] | None:
+    """The named default that lies below ``keys`` of a section which a config leaves out: ``{name: adam}``.
+
+    None for a section without one, or where a key belongs to another kind (momentum), which must be chosen.
+    """
+    field = Experiment.model_fields.get(section)
+    if field is None or not isinstance(field.default, dict):
+        return None
+    kinds = members(bare(field.annotation))
+    own = kinds[field.default["name"]].model_fields
+    foreign = {key for kind in kinds.values() for key in kind.model_fields} - own.keys()
+    return None if foreign.intersection(keys) else dict(field.default)
 
 
 def follow(location: KeyPath) -> tuple[KeyPath, Any, Any]:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train.config.merge import at, merge
+from bnn_train.config.sections import default_section
 from bnn_train.config.yaml_reader import Document, KeyPath, parse, read_yaml
-from bnn_train.errors import ConfigError
+from bnn_train.errors import BnnError, ConfigError
+from bnn_train.files import expanded
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,14 @@ def compose(path: Path, overrides: Sequence[str]) -> Source:
 def overlay(source: Source, overrides: Sequence[str]) -> Source:
     """``a.b=c`` overrides laid on a source; a later one on the earlier."""
     laid = reduce(lambda below, text: _override(text).over(below), overrides, Source({}, {}, []))
-    return laid.over(source)
+    return laid.over(Source(_defaults_below(laid) | source.data, source.positions, source.problems))
+
+
+def _defaults_below(laid: Source) -> dict[str, Any]:
+    """The default sections that overrides change by a key, for a config that leaves the section out."""
+    touched = {name: keys for name, keys in laid.data.items() if isinstance(keys, dict)}
+    defaults = {name: default_section(str(name), keys) for name, keys in touched.items()}
+    return {name: default for name, default in defaults.items() if default is not None}
 
 
 def _neighbour(path: Path) -> str:
@@ -87,9 +96,17 @@ def _parents(document: Document) -> list[str]:
     return names
 
 
+def parent_of(child: Path, name: str) -> Path:
+    """The file that ``child`` extends by this name. Raises BnnError for an unknown user's ``~user``."""
+    return Path(os.path.normpath(child.parent / expanded(name)))
+
+
 def _parent(document: Document, child: Path, name: str, chain: tuple[Path, ...]) -> Source:
-    path = Path(os.path.normpath(child.parent / name))
     place = document.positions["extends",]
+    try:
+        path = parent_of(child, name)
+    except BnnError as error:
+        raise ConfigError([f"{place}: extends: {error}"]) from None
     if not path.is_file():
         raise ConfigError([f"{place}: extends: no such file: {path}{_neighbour(path)}"])
     if any(path.samefile(earlier) for earlier in chain):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from bnn_train.config.schema import Schedule
+from bnn_train.config.schema import Cosine, Exponential, Linear, Poly, Schedule
 
 
 def _step(s: Any, lr: float, t: float, epochs: float) -> float:
@@ -30,9 +30,16 @@ CURVES: dict[str, Callable[[Any, float, float, float], float]] = {
 }
 
 
+def curve_epochs(schedule: Schedule, epochs: int) -> int | None:
+    """How many epochs the schedule's curve takes in a run of so many; None where it has no such length."""
+    return (schedule.over or epochs) if isinstance(schedule, Exponential | Cosine | Linear | Poly) else None
+
+
 def learning_rate(schedule: Schedule, lr: float, *, step: int, steps_per_epoch: int, epochs: int) -> float:
     """The rate of the 0-based ``step``; the config section's docstring gives each formula."""
     t = step / steps_per_epoch
-    rate = CURVES[schedule.name](schedule, lr, t if schedule.per == "step" else math.floor(t), epochs)
+    length = curve_epochs(schedule, epochs)
+    at = t if schedule.per == "step" else math.floor(t)
+    rate = CURVES[schedule.name](schedule, lr, at if length is None else min(at, length), length or epochs)
     warmup_steps = schedule.warmup * steps_per_epoch
     return rate * min(1.0, (step + 1) / warmup_steps) if warmup_steps else rate

@@ -31,6 +31,8 @@ def _count(epochs: float) -> int:
 def _schedule(experiment: Experiment, f: float, most: int) -> dict[str, Any]:
     schedule = experiment.schedule
     changes: dict[str, Any] = {"schedule.warmup": schedule.warmup * f} if schedule.warmup else {}
+    if (length := getattr(schedule, "over", None)) is not None:
+        changes["schedule.over"] = max(1, round(length * f))
     if isinstance(schedule, Step):
         every = schedule.every or experiment.training.epochs
         drops = schedule.at or range(every, experiment.training.epochs, every)

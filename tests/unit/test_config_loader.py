@@ -103,6 +103,37 @@ def test_the_order_of_overrides_of_one_section_does_not_matter() -> None:
     assert load(path, overrides) == load(path, overrides[::-1])
 
 
+BARE = "method: bnn\nmodel: {name: mlp, width: 64}\ndata: mnist\n"
+
+
+def test_an_override_lies_on_the_default_of_a_section_that_is_left_out() -> None:
+    path = write("c.yaml", BARE)
+    overrides = ["optimizer.lr=0.5", "schedule.warmup=2", "loss.label_smoothing=0.1"]
+    experiment = load(path, overrides)
+    default = load(path)
+    assert experiment.optimizer == default.optimizer.model_copy(update={"lr": 0.5})
+    assert experiment.schedule == default.schedule.model_copy(update={"warmup": 2.0})
+    assert experiment.loss == default.loss.model_copy(update={"label_smoothing": 0.1})
+    bop = load(path, ["method=bop", "optimizer.binary.threshold=1e-6"]).optimizer
+    assert (bop.name, bop.binary and bop.binary.threshold) == ("adam", 1e-6)
+    assert load(path, ["optimizer.lr=0.5", "optimizer=sgd"]).optimizer.name == "sgd"
+    assert load(path, ["optimizer.name=sgd", "optimizer.momentum=0.5"]).optimizer.name == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("optimizer.momentum=0.9", "optimizer.name: is missing; choose: adam, "),
+        ("schedule.end=0.1", "schedule.name: is missing; choose: constant, "),
+        ("loss.reduction=sum", "loss.name: is missing; choose: cross_entropy, "),
+        ("optimizer.lrr=1", "optimizer.lrr: unknown key (did you mean lr?)"),
+        ("optimizer.lr=x", "optimizer.lr: must be a number, not the text 'x'"),
+    ],
+)
+def test_a_key_that_the_default_lacks_asks_for_a_name(setting: str, sentence: str) -> None:
+    assert mistake(BARE, setting).startswith(f"--set {setting}: {sentence}")
+
+
 def test_table_rates_can_be_overridden_by_epoch() -> None:
     path = write("c.yaml", BASE + "schedule: {name: table, rates: {0: 1e-2, 5: -1}}\n")
     rates = load(path, ["schedule.rates.5=1e-4"]).schedule.rates  # type: ignore[union-attr]

@@ -78,3 +78,16 @@ def test_warmup_rises_linearly_into_the_schedule() -> None:
 def test_every_schedule_of_the_config_has_a_curve() -> None:
     tags = {"constant", "step", "table", "exponential", "cosine", "linear", "poly"}
     assert CURVES.keys() == tags
+
+
+@pytest.mark.parametrize("name", ["cosine", "linear", "poly", "exponential"])
+def test_a_curve_over_other_epochs_than_the_run(name: str) -> None:
+    """Over fewer it stays where it ends; over more it is cut off. Over as many it is the run's own."""
+    section = {"name": name} | ({"end": 1e-3} if name == "exponential" else {})
+    own = rates(section, lr=0.1, epochs=4, per_epoch=1)
+    assert rates({**section, "over": 4}, lr=0.1, epochs=4, per_epoch=1) == own
+    assert rates({**section, "over": 4}, lr=0.1, epochs=3, per_epoch=1) == own[:3]
+    longer = rates({**section, "over": 4}, lr=0.1, epochs=7, per_epoch=1)
+    assert longer[:4] == own
+    end = 1e-3 if name == "exponential" else 0.0
+    assert longer[4:] == pytest.approx([end] * 3, abs=1e-12)
