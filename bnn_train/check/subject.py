@@ -17,6 +17,7 @@ from bnn_train.data.randomness import stream_seed
 from bnn_train.report.layers import layer_table, total
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import same_classes
+from bnn_train.training.fits import check_optimizers
 from bnn_train.training.progress import Progress
 from bnn_train.training.setup import Learner, build_learner, build_model, choose_device, load_weights
 
@@ -57,7 +58,9 @@ class Subject:
         """A copy of the network with its optimizers; a run's go on from their stored state."""
         learner = build_learner(self.experiment, self.copy(), self.device)
         if self.checkpoint is not None:
-            learner.optimizers.load(self.checkpoint.section("optimizer"))
+            stored = self.checkpoint.section("optimizer")
+            check_optimizers(stored, learner.optimizers, self.experiment.optimizer.name)
+            learner.optimizers.load(stored)
         return learner
 
     def seed(self, name: str) -> None:

@@ -14,8 +14,10 @@ from bnn_train.check.line import Line
 from bnn_train.check.subject import Subject
 from bnn_train.config.loader import from_mapping, load
 from bnn_train.config.schema import Experiment
+from bnn_train.config.sources import parent_of
 from bnn_train.config.yaml_reader import read_yaml
 from bnn_train.errors import ConfigError
+from bnn_train.training.folder import run_path
 
 NEAR = 1.0
 """Points of top-1 that a repetition may miss the published number by."""
@@ -94,7 +96,7 @@ def _chain(path: Path) -> Iterator[Path]:
     data: Any = read_yaml(path, str(path)).data
     names = data.get("extends", []) if isinstance(data, dict) else []
     for name in [names] if isinstance(names, str) else names:
-        parent = path.parent / name
+        parent = parent_of(path, name)
         yield parent
         yield from _chain(parent)
 
@@ -105,8 +107,8 @@ def _chain(path: Path) -> Iterator[Path]:
 def _reports(own: Experiment, other: Experiment | None) -> Iterator[Path]:
     """Of the twin's own folder, of the folders beside the run's, and of all under ``runs``."""
     if other is not None:
-        yield Path(other.run.dir or "") / "report.json"
-    beside = Path(own.run.dir or "runs/unnamed").parent
+        yield run_path(other) / "report.json"
+    beside = run_path(own).parent
     if len(beside.resolve().parts) > 1:  # not the root of the file system
         yield from sorted(beside.glob("*/report.json"))
     yield from sorted(Path("runs").glob("**/report.json"))
@@ -144,7 +146,7 @@ def _missing(s: Subject, path: Path | None, other: Experiment | None) -> Line:
 
 
 def _command(s: Subject, path: Path | None, changes: Mapping[str, Any]) -> str:
-    source = path or s.config or Path(s.experiment.run.dir or "runs/unnamed") / "config.yaml"
+    source = path or s.config or run_path(s.experiment) / "config.yaml"
     sets = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
     sets += ["method=fp"] if path is None else []
     sets += ["run.dir=runs/twin"] if sets else []

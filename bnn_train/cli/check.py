@@ -13,6 +13,7 @@ from bnn_train.cli.common import say
 from bnn_train.config.schema import Experiment
 from bnn_train.training.checkpoint import Checkpoint, newest
 from bnn_train.training.compatible import continued
+from bnn_train.training.fits import check_network
 from bnn_train.training.restore import experiment_of
 
 
@@ -22,6 +23,7 @@ def run_check(experiment: Experiment | None, config: Path | None, run: Path | No
     checkpoint = None if run is None else _newest(run)
     if checkpoint is not None:
         stored = experiment_of(checkpoint)
+        check_network(checkpoint, stored)
         experiment = stored if experiment is None else continued(stored, experiment)
     if experiment is None:
         raise TypeError("neither an experiment nor a run")

@@ -18,10 +18,9 @@ from bnn_train.errors import CheckpointError, ConfigError
 from bnn_train.packed import PackedModel, load
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.report.evaluation import Evaluation, Tally
-from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.compatible import same_classes
 from bnn_train.training.losses import criterion
-from bnn_train.training.restore import evaluate_checkpoint, experiment_of
+from bnn_train.training.restore import evaluate_checkpoint, open_checkpoint
 from bnn_train.training.setup import choose_device
 
 
@@ -38,8 +37,7 @@ class Scored:
 
 def score_checkpoint(path: Path, split: str, changes: Mapping[str, Any], *, device: str) -> Scored:
     """A checkpoint over a split; ``changes``: to the data section."""
-    checkpoint = ckpt.read(path)
-    experiment = experiment_of(checkpoint)
+    checkpoint, experiment = open_checkpoint(path)
     chosen = choose_device(experiment.run.model_copy(update={"device": device}))
     data = open_data(
         experiment.data.model_copy(update=changes),

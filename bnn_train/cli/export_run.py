@@ -29,8 +29,7 @@ from bnn_train.packed.lower.parity import Gate, Parity
 from bnn_train.packed.lower.twin import twin
 from bnn_train.packed.program import VERSION, Header, Images
 from bnn_train.packed.runtime import PackedModel
-from bnn_train.training import checkpoint as ckpt
-from bnn_train.training.restore import experiment_of, model_of
+from bnn_train.training.restore import model_of, open_checkpoint
 
 _BATCH_BYTES = 2**28
 """Of all values of a batch, so that the comparison needs no more memory than a training step."""
@@ -54,8 +53,8 @@ class Export:
 
     def __init__(self, path: Path, args: argparse.Namespace) -> None:
         self.path = path
-        checkpoint = ckpt.read(path)
-        self.experiment: Experiment = experiment_of(checkpoint)
+        checkpoint, experiment = open_checkpoint(path)
+        self.experiment: Experiment = experiment
         self.model = model_of(checkpoint, torch.device("cpu"))
         self.shape = tuple(checkpoint.state["shape"])
         self.normalizer: Normalizer = fitted_normalizer(

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bnn_train.errors import CheckpointError, RunError
-from bnn_train.report.files import sync
+from bnn_train.files import replace_file, sync
 
 FORMAT = "bnn_train checkpoint"
 VERSION = 1
@@ -61,14 +61,9 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "state": state,
         "sha256": _digest(tensors, state),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, temporary, metadata=metadata)
-        sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
+        replace_file(path, lambda place: save_file(tensors, place, metadata=metadata))
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise RunError(
             f"{path}: cannot write the checkpoint: {error}; the one before is untouched"
         ) from error
@@ -89,8 +84,7 @@ def link(source: Path, target: Path) -> None:
 
 def read(path: Path) -> Checkpoint:
     """Load and verify. Raises CheckpointError in one sentence for anything but an intact checkpoint."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
+    _check_readable(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -105,7 +99,30 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: damaged: the contents do not match their SHA-256; use another checkpoint"
         )
-    return Checkpoint(tensors, json.loads(metadata["state"]))
+    return Checkpoint(tensors, _state(path, metadata["state"]))
+
+
+def _check_readable(path: Path) -> None:
+    """Raises RunError where the disk or the rights are at fault, and not the file."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _state(path: Path, text: str) -> dict[str, Any]:
+    """The JSON, which must be a mapping of text that can be written again."""
+    try:
+        state = json.loads(text)
+        json.dumps(state, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its state cannot be read ({error}); use another checkpoint") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: its state is no mapping; use another checkpoint")
+    return state
 
 
 def _check_format(path: Path, metadata: dict[str, str]) -> None:
@@ -116,6 +133,11 @@ def _check_format(path: Path, metadata: dict[str, str]) -> None:
             f"{path}: checkpoint format {metadata.get('version')}, this bnn_train reads {VERSION};"
             " use the version that wrote it"
         )
+
+
+def saved(folder: Path) -> bool:
+    """Whether a run has ever saved a checkpoint there, be it damaged since or not."""
+    return any((folder / name).is_file() for name in (LAST, PREVIOUS, BEST))
 
 
 def newest(folder: Path) -> tuple[Checkpoint, list[str]]:
@@ -129,5 +151,9 @@ def newest(folder: Path) -> tuple[Checkpoint, list[str]]:
             return read(path), skipped
         except CheckpointError as error:
             skipped.append(str(error))
-    reasons = f": {'; '.join(skipped)}" if skipped else ""
-    raise CheckpointError(f"{folder}: no usable checkpoint{reasons}")
+    if not skipped:
+        raise CheckpointError(f"{folder}: no usable checkpoint: there is none")
+    raise CheckpointError(
+        f"{folder}: no usable checkpoint: {'; '.join(skipped)}; put back a copy of one, or begin anew by"
+        " --set run.overwrite=true"
+    )

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bnn_train.errors import CheckpointError
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Entry = dict[str, Annotated[int, Field(gt=-(2**63), lt=2**63)] | float | None]
 
 
 @dataclass
 class Meter:
     """Sums over the training images of the current epoch."""
 
-    loss: float = 0.0
-    correct: int = 0
-    seen: int = 0
+    loss: Finite = 0.0
+    correct: Count = 0
+    seen: Count = 0
 
     def add(self, *, loss: float, correct: int, seen: int) -> None:
         """Count one batch; ``loss`` is its mean."""
@@ -39,16 +43,16 @@ class Meter:
 class Progress:
     """The position of a run is ``step``; the rest is what it has found so far."""
 
-    step: int = 0
+    step: Count = 0
     """Optimizer steps done."""
-    epochs_finished: int = 0
+    epochs_finished: Count = 0
     """Epochs whose evaluation and checkpoint are done."""
-    best_epoch: int = 0
+    best_epoch: Count = 0
     best_score: float = float("-inf")
-    seconds: float = 0.0
+    seconds: Finite = 0.0
     """Training time so far, over all starts."""
     meter: Meter = field(default_factory=Meter)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[Entry] = field(default_factory=list)
     """One entry an epoch."""
 
     def to_json(self) -> dict[str, Any]:
@@ -63,8 +67,15 @@ class Progress:
         score = state.get("best_score")
         values = {**state, "best_score": float("-inf") if score is None else score}
         try:
-            return TypeAdapter(cls).validate_python(values)
+            progress = TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
             raise CheckpointError(f"the checkpoint's progress is damaged ({place}: {first['msg']})") from None
+        told, done = len(progress.history), progress.epochs_finished
+        if told != done or progress.best_epoch > done:
+            raise CheckpointError(
+                f"the checkpoint's progress is damaged ({done} epochs are done, {told} are told of, and the"
+                f" best is number {progress.best_epoch})"
+            )
+        return progress

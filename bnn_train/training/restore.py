@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, ValidationError
 from torch import nn
 
 from bnn_train.config.loader import from_mapping
+from bnn_train.config.scalars import Count
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
+from bnn_train.data.shape import input_shape
 from bnn_train.errors import CheckpointError, ConfigError
 from bnn_train.record import Record
 from bnn_train.report.evaluation import Evaluation
-from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.checkpoint import Checkpoint, read
 from bnn_train.training.evaluate import evaluate
+from bnn_train.training.fits import check_network
 from bnn_train.training.losses import criterion
 from bnn_train.training.setup import build_model, load_weights
 
@@ -24,10 +28,10 @@ class _State(Record):
     """What every run writes into a checkpoint beside the tensors."""
 
     experiment: dict[str, Any]
-    classes: list[str]
-    shape: tuple[int, int, int] = Field(strict=False)
+    classes: Annotated[list[str], Field(min_length=1)]
+    shape: tuple[Count, Count, Count] = Field(strict=False)
     progress: dict[str, Any]
-    scaler: dict[str, Any]
+    scaler: dict[str, float]
 
 
 def experiment_of(checkpoint: Checkpoint) -> Experiment:
@@ -43,12 +47,18 @@ def experiment_of(checkpoint: Checkpoint) -> Experiment:
     raise CheckpointError(f"the checkpoint's state is not what this bnn_train writes ({wrong}); use another")
 
 
+def open_checkpoint(path: Path) -> tuple[Checkpoint, Experiment]:
+    """A checkpoint from anywhere and its config, found to fit each other. Raises CheckpointError."""
+    checkpoint = read(path)
+    experiment = experiment_of(checkpoint)
+    check_network(checkpoint, experiment)
+    return checkpoint, experiment
+
+
 def model_of(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
     """The network that evaluations read: the moving average where the run kept one."""
-    channels, height, width = checkpoint.state["shape"]
-    model = build_model(
-        experiment_of(checkpoint), (channels, height, width), len(checkpoint.state["classes"]), device
-    )
+    experiment = experiment_of(checkpoint)
+    model = build_model(experiment, input_shape(experiment.data), len(checkpoint.state["classes"]), device)
     load_weights(model, checkpoint.section("ema.module") or checkpoint.section("model"))
     return model.eval()
 
