@@ -25,13 +25,13 @@ import random
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from bench import avx2, layers, limits, networks, peers, sizes, training
 from bench.record import Record, provenance
 from bench.timing import CLOCKS, Plan
+from bnn_train.cli.common import path_argument
 from bnn_train.errors import BnnError
 
 SECTIONS = ("limits", "layers", "dense", "networks", "avx2", "sizes", "training")
@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few shapes, short: to see that it works")
     parser.add_argument("--peers", default=",".join(peers.PEERS), help="default: all (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="networks: torch.compile, too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="every figure and every round")
+    parser.add_argument("--json", type=path_argument, metavar="FILE", help="every figure and every round")
     args = parser.parse_args()
     unknown = set(args.peers.split(",")) - set(peers.PEERS)
     if unknown:

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from bnn_train.binary.latent import enforce
+from bnn_train.cli.common import path_argument
 from bnn_train.config.loader import load
 from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.training.memory import keep_freed_memory
@@ -100,14 +101,14 @@ def compare(config: Path, batch: int | None, rounds: int, clock: Callable[[], fl
 def main() -> None:
     """Measure and print one line a pair; with ``--json`` also write them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("configs", nargs="*", type=Path, help="default: a choice over all networks")
+    parser.add_argument("configs", nargs="*", type=path_argument, help="default: a choice over all networks")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch", type=int)
     parser.add_argument(
         "--clock", choices=sorted(CLOCKS), default="wall", help="cpu: for a machine that does more"
     )
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=path_argument)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     keep_freed_memory()

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnn_train.cli.checkpoints import find
-from bnn_train.cli.common import guarded
+from bnn_train.cli.common import guarded, path_argument
 from bnn_train.data.open import open_data
 from bnn_train.packed import load
 from bnn_train.training import checkpoint as ckpt
@@ -82,8 +82,8 @@ def compare(run: Path, file: Path, split: str, root: str | None) -> Comparison:
 def main() -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("run", type=Path, metavar="RUN")
-    parser.add_argument("file", type=Path, metavar="MODEL.bnn")
+    parser.add_argument("run", type=path_argument, metavar="RUN")
+    parser.add_argument("file", type=path_argument, metavar="MODEL.bnn")
     parser.add_argument("--split", choices=("test", "validation", "train"), default="test")
     parser.add_argument("--root", metavar="FOLDER")
     args = parser.parse_args()

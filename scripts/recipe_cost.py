@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from bench_step import stepper
-from bnn_train.cli.common import guarded
+from bnn_train.cli.common import guarded, path_argument
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.catalog import DATASETS
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(prog="recipe_cost.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
+    parser.add_argument("configs", nargs="+", type=path_argument, metavar="CONFIG")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--batch", type=int, help="default: the recipe's")
     parser.add_argument("--steps", type=int, default=10, help="the median of so many (default 10)")

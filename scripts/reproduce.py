@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn_train.cli.common import guarded, say
+from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ConfigError, NonFiniteError, RunError
 from bnn_train.report.files import write_atomic
 from reproduction.outcomes import outcomes
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         "--fast", nargs="?", type=int, const=FAST, metavar="N", help=f"at most N epochs (alone: {FAST})"
     )
     p.add_argument("--root", metavar="DATA", help="the data sets' folder, data.root of every row")
-    p.add_argument("--out", type=Path, metavar="DIR", help="default: runs/reproduce/TABLE")
+    p.add_argument("--out", type=path_argument, metavar="DIR", help="default: runs/reproduce/TABLE")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads")
     p.add_argument(
         "--set", metavar="A.B=C", action="append", default=[], help="replace a key in every row; repeatable"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bnn_train.errors import CheckpointError
-from bnn_train.packed import container
+from bnn_train.packed.recognise import is_packed
 
-_HEADER = 2**20
-"""Bytes among which a packed file names its format."""
+__all__ = ["find", "is_packed"]
 
 
 def find(path: Path) -> Path:
@@ -21,12 +20,3 @@ def find(path: Path) -> Path:
     if not best.is_file():
         raise CheckpointError(f"{path}: no finished epoch to evaluate: {best} does not exist")
     return best
-
-
-def is_packed(path: Path) -> bool:
-    """Whether a file is a packed network, by what stands in its header, be it damaged or not."""
-    try:
-        with path.open("rb") as file:
-            return f'"{container.FORMAT}"'.encode() in file.read(_HEADER)
-    except OSError:
-        return False

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from bnn_train.errors import EXIT_SIGINT, EXIT_USER_ERROR, BnnError, ConfigError, Interrupted
+from bnn_train.files import expanded
 
 
 def say(sentence: str) -> None:
     """One line to the user's terminal, apart from the results on stdout."""
     print(sentence, file=sys.stderr, flush=True)
+
+
+def path_argument(text: str) -> Path:
+    """The ``type`` of every option that names a file or folder: ``~`` is the home folder, also in
+    ``--out=~/f``, where the shell leaves it alone."""
+    try:
+        return expanded(text)
+    except BnnError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def guarded(command: Callable[[], None]) -> int:

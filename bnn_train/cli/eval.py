@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bnn_train import __version__
 from bnn_train.cli.checkpoints import find, is_packed
-from bnn_train.cli.common import guarded, say
+from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import BnnError, DataError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--checkpoint",
         metavar="RUN|FILE",
-        type=Path,
+        type=path_argument,
         required=True,
         help="a run folder (its best checkpoint), a checkpoint or a packed file",
     )
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     p.add_argument("--kernel", metavar="NAME", help="packed files: reference, portable, avx2, avx512 or neon")
     p.add_argument("--threads", metavar="N", type=int, help="packed files; default 1")
-    p.add_argument("--json", metavar="F", type=Path, help="write the counts there too")
+    p.add_argument("--json", metavar="F", type=path_argument, help="write the counts there too")
     p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
     return p
 

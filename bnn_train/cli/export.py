@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
-from bnn_train.cli.common import guarded, say
+from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ExportError
 
 
@@ -21,9 +21,11 @@ def parser() -> argparse.ArgumentParser:
         description="Pack a trained network into one small file, once both agree on real images.",
     )
     p.add_argument(
-        "--checkpoint", metavar="RUN|FILE", type=Path, required=True, help="a run folder or a file"
+        "--checkpoint", metavar="RUN|FILE", type=path_argument, required=True, help="a run folder or a file"
     )
-    p.add_argument("--out", metavar="F", type=Path, required=True, help="the packed file, e.g. model.bnn")
+    p.add_argument(
+        "--out", metavar="F", type=path_argument, required=True, help="the packed file, e.g. model.bnn"
+    )
     p.add_argument(
         "--parity-data",
         metavar="SPLIT|FOLDER",
@@ -44,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--binarize", action="store_true", help="store signs where the evaluation uses latent weights"
     )
-    p.add_argument("--report", metavar="F", type=Path, help="write the report there too, as JSON")
+    p.add_argument("--report", metavar="F", type=path_argument, help="write the report there too, as JSON")
     p.add_argument("--threads", metavar="N", type=int, default=1)
     p.add_argument("--kernel", metavar="NAME", help="reference, portable, avx2, avx512 or neon")
     p.add_argument("--no-latency", action="store_true", help="leave out the measurement of speed")

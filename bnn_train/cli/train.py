@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
-from bnn_train.cli.common import guarded, say
+from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.config.loader import dump, json_schema, load, override
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import RunError
+from bnn_train.files import expanded
 
 LATEST = "latest"
 
@@ -25,7 +26,9 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="bnn-train", description="Train a binarized image classifier from a YAML config."
     )
-    p.add_argument("--config", metavar="F", type=Path, help="the experiment, e.g. configs/quickstart.yaml")
+    p.add_argument(
+        "--config", metavar="F", type=path_argument, help="the experiment, e.g. configs/quickstart.yaml"
+    )
     p.add_argument(
         "--set",
         metavar="A.B=C",
@@ -113,40 +116,47 @@ def _check(args: argparse.Namespace, experiment: Experiment | None) -> list[str]
 
 
 def _start(experiment: Experiment) -> None:
-    from bnn_train.training.run import run_path, start
+    from bnn_train.training.folder import run_path
+    from bnn_train.training.run import start
 
     path = run_path(experiment)
     say(f"run folder: {path}")
-    _tell(start(experiment), path)
+    _tell(start(experiment, warn=_warn), path)
 
 
 def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str]) -> None:
+    from bnn_train.training.folder import run_path
     from bnn_train.training.run import resume
 
+    if where == LATEST and experiment is not None and _is_empty(run_path(experiment)):
+        _start(experiment)  # it ended before it wrote anything
+        return
     path, experiment = _to_resume(where, experiment, overrides)
     say(f"resuming {path}")
     _tell(resume(path, experiment, warn=_warn), path)
+
+
+def _is_empty(path: Path) -> bool:
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def _to_resume(
     where: str, experiment: Experiment | None, overrides: Sequence[str]
 ) -> tuple[Path, Experiment | None]:
     """The run's folder, and the experiment to go on with where it is not the stored one."""
-    from bnn_train.training.checkpoint import newest
-    from bnn_train.training.folder import latest
-    from bnn_train.training.restore import experiment_of
-    from bnn_train.training.run import run_path
+    from bnn_train.training.folder import latest, run_path
+    from bnn_train.training.run import stored_experiment
 
-    path = Path(where)
+    path = expanded(where)
     if where == LATEST:
         path = run_path(experiment) if experiment else latest(Path("runs"))
     if experiment is None and overrides:
-        experiment = override(experiment_of(newest(path / "checkpoints")[0]), overrides)
+        experiment = override(stored_experiment(path), overrides)
     return path, experiment
 
 
 def _warn(sentence: str) -> None:
-    say(f"warning: {sentence}; using an older checkpoint")
+    say(f"warning: {sentence}")
 
 
 def _tell(report: dict[str, Any], path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bnn_train.config.schema import Data
@@ -30,6 +31,15 @@ class Opened(NamedTuple):
     digests: dict[str, str]
 
 
+def batches_per_epoch(config: Data, images: int) -> int:
+    """Training batches in an epoch over so many images; 0 where they fill none."""
+    whole = images // config.batch_size if config.drop_last else -(-images // config.batch_size)
+    wanted = config.batches_per_epoch
+    if wanted is None or not whole:
+        return whole
+    return wanted if config.sampling == "balanced" else min(wanted, whole)
+
+
 @dataclass(frozen=True)
 class DataBundle:
     """The opened data of one experiment."""
@@ -50,15 +60,15 @@ class DataBundle:
         """Images per opened split."""
         return {name: len(split.positions) for name, split in self.splits.items()}
 
+    def names(self, split: str) -> NDArray[Any] | None:
+        """The names of a split's images as bytes, each once; None where images have no names."""
+        chosen = self.splits[split]
+        return chosen.source.names_of(chosen.positions)
+
     @property
     def batches_per_epoch(self) -> int:
         """Training batches; 0 where the training images were not opened, or fill no batch."""
-        images, size = self.sizes.get("train", 0), self.config.batch_size
-        whole = images // size if self.config.drop_last else -(-images // size)
-        wanted = self.config.batches_per_epoch
-        if wanted is None or not whole:
-            return whole
-        return wanted if self.config.sampling == "balanced" else min(wanted, whole)
+        return batches_per_epoch(self.config, self.sizes.get("train", 0))
 
     def train_batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Augmented training images of an epoch (from 0), in its order, without the first ``skip`` batches.

@@ -15,6 +15,7 @@ from bnn_train.data.open_folder import open_folder
 from bnn_train.data.open_tensors import open_tensors
 from bnn_train.data.shape import input_shape
 from bnn_train.errors import DataError
+from bnn_train.files import expanded
 
 __all__ = ["SPLITS", "DataBundle", "open_data"]
 
@@ -35,6 +36,7 @@ def open_data(
     training file. ``seed`` decides order, augmentation and a random validation split.
     Raises DataError for files or settings that cannot be used, CheckpointError for a foreign ``preprocess``.
     """
+    config = config.model_copy(update={"root": str(expanded(config.root))})
     row = DATASETS[config.name]
     normalizer = Normalizer(
         config.normalize, shape=input_shape(config), mean=row.mean, std=row.std, device=device

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bnn_train.config.schema import PadCropFlip
@@ -28,6 +29,9 @@ class Source(Protocol):
     def labels_of(self, positions: Ids) -> Ids:
         """The labels at these positions."""
 
+    def names_of(self, positions: Ids) -> NDArray[Any] | None:
+        """The images' names at these positions, as bytes; None where they have none."""
+
 
 class TensorSource:
     """All images as one uint8 tensor on the device."""
@@ -48,6 +52,10 @@ class TensorSource:
     def labels_of(self, positions: Ids) -> Ids:
         """See ``Source``."""
         return self.labels.cpu().numpy()[positions]
+
+    def names_of(self, positions: Ids) -> NDArray[Any] | None:
+        """See ``Source``."""
+        return None
 
     def _augmented(self, images: Tensor, ids: Ids, epoch: int) -> Tensor:
         for number, step in enumerate(self.augment):
@@ -74,3 +82,7 @@ class FolderSource:
     def labels_of(self, positions: Ids) -> Ids:
         """See ``Source``."""
         return self.pictures.listing.labels[positions]
+
+    def names_of(self, positions: Ids) -> NDArray[Any] | None:
+        """See ``Source``."""
+        return self.pictures.listing.paths[positions]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train.config.schema import Experiment
+from bnn_train.files import write_atomic
 from bnn_train.report.evaluation import Evaluation
-from bnn_train.report.files import plain, write_atomic
+from bnn_train.report.files import plain
 from bnn_train.report.layers import LayerRow, total
 from bnn_train.report.markdown import render
 
@@ -32,18 +33,19 @@ def build_report(
     wall_time_s: float,
     images_per_s: float,
     versions: dict[str, str],
+    changes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything that the two files hold, as JSON values.
 
     ``evaluation`` is of the test set; ``best_epoch`` counts from 1; ``wall_time_s`` and
-    ``images_per_s`` are of the training steps.
+    ``images_per_s`` are of the training steps; ``changes`` tell where a resumed run went on otherwise.
     """
     report = {
         "title": f"{experiment.method.name} {experiment.model.name} on {experiment.data.name}",
         **_scores(evaluation),
         "selection": experiment.training.select,
         "selection_rule": SELECTION[experiment.training.select],
-        "notes": _notes(experiment),
+        "notes": [*_notes(experiment), *changes],
         "reference": _reference(experiment, evaluation.top1),
         "best_epoch": best_epoch,
         "epochs": len(history),

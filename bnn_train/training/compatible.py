@@ -1,4 +1,4 @@
-"""What a checkpoint may be continued or evaluated with."""
+"""Whether a run may go on under another config or with other data, and what then has to be told."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.progress import Progress
+from bnn_train.training.schedules import curve_epochs
 
 # What may differ between a run and its continuation: nothing that changes the steps already done.
 FREE_KEYS = (
     "reference",
-    "run",
+    "run.dir",
+    "run.device",
+    "run.threads",
+    "run.tensorboard",
+    "run.overwrite",
+    "schedule.over",
     "data.root",
     "data.download",
     "data.workers",
@@ -47,7 +54,54 @@ def continued(stored: Experiment, wanted: Experiment) -> Experiment:
             f"the config no longer is that of the run to resume ({listed});"
             " start a new run, or undo the change"
         )
+    _check_curve(stored, wanted)
     return wanted
+
+
+def _check_curve(stored: Experiment, wanted: Experiment) -> None:
+    """Another number of epochs may stretch the learning rate's curve only where ``schedule.over`` says so."""
+    old, new = _curve(stored), _curve(wanted)
+    if old != new and getattr(wanted.schedule, "over", None) is None:
+        raise RunError(
+            f"training.epochs {wanted.training.epochs} would stretch the {wanted.schedule.name} schedule from"
+            f" {old} to {new} epochs, so that the steps already done had other learning rates: keep its curve"
+            f" by --set schedule.over={old}, or stretch it from here on by --set schedule.over={new}"
+        )
+
+
+def _curve(experiment: Experiment) -> int | None:
+    return curve_epochs(experiment.schedule, experiment.training.epochs)
+
+
+def told_changes(stored: Experiment, wanted: Experiment) -> list[str]:
+    """What a reader of the report must know of the settings that differ from those of the steps done."""
+    old, new, told = _curve(stored), _curve(wanted), []
+    if stored.training.epochs != wanted.training.epochs and old is not None:
+        kept = f"kept over {old}" if old == new else f"stretched from {old} to {new}"
+        told.append(
+            f"{wanted.training.epochs} epochs instead of {stored.training.epochs}, the {wanted.schedule.name}"
+            f" schedule {kept} epochs"
+        )
+    elif old != new:
+        told.append(f"the {wanted.schedule.name} schedule stretched from {old} to {new} epochs")
+    if stored.run.device != wanted.run.device:
+        told.append(f"run.device {wanted.run.device} instead of {stored.run.device}")
+    return told
+
+
+def check_length(wanted: Experiment, progress: Progress, steps_per_epoch: int) -> None:
+    """Refuse fewer epochs than are done, and a position that is none of this run's."""
+    step, done, epochs = progress.step, progress.epochs_finished, wanted.training.epochs
+    if not done * steps_per_epoch <= step <= (done + 1) * steps_per_epoch:
+        raise RunError(
+            f"the checkpoint stands at step {step} after {done} epochs, but an epoch of these images has"
+            f" {steps_per_epoch} steps; give the images and the config that the run began with"
+        )
+    if step > epochs * steps_per_epoch:
+        raise RunError(
+            f"training.epochs is {epochs}, but the run is in epoch {-(-step // steps_per_epoch)} already;"
+            f" set it to {-(-step // steps_per_epoch)} or more, or begin a new run"
+        )
 
 
 def _free(key: str) -> bool:

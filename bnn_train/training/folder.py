@@ -1,20 +1,25 @@
-"""The run folder: config.yaml, manifest.json, metrics.jsonl, checkpoints/, report.json, report.md."""
+"""The run folder: whose it is, and how a run begins in it or goes on."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-import shutil
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bnn_train.config.schema import Experiment
 from bnn_train.errors import CheckpointError, RunError
-from bnn_train.report.files import write_atomic
+from bnn_train.files import expanded, write_atomic
+from bnn_train.training.checkpoint import saved
+from bnn_train.training.contents import CHECKPOINTS, LOCK, Contents, survey
 
-CHECKPOINTS = "checkpoints"
+OTHER_FOLDER = "choose another folder by --set run.dir=FOLDER"
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class RunFolder:
         """A mapping that was written here; empty if there is none or it is damaged."""
         try:
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -54,14 +59,93 @@ class RunFolder:
         os.close(self.lock)
 
 
-def _claim(path: Path) -> RunFolder:
-    try:
-        (path / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
+def run_path(experiment: Experiment) -> Path:
+    """The run folder of an experiment."""
+    return expanded(experiment.run.dir or "runs/unnamed")
+
+
+def create(path: Path, *, overwrite: bool, warn: Warn = lambda sentence: None) -> RunFolder:
+    """A fresh run folder. An earlier run there is refused, or discarded if ``overwrite``; one that ended
+    before its first checkpoint is begun again.
+
+    Only what a run wrote is ever removed. Anything else there is a refusal, before anything is touched.
+    """
+    _refuse(path, survey(path), overwrite)
+    with ExitStack() as stack:
+        folder = stack.enter_context(_claim(path))
+        contents = survey(path)  # what lies there while nobody else may write
+        _refuse(path, contents, overwrite)
+        for packed in contents.packed:
+            warn(f"{packed}: a packed network from before this run; it stays")
+        _discard(contents)
+        stack.pop_all()
+    return folder
+
+
+def reopen(path: Path) -> RunFolder:
+    """The folder of a run to go on with, without what a killed process left half-written."""
+    if not saved(path / CHECKPOINTS) and not survey(path).began:
+        lacks = "holds no usable checkpoint" if (path / CHECKPOINTS).is_dir() else "does not exist"
+        raise CheckpointError(f"{path}: no run to resume here: {path / CHECKPOINTS} {lacks}")
+    with ExitStack() as stack:
+        folder = stack.enter_context(_claim(path))
+        for stale in survey(path).temporary:
+            stale.unlink(missing_ok=True)
+        stack.pop_all()
+    return folder
+
+
+def clear(folder: RunFolder) -> None:
+    """Remove what an earlier start left that ended before its first checkpoint; all else stays."""
+    contents = survey(folder.path)
+    if contents.reports:
+        raise CheckpointError(
+            f"{folder.path}: holds a report, but the checkpoints of that run are gone, so it cannot go on;"
+            " put them back, or choose another run"
+        )
+    _discard(contents)
+
+
+def latest(root: Path) -> Path:
+    """The run under ``root`` whose checkpoints changed last."""
+    runs = [path for path in root.glob(f"**/{CHECKPOINTS}") if path.is_dir()]
+    if not runs:
+        raise CheckpointError(f"{root}: no run to resume under this folder")
+    return max(runs, key=lambda path: path.stat().st_mtime_ns).parent
+
+
+def _refuse(path: Path, contents: Contents, overwrite: bool) -> None:
+    if contents.checkpoints and not overwrite:
         raise RunError(
-            f"{path}: cannot be written: {error.strerror}; choose another folder with --set run.dir=FOLDER"
-        ) from None
+            f"{path}: holds an earlier run; go on with it by --resume, {OTHER_FOLDER},"
+            " or discard it by --set run.overwrite=true"
+        )
+    if contents.foreign:
+        shown = ", ".join(contents.foreign[:3])
+        more = f" and {len(contents.foreign) - 3} more" if len(contents.foreign) > 3 else ""
+        raise RunError(
+            f"{path}: not a run folder alone: it holds what no run writes ({shown}{more}), so nothing in it"
+            f" was touched; move that elsewhere, or {OTHER_FOLDER}"
+        )
+    if contents.reports and not overwrite:
+        raise RunError(
+            f"{path}: holds an earlier run's report, but no checkpoint of it; {OTHER_FOLDER},"
+            " or discard it by --set run.overwrite=true"
+        )
+
+
+def _claim(path: Path) -> RunFolder:
+    checkpoints = path / CHECKPOINTS
+    broken = next((p for p in (checkpoints, *checkpoints.parents) if p.is_symlink() and not p.exists()), None)
+    if broken is not None:
+        raise RunError(
+            f"{path}: {broken} is a link to {os.readlink(broken)}, which is not there; {OTHER_FOLDER}"
+        )
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}; {OTHER_FOLDER}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -72,40 +156,13 @@ def _claim(path: Path) -> RunFolder:
     return RunFolder(path, lock)
 
 
-def create(path: Path, *, overwrite: bool) -> RunFolder:
-    """A fresh run folder. An earlier run there is refused, or discarded if ``overwrite``."""
-    used = path.is_dir() and any(entry.name != ".lock" for entry in path.iterdir())
-    if used and not overwrite:
-        raise RunError(
-            f"{path}: holds an earlier run; go on with it by --resume, choose another folder by"
-            " --set run.dir=FOLDER, or discard it by --set run.overwrite=true"
-        )
-    if used and not (path / CHECKPOINTS).is_dir():
-        raise RunError(
-            f"{path}: is not a run folder, so it is not overwritten; choose another by --set run.dir=FOLDER"
-        )
-    folder = _claim(path)
-    for entry in path.iterdir():
-        if entry.name == ".lock":
-            continue
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    folder.checkpoints.mkdir()
-    return folder
-
-
-def reopen(path: Path) -> RunFolder:
-    """The folder of a run to go on with, without what a killed process left half-written."""
-    if not (path / CHECKPOINTS).is_dir():
-        raise CheckpointError(f"{path}: no run to resume here: {path / CHECKPOINTS} does not exist")
-    folder = _claim(path)
-    for stale in [*path.glob(".*.tmp"), *folder.checkpoints.glob(".*.tmp")]:
-        stale.unlink(missing_ok=True)
-    return folder
-
-
-def latest(root: Path) -> Path:
-    """The run under ``root`` whose checkpoints changed last."""
-    runs = [path for path in root.glob(f"**/{CHECKPOINTS}") if path.is_dir()]
-    if not runs:
-        raise CheckpointError(f"{root}: no run to resume under this folder")
-    return max(runs, key=lambda path: path.stat().st_mtime_ns).parent
+def _discard(contents: Contents) -> None:
+    for path in contents.own:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be removed: {error.strerror}; {OTHER_FOLDER}") from None
+    for folder in contents.folders:
+        if folder.name != CHECKPOINTS:
+            with suppress(OSError):
+                folder.rmdir()

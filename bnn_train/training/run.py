@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bnn_train.config.loader import dump
+from bnn_train.config.loader import dump, load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
-from bnn_train.errors import Interrupted
+from bnn_train.data.shape import input_shape
+from bnn_train.errors import CheckpointError, Interrupted
 from bnn_train.report import diagnostics
 from bnn_train.report.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
-from bnn_train.report.versions import git_revision, machine, versions
-from bnn_train.training import calibration
+from bnn_train.report.versions import versions
+from bnn_train.training import calibration, images, manifest
 from bnn_train.training import checkpoint as ckpt
-from bnn_train.training.compatible import continued, same_classes
-from bnn_train.training.folder import RunFolder, create, reopen
-from bnn_train.training.loop import train
+from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.compatible import check_length, continued, same_classes, told_changes
+from bnn_train.training.contents import CHECKPOINTS, CONFIG
+from bnn_train.training.fits import check_network, check_optimizers, check_scaler
+from bnn_train.training.folder import RunFolder, Warn, clear, create, reopen, run_path
+from bnn_train.training.loop import steps_per_epoch, train
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
 from bnn_train.training.restore import evaluate_checkpoint, experiment_of
@@ -30,47 +32,102 @@ from bnn_train.training.setup import Learner, build_learner, build_model, choose
 from bnn_train.training.signals import StopRequest
 
 
-def start(experiment: Experiment) -> dict[str, Any]:
+def start(experiment: Experiment, warn: Warn = lambda sentence: None) -> dict[str, Any]:
     """Train from scratch in a fresh run folder; returns the report."""
-    device = choose_device(experiment.run)
-    data = open_data(experiment.data, seed=experiment.seed, device=device)
-    model = build_model(experiment, data.shape, len(data.classes), device)
-    learner = build_learner(experiment, model, device)
-    with create(run_path(experiment), overwrite=experiment.run.overwrite) as folder:
-        folder.write_text("config.yaml", dump(experiment))
-        calibration.record(folder.path, data)
-        signs = diagnostics.packed_signs(model)
-        return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
+    data, learner = _prepared(experiment)
+    with create(run_path(experiment), overwrite=experiment.run.overwrite, warn=warn) as folder:
+        return _begin(experiment, data, learner, folder)
 
 
-def resume(path: Path, experiment: Experiment | None, warn: Any = lambda sentence: None) -> dict[str, Any]:
-    """Go on with the run in ``path`` from its newest intact checkpoint; returns the report.
+def resume(path: Path, experiment: Experiment | None, warn: Warn = lambda sentence: None) -> dict[str, Any]:
+    """Go on with the run in ``path`` from its newest intact checkpoint, or begin it again where it ended
+    before its first; returns the report.
 
     ``experiment``, if given, may differ from the stored one in ``compatible.FREE_KEYS`` alone.
     """
     with reopen(path) as folder:
+        if not ckpt.saved(folder.checkpoints):
+            return _begin_again(experiment, folder, warn)
         checkpoint, skipped = ckpt.newest(folder.checkpoints)
         for sentence in skipped:
-            warn(sentence)
-        stored = experiment_of(checkpoint)
-        experiment = stored if experiment is None else continued(stored, experiment)
-        device = choose_device(experiment.run)
-        preprocess = checkpoint.section("preprocess")
-        data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
-        same_classes(checkpoint, data)
-        model = build_model(experiment, data.shape, len(data.classes), device)
-        learner = build_learner(experiment, model, device)
-        sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
-        learner.load(sections, checkpoint.state["scaler"])
-        folder.write_text("config.yaml", dump(experiment))
-        progress = Progress.from_json(checkpoint.state["progress"])
-        signs = checkpoint.section("signs")
-        return _run(experiment, data, learner, progress, folder, signs, resumed=True)
+            warn(f"{sentence}; using an older checkpoint")
+        return _go_on(checkpoint, experiment, folder, warn)
 
 
-def run_path(experiment: Experiment) -> Path:
-    """The run folder of an experiment."""
-    return Path(experiment.run.dir or "runs/unnamed")
+def stored_experiment(path: Path) -> Experiment:
+    """The config of the run in ``path``: of its newest checkpoint, or of its first start before there is one.
+
+    Raises CheckpointError where neither tells.
+    """
+    if ckpt.saved(path / CHECKPOINTS):
+        return experiment_of(ckpt.newest(path / CHECKPOINTS)[0])
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: no run to resume here: there is no such folder")
+    if not (path / CONFIG).is_file():
+        raise CheckpointError(
+            f"{path}: no usable checkpoint, and no {CONFIG} to begin the run again with; give --config F"
+        )
+    return load(path / CONFIG)
+
+
+def _prepared(experiment: Experiment) -> tuple[DataBundle, Learner]:
+    """What a run needs before anything is written: every mistake is told while the folder is as it was."""
+    device = choose_device(experiment.run)
+    data = open_data(experiment.data, seed=experiment.seed, device=device)
+    model = build_model(experiment, data.shape, len(data.classes), device)
+    return data, build_learner(experiment, model, device)
+
+
+def _begin(experiment: Experiment, data: DataBundle, learner: Learner, folder: RunFolder) -> dict[str, Any]:
+    folder.write_text(CONFIG, dump(experiment))
+    calibration.record(folder.path, data)
+    images.record(folder.path, images.keys_of(data))
+    manifest.write(experiment, data, folder, Progress(), [])
+    signs = diagnostics.packed_signs(learner.model)
+    return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
+
+
+def _begin_again(experiment: Experiment | None, folder: RunFolder, warn: Warn) -> dict[str, Any]:
+    """A run that ended before its first checkpoint has nothing to lose."""
+    experiment = experiment or stored_experiment(folder.path)
+    data, learner = _prepared(experiment)
+    clear(folder)
+    warn(f"{folder.path}: the run ended before its first checkpoint, so it begins again")
+    return _begin(experiment, data, learner, folder)
+
+
+def _go_on(
+    checkpoint: Checkpoint, wanted: Experiment | None, folder: RunFolder, warn: Warn
+) -> dict[str, Any]:
+    stored = experiment_of(checkpoint)
+    experiment = stored if wanted is None else continued(stored, wanted)
+    check_network(checkpoint, stored)
+    progress = Progress.from_json(checkpoint.state["progress"])
+    device = choose_device(experiment.run)
+    preprocess = checkpoint.section("preprocess")
+    data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
+    same_classes(checkpoint, data)
+    keys = images.keys_of(data)
+    changes = [*told_changes(stored, experiment), *manifest.changes(data, folder, keys)]
+    check_length(experiment, progress, steps_per_epoch(experiment, data))
+    learner = _restored(checkpoint, experiment, device)
+    for sentence in changes:
+        warn(f"the run goes on with changes: {sentence}")
+    folder.write_text(CONFIG, dump(experiment))
+    images.record(folder.path, keys, images.recorded(folder.path))
+    manifest.write(experiment, data, folder, progress, changes)
+    return _run(experiment, data, learner, progress, folder, checkpoint.section("signs"), resumed=True)
+
+
+def _restored(checkpoint: Checkpoint, experiment: Experiment, device: torch.device) -> Learner:
+    """The learner as the checkpoint has it."""
+    model = build_model(experiment, input_shape(experiment.data), len(checkpoint.state["classes"]), device)
+    learner = build_learner(experiment, model, device)
+    sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
+    check_optimizers(sections["optimizer"], learner.optimizers, experiment.optimizer.name)
+    check_scaler(checkpoint.state["scaler"], learner.scaler.state_dict())
+    learner.load(sections, checkpoint.state["scaler"])
+    return learner
 
 
 def _run(
@@ -83,7 +140,6 @@ def _run(
     *,
     resumed: bool,
 ) -> dict[str, Any]:
-    _write_manifest(experiment, data, folder, progress)
     log = MetricsLog(
         folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
     )
@@ -119,6 +175,7 @@ def _report(
         wall_time_s=progress.seconds,
         images_per_s=_speed(progress, data, experiment),
         versions=versions(),
+        changes=manifest.notes(folder),
     )
     write_report(folder.path, report)
     return report
@@ -129,21 +186,3 @@ def _speed(progress: Progress, data: DataBundle, experiment: Experiment) -> floa
         data.sizes["train"], data.batches_per_epoch * experiment.data.batch_size
     )
     return images / progress.seconds if progress.seconds else 0.0
-
-
-def _write_manifest(experiment: Experiment, data: DataBundle, folder: RunFolder, progress: Progress) -> None:
-    """What this run ran on; every start of it is listed."""
-    started = {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "from_step": progress.step,
-    }
-    manifest = {
-        "starts": [*folder.read_json("manifest.json").get("starts", []), started],
-        "seed": experiment.seed,
-        "versions": versions(),
-        "machine": machine(),
-        "git": git_revision(),
-        "data": {"sizes": data.sizes, "digests": data.digests},
-    }
-    folder.write_json("manifest.json", manifest)

@@ -8,6 +8,7 @@ from bnn_train.cli.common import say
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import ConfigError, Interrupted, RunError
+from bnn_train.files import expanded
 from reproduction.outcomes import outcome_of
 from reproduction.plans import digest
 
@@ -16,7 +17,7 @@ WAY_OUT = "choose another --out, or remove the folder"
 
 def finish(experiment: Experiment) -> None:
     """Bring a run to its end. Raises RunError for another's folder, NonFiniteError for one that diverges."""
-    path = Path(experiment.run.dir or "")
+    path = expanded(experiment.run.dir or "")
     _refuse_foreign(path, experiment)
     if (done := outcome_of(path, digest(experiment))) is not None:
         say(f"{path}: finished before, top-1 {done.top1:.2f} %")

@@ -16,10 +16,11 @@ PACKAGE = ROOT / "bnn_train"
 
 # Who may import whom. A module belongs to the longest name here that it starts with.
 ROWS = {"binary.spec", "binary.methods", "data.catalog", "models.catalog"}
-COMMON = {"errors", "record"}
+COMMON = {"errors", "files", "record"}
 ALLOWED: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
+    "files": {"errors"},
     "record": set(),
     "compat": {"errors"},
     "binary.spec": {"record"},
@@ -31,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"models.catalog", "binary", "binary.spec", "binary.methods", *COMMON},
     "data": {"data.catalog", "config", "compat", *COMMON},
     "report": {"", "config", "binary", "binary.spec", "data.catalog", *COMMON},
-    "training": {"", "config", "data", "models", "binary", "report", *ROWS, *COMMON},
+    "training": {"", "config", "data", "models", "binary", "report", "packed", *ROWS, *COMMON},
     "check": {"", "config", "data", "models", "binary", "report", "training", *ROWS, *COMMON},
     "packed": COMMON,
     "packed.lower": {"packed", "models", "binary", "binary.spec", *COMMON},
