@@ -125,19 +125,15 @@ def _start(experiment: Experiment) -> None:
 
 
 def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str]) -> None:
-    from bnn_train.training.folder import run_path
+    from bnn_train.training.folder import is_unbegun, run_path
     from bnn_train.training.run import resume
 
-    if where == LATEST and experiment is not None and _is_empty(run_path(experiment)):
-        _start(experiment)  # it ended before it wrote anything
+    if where == LATEST and experiment is not None and is_unbegun(run_path(experiment)):
+        _start(experiment)
         return
     path, experiment = _to_resume(where, experiment, overrides)
     say(f"resuming {path}")
     _tell(resume(path, experiment, warn=_warn), path)
-
-
-def _is_empty(path: Path) -> bool:
-    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def _to_resume(

@@ -13,7 +13,7 @@ from bnn_train.errors import RunError
 from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
 from bnn_train.training import calibration, images
-from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS
+from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
 
 CHECKPOINTS, CONFIG, MANIFEST, LOCK = "checkpoints", "config.yaml", "manifest.json", ".lock"
 REPORTS = ("report.md", "report.json")
@@ -67,6 +67,11 @@ def survey(path: Path) -> Contents:
         return contents
     named = [str(file.relative_to(path)) for file in (*contents.own, *contents.packed)]
     return Contents(foreign=[*contents.foreign, *named])
+
+
+def is_run(path: Path) -> bool:
+    """Whether there is anything to go on with: a checkpoint, or a run that ended before its first."""
+    return saved(path / CHECKPOINTS) or _has_begun(path)
 
 
 def _has_begun(path: Path) -> bool:

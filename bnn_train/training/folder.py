@@ -15,8 +15,7 @@ from typing import Any
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.files import expanded, write_atomic
-from bnn_train.training.checkpoint import saved
-from bnn_train.training.contents import CHECKPOINTS, LOCK, Contents, survey
+from bnn_train.training.contents import CHECKPOINTS, LOCK, Contents, is_run, survey
 
 OTHER_FOLDER = "choose another folder by --set run.dir=FOLDER"
 Warn = Callable[[str], None]
@@ -82,9 +81,15 @@ def create(path: Path, *, overwrite: bool, warn: Warn = lambda sentence: None) -
     return folder
 
 
+def is_unbegun(path: Path) -> bool:
+    """Whether a run may begin in this folder without overwriting anything."""
+    contents = survey(path)
+    return not (contents.foreign or contents.checkpoints or contents.reports)
+
+
 def reopen(path: Path) -> RunFolder:
     """The folder of a run to go on with, without what a killed process left half-written."""
-    if not saved(path / CHECKPOINTS) and not survey(path).began:
+    if not is_run(path):
         lacks = "holds no usable checkpoint" if (path / CHECKPOINTS).is_dir() else "does not exist"
         raise CheckpointError(f"{path}: no run to resume here: {path / CHECKPOINTS} {lacks}")
     with ExitStack() as stack:
@@ -108,7 +113,7 @@ def clear(folder: RunFolder) -> None:
 
 def latest(root: Path) -> Path:
     """The run under ``root`` whose checkpoints changed last."""
-    runs = [path for path in root.glob(f"**/{CHECKPOINTS}") if path.is_dir()]
+    runs = [path for path in root.glob(f"**/{CHECKPOINTS}") if path.is_dir() and is_run(path.parent)]
     if not runs:
         raise CheckpointError(f"{root}: no run to resume under this folder")
     return max(runs, key=lambda path: path.stat().st_mtime_ns).parent

@@ -77,15 +77,15 @@ def test_the_latest_run_may_be_one_that_ended_early(run: Path, config: Path) -> 
     ended_early(run)
     Path("runs").mkdir()
     run.rename("runs/t")
+    Path("runs/of another program/checkpoints").mkdir(parents=True)  # later, but no run
     assert train(["--resume"]) == 0
     assert Path("runs/t/report.md").is_file()
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_one_command_begins_a_run_and_goes_on_with_it(made: bool, config: Path, straight: Path) -> None:
-    """As a scheduler repeats it, whether or not the first try came as far as making the folder."""
-    if made:
-        Path("runs/t").mkdir(parents=True)
+@pytest.mark.parametrize("made", ["", "runs/t", "runs/t/checkpoints"])
+def test_one_command_begins_a_run_and_goes_on_with_it(made: str, config: Path, straight: Path) -> None:
+    """As a scheduler repeats it, however far the first try came in making the folder."""
+    Path(made).mkdir(parents=True, exist_ok=True)
     assert train(["--config", "t.yaml", "--resume"]) == 0
     assert_same_run(straight, Path("runs/t"))
     assert train(["--config", "t.yaml", "--resume"]) == 0
