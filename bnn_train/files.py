@@ -43,7 +43,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     try:
         mode = _created(temporary)
         write(temporary)
-        temporary.chmod(mode)
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:  # safetensors makes a file of its own
+            temporary.chmod(mode)
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)

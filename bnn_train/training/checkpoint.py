@@ -7,9 +7,11 @@ is entirely the old or entirely the new one.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from bnn_train.files import replace_file, sync
 
 FORMAT = "bnn_train checkpoint"
 VERSION = 1
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""Of memory cards and many network disks."""
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 
 
@@ -70,11 +74,17 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Make ``target`` the same file as ``source``, atomically and without a copy."""
+    """Make ``target`` the same file as ``source``, atomically; a copy where the disk knows no links."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)
-        os.link(source, temporary)
+        try:
+            os.link(source, temporary)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            replace_file(target, lambda place: shutil.copyfile(source, place))
+            return
         os.replace(temporary, target)
         temporary.unlink(missing_ok=True)  # between names of one file, POSIX has a rename do nothing
         sync(target.parent)

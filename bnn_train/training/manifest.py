@@ -52,7 +52,8 @@ def notes(folder: RunFolder) -> list[str]:
         for start in _starts(folder.read_json(MANIFEST))
         if isinstance(start.get("changes"), list)
     ]
-    return [f"The run went on after step {step} with changes: {told}." for step, told in changed]
+    told = [f"The run went on after step {step} with changes: {what}." for step, what in changed]
+    return list(dict.fromkeys(told))  # a start that was killed at once is repeated
 
 
 def _starts(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

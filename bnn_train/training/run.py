@@ -114,8 +114,8 @@ def _go_on(
     for sentence in changes:
         warn(f"the run goes on with changes: {sentence}")
     folder.write_text(CONFIG, dump(experiment))
-    images.record(folder.path, keys, images.recorded(folder.path))
     manifest.write(experiment, data, folder, progress, changes)
+    images.record(folder.path, keys, images.recorded(folder.path))
     return _run(experiment, data, learner, progress, folder, checkpoint.section("signs"), resumed=True)
 
 

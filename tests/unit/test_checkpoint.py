@@ -138,6 +138,24 @@ def test_link_replaces_without_copying(tmp_path: Path) -> None:
     assert read(tmp_path / "b").state["progress"]["step"] == 1
 
 
+@pytest.mark.parametrize("number", ckpt.NO_LINKS)
+def test_a_disk_without_links(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy then; any other failure is told."""
+
+    def refuses(*args: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    write(tmp_path / "a", sample(1))
+    write(tmp_path / "b", sample(2))
+    monkeypatch.setattr(ckpt.os, "link", refuses)
+    ckpt.link(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+    number = 5
+    with pytest.raises(RunError, match=r"cannot link it to a: .*Input/output error"):
+        ckpt.link(tmp_path / "a", tmp_path / "b")
+
+
 def test_the_file_holds_no_pickle(tmp_path: Path) -> None:
     write(tmp_path / "c.safetensors", sample())
     raw = (tmp_path / "c.safetensors").read_bytes()
