@@ -24,8 +24,7 @@ from bnn_train.cli.checkpoints import find
 from bnn_train.cli.common import guarded, path_argument
 from bnn_train.data.open import open_data
 from bnn_train.packed import load
-from bnn_train.training import checkpoint as ckpt
-from bnn_train.training.restore import experiment_of, model_of
+from bnn_train.training.restore import model_of, open_checkpoint
 
 Logits = NDArray[np.float32]
 CPU = torch.device("cpu")
@@ -64,8 +63,7 @@ class Comparison:
 def compare(run: Path, file: Path, split: str, root: str | None) -> Comparison:
     """Both networks on all images of a split, one thread each."""
     torch.set_num_threads(1)
-    checkpoint = ckpt.read(find(run))
-    experiment = experiment_of(checkpoint)
+    checkpoint, experiment = open_checkpoint(find(run))
     section = experiment.data if root is None else experiment.data.model_copy(update={"root": root})
     preprocess = checkpoint.section("preprocess")
     data = open_data(section, seed=experiment.seed, device=CPU, splits=(split,), preprocess=preprocess)

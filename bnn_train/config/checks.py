@@ -63,6 +63,8 @@ def _training(e: Experiment) -> Problems:
 def _homes(e: Experiment) -> Problems:
     paths: dict[KeyPath, str | None] = {("run", "dir"): e.run.dir, ("data", "root"): e.data.root}
     for key, path in paths.items():
+        if path and path.startswith("$"):
+            yield key, f"{path}: variables are not replaced in a config; write the path out, or ~ for home"
         try:
             expanded(path or "")
         except BnnError as error:

@@ -69,11 +69,10 @@ def create(path: Path, *, overwrite: bool, warn: Warn = lambda sentence: None) -
 
     Only what a run wrote is ever removed. Anything else there is a refusal, before anything is touched.
     """
-    _refuse(path, survey(path), overwrite)
+    refuse_others(path, overwrite)
     with ExitStack() as stack:
         folder = stack.enter_context(_claim(path))
-        contents = survey(path)  # what lies there while nobody else may write
-        _refuse(path, contents, overwrite)
+        contents = refuse_others(path, overwrite)  # what lies there while nobody else may write
         for packed in contents.packed:
             warn(f"{packed}: a packed network from before this run; it stays")
         _discard(contents)
@@ -119,7 +118,9 @@ def latest(root: Path) -> Path:
     return max(runs, key=lambda path: path.stat().st_mtime_ns).parent
 
 
-def _refuse(path: Path, contents: Contents, overwrite: bool) -> None:
+def refuse_others(path: Path, overwrite: bool) -> Contents:
+    """What lies in a folder where a run is to begin. Raises RunError where it must stay."""
+    contents = survey(path)
     if contents.checkpoints and not overwrite:
         raise RunError(
             f"{path}: holds an earlier run; go on with it by --resume, {OTHER_FOLDER},"
@@ -137,6 +138,7 @@ def _refuse(path: Path, contents: Contents, overwrite: bool) -> None:
             f"{path}: holds an earlier run's report, but no checkpoint of it; {OTHER_FOLDER},"
             " or discard it by --set run.overwrite=true"
         )
+    return contents
 
 
 def _claim(path: Path) -> RunFolder:

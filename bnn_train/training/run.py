@@ -23,7 +23,7 @@ from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import check_length, continued, same_classes, told_changes
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
 from bnn_train.training.fits import check_network, check_optimizers, check_scaler
-from bnn_train.training.folder import RunFolder, Warn, clear, create, reopen, run_path
+from bnn_train.training.folder import RunFolder, Warn, clear, create, refuse_others, reopen, run_path
 from bnn_train.training.loop import steps_per_epoch, train
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
@@ -34,8 +34,10 @@ from bnn_train.training.signals import StopRequest
 
 def start(experiment: Experiment, warn: Warn = lambda sentence: None) -> dict[str, Any]:
     """Train from scratch in a fresh run folder; returns the report."""
+    path, overwrite = run_path(experiment), experiment.run.overwrite
+    refuse_others(path, overwrite)
     data, learner = _prepared(experiment)
-    with create(run_path(experiment), overwrite=experiment.run.overwrite, warn=warn) as folder:
+    with create(path, overwrite=overwrite, warn=warn) as folder:
         return _begin(experiment, data, learner, folder)
 
 

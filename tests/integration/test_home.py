@@ -64,6 +64,13 @@ def test_no_option_takes_a_path_as_it_is(command: object) -> None:
     assert [option.dest for option in options if option.type is Path] == []
 
 
+@pytest.mark.parametrize("key", ["run.dir", "data.root"])
+def test_a_variable_is_no_folder(key: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell would have replaced it; a config does not, and would make a folder of that name."""
+    said = refused(["--config", "~/c.yaml", "--set", f"{key}=$HOME/x"], capsys)
+    assert f"{key}: $HOME/x: variables are not replaced in a config" in said
+
+
 def test_a_user_whom_nobody_knows(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--config", "~/c.yaml", "--set"]
     said = refused([*arguments, "run.dir=~nobody-of-that-name/r"], capsys)
