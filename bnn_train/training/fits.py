@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bnn_train.binary.layers import binary_layers
-from bnn_train.config.schema import Experiment
-from bnn_train.data.shape import input_shape
+from bnn_train.config.schema import Data, Experiment
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.errors import CheckpointError
 from bnn_train.models.build import build
 from bnn_train.training.checkpoint import Checkpoint
@@ -38,6 +39,7 @@ def check_network(checkpoint: Checkpoint, experiment: Experiment) -> None:
     shape, wanted = tuple(checkpoint.state["shape"]), input_shape(experiment.data)
     if shape != wanted:
         raise _misfit(f"its images are {_times(shape)}, those of its data section {_times(wanted)}")
+    _classes_fit(len(checkpoint.state["classes"]), experiment.data)
     model = _empty_model(checkpoint, experiment)
     own = _sizes(model.state_dict())
     _same(checkpoint, "model", own)
@@ -48,6 +50,14 @@ def check_network(checkpoint: Checkpoint, experiment: Experiment) -> None:
     for name, tensor in checkpoint.section("preprocess").items():
         if tensor.dtype != torch.float32:
             raise _misfit(f"preprocess.{name} is {tensor.dtype}")
+
+
+def _classes_fit(found: int, data: Data) -> None:
+    """An image folder has as many classes as it has, unless its config tells how many."""
+    if data.num_classes is None and DATASETS[data.name].layout == "folder":
+        return
+    if found != num_classes(data):
+        raise _misfit(f"it has {found} classes, its data section {num_classes(data)}")
 
 
 def _empty_model(checkpoint: Checkpoint, experiment: Experiment) -> nn.Module:

@@ -54,6 +54,7 @@ STATES: dict[str, State] = {
     "other images": {"shape": [3, 6, 6]},
     "no classes": {"classes": []},
     "a class more": {"classes": ["a", "b", "c", "d", "e"]},
+    "more classes than any memory holds": {"experiment": {"data": {"num_classes": 10**12}}},
     "classes that are numbers": {"classes": [0, 1, 2, 3]},
     "a wider network": {"experiment": {"model": {"width": 2**50}}},
     "a deeper network": {"experiment": {"model": {"depth": 2**50}}},
