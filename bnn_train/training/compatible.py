@@ -74,7 +74,7 @@ def _curve(experiment: Experiment) -> int | None:
 
 
 def told_changes(stored: Experiment, wanted: Experiment) -> list[str]:
-    """What a reader of the report must know of the settings that differ from those of the steps done."""
+    """Settings that differ from those of the steps done, as the report must tell them."""
     old, new, told = _curve(stored), _curve(wanted), []
     if stored.training.epochs != wanted.training.epochs and old is not None:
         kept = f"kept over {old}" if old == new else f"stretched from {old} to {new}"

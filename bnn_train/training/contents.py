@@ -1,4 +1,4 @@
-"""What lies in a run folder, and whose it is: only what a run writes may ever be removed."""
+"""The contents of a run folder, and whose they are: only what a run writes may ever be removed."""
 
 from __future__ import annotations
 

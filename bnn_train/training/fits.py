@@ -110,7 +110,7 @@ def check_optimizers(tensors: dict[str, Tensor], optimizers: Optimizers, name: s
 
 
 def _states(which: str, name: str, optimizer: Optimizer) -> dict[str, Sizes]:
-    """What an optimizer may keep, by ``<optimizer>.<parameter>``."""
+    """The state that an optimizer may keep, by ``<optimizer>.<parameter>``."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return {
         f"{which}.{index}": {

@@ -119,7 +119,7 @@ def latest(root: Path) -> Path:
 
 
 def refuse_others(path: Path, overwrite: bool) -> Contents:
-    """What lies in a folder where a run is to begin. Raises RunError where it must stay."""
+    """The contents of a folder where a run is to begin. Raises RunError where they must stay."""
     contents = survey(path)
     if contents.checkpoints and not overwrite:
         raise RunError(

@@ -1,4 +1,4 @@
-"""Which images a run has read, kept in its folder, so that a later start can tell what became of them."""
+"""A list of the images that a run has read, kept in its folder to tell a later start what became of them."""
 
 from __future__ import annotations
 

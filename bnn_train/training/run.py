@@ -73,7 +73,7 @@ def stored_experiment(path: Path) -> Experiment:
 
 
 def _prepared(experiment: Experiment) -> tuple[DataBundle, Learner]:
-    """What a run needs before anything is written: every mistake is told while the folder is as it was."""
+    """The data and the learner of a run: every mistake is told while its folder is as it was."""
     device = choose_device(experiment.run)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
     model = build_model(experiment, data.shape, len(data.classes), device)
