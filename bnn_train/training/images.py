@@ -43,7 +43,7 @@ def record(folder: Path, keys: Keys, before: Keys | None = None) -> None:
 
 
 def recorded(folder: Path) -> Keys:
-    """What ``record`` kept; empty for a run without it, or where it is damaged."""
+    """The keys that ``record`` kept; none for a run without them, or where they are damaged."""
     try:
         kept = load((folder / NAME).read_bytes())
     except (OSError, SafetensorError):

@@ -62,7 +62,7 @@ def _starts(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def changes(data: DataBundle, folder: RunFolder, keys: Keys) -> list[str]:
-    """What differs from the last start in images, versions and machine, in words.
+    """Differences from the last start in images, versions and machine, in words.
 
     Raises RunError where the run cannot go on with these images: where an epoch has another length than its
     position counts in, or where an image that was trained on would now choose the epoch.
