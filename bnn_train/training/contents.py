@@ -26,7 +26,6 @@ OWN = {
 }
 _EVENT_FILE = re.compile(r"events\.out\.tfevents\.[^/]+")
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
-_READ_ONLY = "write-protected"
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,16 @@ def is_run(path: Path) -> bool:
 
 def _has_begun(path: Path) -> bool:
     """By what a run makes first, or by the manifest that goes along with a copy of it."""
-    if (path / LOCK).is_file() and (path / CHECKPOINTS).is_dir():
-        return True
-    if not (path / MANIFEST).is_file():
-        return False
     try:
+        if (path / LOCK).is_file() and (path / CHECKPOINTS).is_dir():
+            return True
+        if not (path / MANIFEST).is_file():
+            return False
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return False
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
     return isinstance(manifest, dict) and "starts" in manifest
 
 
@@ -112,15 +113,23 @@ def _sort(entry: os.DirEntry[str], shown: str, within: str, contents: Contents) 
         contents.own.append(path)
         contents.temporary.append(path)
     elif _is_own(entry.name, within):
-        writable = entry.stat(follow_symlinks=False).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
-        if writable and os.access(path.parent, os.W_OK | os.X_OK):
+        if _is_removable(entry):
             contents.own.append(path)
         else:
-            contents.foreign.append(f"{shown}, {_READ_ONLY}")
+            contents.foreign.append(f"{shown}, write-protected")
     elif not within and path.suffix == ".bnn" and is_packed(path):
         contents.packed.append(path)
     else:
         contents.foreign.append(shown)
+
+
+def _is_removable(entry: os.DirEntry[str]) -> bool:
+    """Whether the file may be written and its folder changed; for root, too, since who takes the right to
+    write from a file means to keep it."""
+    mode = entry.stat(follow_symlinks=False).st_mode
+    effective = os.access in os.supports_effective_ids
+    may = os.access(Path(entry.path).parent, os.W_OK | os.X_OK, effective_ids=effective)
+    return may and bool(mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _is_own(name: str, within: str) -> bool:

@@ -127,11 +127,11 @@ def refuse_others(path: Path, overwrite: bool) -> Contents:
             " or discard it by --set run.overwrite=true"
         )
     if contents.foreign:
-        shown = ", ".join(contents.foreign[:3])
+        shown = "; ".join(contents.foreign[:3])
         more = f" and {len(contents.foreign) - 3} more" if len(contents.foreign) > 3 else ""
         raise RunError(
-            f"{path}: not a run folder alone: it holds what no run writes ({shown}{more}), so nothing in it"
-            f" was touched; move that elsewhere, or {OTHER_FOLDER}"
+            f"{path}: not a run folder alone: it holds what is not a run's to remove ({shown}{more}), so"
+            f" nothing in it was touched; move that elsewhere, or {OTHER_FOLDER}"
         )
     if contents.reports and not overwrite:
         raise RunError(

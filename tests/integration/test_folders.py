@@ -159,14 +159,14 @@ def test_overwrite_refuses_what_no_run_wrote(
     named = add(run)
     before = entries(Path())
     [said] = errors(train, OVERWRITE, capsys)
-    assert said.startswith(f"run: not a run folder alone: it holds what no run writes ({named})")
+    assert said.startswith(f"run: not a run folder alone: it holds what is not a run's to remove ({named})")
     assert entries(Path()) == before
 
 
 def test_many_are_counted(run: Path, config: Path, capsys: Capture) -> None:
     for number in range(5):
         (run / f"{number}.txt").write_text("precious")
-    assert "(0.txt, 1.txt, 2.txt and 2 more)" in refused(OVERWRITE, capsys)
+    assert "(0.txt; 1.txt; 2.txt and 2 more)" in refused(OVERWRITE, capsys)
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
@@ -223,6 +223,27 @@ def test_overwrite_discards_the_run_and_keeps_packed_networks(
     assert not any(name.endswith(".tmp") for name in new)
     assert "epochs: 1" in (run / "config.yaml").read_text()
     assert train(OVERWRITE) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user for a moment")
+@pytest.mark.parametrize("folder", ["run", "run/checkpoints", "run/tensorboard"])
+def test_a_protected_folder_keeps_the_whole_run(folder: str, config: Path, capsys: Capture) -> None:
+    assert train([*OVERWRITE, "--set", "run.tensorboard=true"]) == 0
+    try:
+        for path in (Path(), *Path().rglob("*")):
+            os.chown(path, 65534, 65534)
+    except OSError:
+        pytest.skip("this root knows no other user")
+    Path(folder).chmod(0o555)
+    Path().absolute().parent.chmod(0o755)
+    before = entries(Path())
+    os.seteuid(65534)
+    try:
+        [said] = errors(train, OVERWRITE, capsys)
+    finally:
+        os.seteuid(0)
+    assert "write-protected" in said
+    assert entries(Path()) == before
 
 
 def test_a_folder_behind_a_link_is_a_run_folder(config: Path) -> None:
