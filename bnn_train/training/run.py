@@ -105,6 +105,7 @@ def _go_on(
     experiment = stored if wanted is None else continued(stored, wanted)
     check_network(checkpoint, stored)
     progress = Progress.from_json(checkpoint.state["progress"])
+    progress.check()
     device = choose_device(experiment.run)
     preprocess = checkpoint.section("preprocess")
     data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
