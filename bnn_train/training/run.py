@@ -20,6 +20,7 @@ from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import git_revision, machine, versions
 from bnn_train.training import calibration
 from bnn_train.training import checkpoint as ckpt
+from bnn_train.training.batches import check_batches
 from bnn_train.training.compatible import continued, same_classes
 from bnn_train.training.folder import RunFolder, create, reopen
 from bnn_train.training.loop import train
@@ -34,6 +35,7 @@ def start(experiment: Experiment) -> dict[str, Any]:
     """Train from scratch in a fresh run folder; returns the report."""
     device = choose_device(experiment.run)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
+    check_batches(experiment, data)
     model = build_model(experiment, data.shape, len(data.classes), device)
     learner = build_learner(experiment, model, device)
     with create(run_path(experiment), overwrite=experiment.run.overwrite) as folder:
@@ -58,6 +60,7 @@ def resume(path: Path, experiment: Experiment | None, warn: Any = lambda sentenc
         preprocess = checkpoint.section("preprocess")
         data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
         same_classes(checkpoint, data)
+        check_batches(experiment, data)
         model = build_model(experiment, data.shape, len(data.classes), device)
         learner = build_learner(experiment, model, device)
         sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
