@@ -18,12 +18,6 @@ class Meter:
     correct: int = 0
     seen: int = 0
 
-    def add(self, *, loss: float, correct: int, seen: int) -> None:
-        """Count one batch; ``loss`` is its mean."""
-        self.loss += loss * seen
-        self.correct += correct
-        self.seen += seen
-
     @property
     def mean_loss(self) -> float:
         """Per image."""
@@ -41,6 +35,8 @@ class Progress:
 
     step: int = 0
     """Optimizer steps done."""
+    skipped: int = 0
+    """Attempts at a step that were repeated, since a gradient overflowed in fp16."""
     epochs_finished: int = 0
     """Epochs whose evaluation and checkpoint are done."""
     best_epoch: int = 0
