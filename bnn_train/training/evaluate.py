@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnn_train.report.evaluation import Evaluation, Tally
 from bnn_train.training.losses import Criterion
+from bnn_train.training.precision import precise
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -25,11 +26,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-
-
-def precise(device: torch.device, amp: torch.dtype | None) -> torch.autocast:
-    """A forward pass in mixed precision, or, with None, in that of the model."""
-    return torch.autocast(device.type, amp, enabled=amp is not None)
 
 
 def evaluate(

@@ -17,7 +17,8 @@ from bnn_train.report.evaluation import Evaluation
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.evaluate import evaluate
 from bnn_train.training.losses import criterion
-from bnn_train.training.setup import AMP_TYPES, build_model, load_weights
+from bnn_train.training.precision import AMP_TYPES
+from bnn_train.training.setup import build_model, load_weights
 
 
 class _State(Record):

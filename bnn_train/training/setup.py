@@ -16,8 +16,7 @@ from bnn_train.models.build import build
 from bnn_train.training.losses import Criterion, criterion
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
-
-AMP_TYPES = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+from bnn_train.training.precision import AMP_TYPES
 
 
 def choose_device(run: Run) -> torch.device:

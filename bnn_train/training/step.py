@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.latent import enforce
+from bnn_train.training.precision import precise
 from bnn_train.training.setup import Learner
 
 Batch = tuple[Tensor, Tensor]
@@ -85,7 +86,7 @@ def training_step(
 
 
 def _backward(learner: Learner, images: Tensor, labels: Tensor, total: int) -> Seen:
-    with torch.autocast(learner.device.type, learner.amp, enabled=learner.amp is not None):
+    with precise(learner.device, learner.amp):
         logits = learner.model(images)
         loss = learner.criterion(logits.float(), labels)
     learner.scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
