@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar
 
 from torch import nn
 
-from bnn_train.binary.latent import initialise
 from bnn_train.binary.layers import LAYERS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.binary.spec import Method, Role
@@ -85,9 +84,7 @@ class Layers:
     ) -> nn.Module:
         real, binary = LAYERS[kind]
         if self.method.binarizes(role) or self.method.quantizes_input(role):
-            layer = binary(*sizes, method=self.method, role=role, **options, **dropout)
-            initialise(layer)
-            return layer
+            return binary(*sizes, method=self.method, role=role, **options, **dropout)
         plain = real(*sizes, **options)
         plain.role = role  # type: ignore[assignment]  # no parameter, read by reports
         return plain

@@ -1,56 +1,14 @@
-"""The rules for latent weights: how they begin, what holds after every step, how fast they learn."""
+"""The rules for latent weights: what holds after every step, how fast they learn."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from bnn_train.binary.inits import glorot
 from bnn_train.binary.layers import BinaryLayer, binary_layers
-from bnn_train.binary.sign import sign
-
-
-def fans(layer: nn.Module) -> tuple[int, int]:
-    """(fan_in, fan_out) of a layer's O×(I/groups)×Kh×Kw or O×I weight: k²·inputs and k²·outputs."""
-    weight = layer.weight
-    if not isinstance(weight, torch.Tensor):
-        raise TypeError(f"{type(layer).__name__} has no weight")
-    taps = math.prod(weight.shape[2:])
-    return weight.shape[1] * taps, weight.shape[0] * taps
-
-
-def glorot(layer: nn.Module) -> float:
-    """√(1.5/(fan_in + fan_out)), BinaryConnect's coefficient (binary_connect.py)."""
-    return math.sqrt(1.5 / sum(fans(layer)))
-
-
-def _normal(fan: int) -> Callable[[BinaryLayer], object]:
-    return lambda layer: layer.weight.normal_(0, math.sqrt(2 / fans(layer)[fan]))
-
-
-def _uniform(bound: Callable[[nn.Module], float]) -> Callable[[BinaryLayer], object]:
-    return lambda layer: layer.weight.uniform_(-bound(layer), bound(layer))
-
-
-INITS: dict[str, Callable[[BinaryLayer], object]] = {
-    "uniform": _uniform(lambda layer: 1.0),
-    "glorot": _uniform(glorot),
-    "he_in": _normal(0),
-    "he_out": _normal(1),
-    "normal_005": lambda layer: layer.weight.normal_(0, 0.05),
-    "sign": lambda layer: layer.weight.copy_(sign(layer.weight.uniform_(-1, 1))),
-}
-
-
-@torch.no_grad()
-def initialise(layer: BinaryLayer) -> None:
-    """Draw the latent weights as the method says; bias 0."""
-    INITS[layer.method.latent.init](layer)
-    layer.start_alpha()
-    if layer.bias is not None:
-        layer.bias.zero_()
 
 
 @torch.no_grad()

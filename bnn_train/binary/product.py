@@ -52,7 +52,8 @@ class _Product(torch.autograd.Function):
         ctx.save_for_backward(x, w, codes, alpha)
         ctx.unit, ctx.spec, ctx.centered, ctx.geometry = unit, spec, centered, geometry
         scale = None if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).flatten()
-        if signs and spec.quantizer in SIGNS and serves(x, codes):
+        padding, dilation = ((0, 0), (1, 1)) if geometry is None else (geometry.padding, geometry.dilation)
+        if signs and spec.quantizer in SIGNS and serves(x, codes, padding, dilation):
             return _native(x, codes, scale, geometry)
         y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
         if scale is not None:

@@ -9,9 +9,9 @@ from torch import Tensor
 def sign(x: Tensor) -> Tensor:
     """±1 in the shape and dtype of ``x``; never 0.
 
-    ``torch.sign`` gives +0 for 0, −0.0 and NaN, which ``copysign`` then reads as positive. Both
-    kernels are vectorized and the second works in place, which makes this about as fast as a ReLU;
-    ``torch.where(x < 0, …)`` is ten times slower. No gradient passes: estimators provide it.
+    ``torch.sign`` gives 0 for 0, −0.0 and NaN; half a unit more, and its second pass has no 0 to meet. All
+    three kernels are vectorized and two work in place, which makes this as fast as a ReLU that is read
+    twice, while ``torch.where(x < 0, …)`` takes three to ten times as long. Sign and Add are operations
+    that compilers and exporters know. No gradient passes: estimators provide it.
     """
-    result = torch.sign(x.detach())
-    return torch.copysign(result.new_ones(()), result, out=result)
+    return torch.sign(x.detach()).add_(0.5).sign_()

@@ -7,6 +7,7 @@ sum is a whole number below 2²⁴, and the one multiplication by the scale is r
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -70,9 +71,8 @@ def _program(shape: _Shape) -> Program:
     )
 
 
-@lru_cache(maxsize=1)
-def kernel() -> str | None:
-    """The instruction set that training products run on, or None: then PyTorch multiplies."""
+def chosen() -> str | None:
+    """The instruction set that the environment asks training products to run on, or None."""
     found = native.available()
     if not found or os.environ.get(SWITCH) == "off" or os.environ.get(VARIABLE) == "reference":
         return None
@@ -80,9 +80,30 @@ def kernel() -> str | None:
     return wanted if wanted in found else None
 
 
-def serves(x: Tensor, codes: Tensor) -> bool:
-    """Whether the operator can take this product: float32 on the CPU, and kernels to run it."""
-    return x.device.type == "cpu" and x.dtype == codes.dtype == torch.float32 and kernel() is not None
+_KERNEL = chosen()
+"""Looked up once, on import: a compiler that traces a network finds a constant here and no library."""
+
+
+def kernel() -> str | None:
+    """The instruction set that training products run on, or None: then PyTorch multiplies."""
+    return _KERNEL
+
+
+_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # torch 2.7 has the first
+
+
+def serves(x: Tensor, codes: Tensor, padding: Sequence[int], dilation: Sequence[int]) -> bool:
+    """Whether the operator can take this product: float32 on the CPU, some images, kernels to run it, no more
+    padding than a kernel's half, and no exporter that listens: other programs know convolutions, not this."""
+    reach = [d * (k - 1) for d, k in zip(dilation, codes.shape[2:], strict=False)]
+    return (
+        x.device.type == "cpu"
+        and x.dtype == codes.dtype == torch.float32
+        and kernel() is not None
+        and x.numel() > 0
+        and all(2 * p <= r for p, r in zip(padding, reach, strict=False))
+        and not (torch.jit.is_tracing() or _exporting())  # type: ignore[attr-defined, no-untyped-call]  # in torch
+    )
 
 
 @torch.library.custom_op("bnn_train::signs_product", mutates_args=())
@@ -108,6 +129,8 @@ def signs_product(
         kernel=(kh, kw), stride=_pair(stride), padding=_pair(padding), dilation=_pair(dilation), groups=groups
     )
     n, inputs, height, width = x.shape
+    if min(output_size(geometry, height, width)) < 1:
+        raise RuntimeError(f"the kernel of {kh}×{kw} is larger than the padded map of {height}×{width}")
     program = _program(_Shape(height, width, inputs, outputs, scale is not None, geometry))
     tensors = {"zero": _zeros(inputs), "weight": _rows(codes)}
     if scale is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bnn_train.binary.latent import enforce
 from bnn_train.training.setup import Learner
+from bnn_train.training.step import Kept, training_step
 
 
 def one_step(
@@ -20,15 +20,8 @@ def one_step(
     stepped: Callable[[], object] = lambda: None,
 ) -> float:
     """Forward, backward, step, ``stepped()``, latent rules; the loss before it. ``clip``: of gradients."""
-    learner.optimizers.zero_grad()
-    with torch.autocast(learner.device.type, learner.amp, enabled=learner.amp is not None):
-        logits = learner.model(images)
-        loss = learner.criterion(logits.float(), labels)
-    learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # in torch
-    if clip is not None:
-        learner.optimizers.unscale(learner.scaler)
-        nn.utils.clip_grad_norm_(learner.model.parameters(), clip)
-    learner.optimizers.step(learner.scaler)
-    stepped()
-    enforce(learner.model)
-    return float(loss.detach())
+    kept = Kept(learner.model)
+    while (seen := training_step(learner, kept, [(images, labels)], clip=clip, stepped=stepped)) is None:
+        if learner.scaler.get_scale() < 1:
+            return math.nan
+    return float(seen[0].loss)

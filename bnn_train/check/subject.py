@@ -15,6 +15,7 @@ from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.randomness import stream_seed
 from bnn_train.report.layers import layer_table, total
+from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import same_classes
 from bnn_train.training.fits import check_optimizers
@@ -84,6 +85,7 @@ def open_subject(experiment: Experiment, checkpoint: Checkpoint | None, config: 
     section = experiment.data.model_copy(update={"download": False})
     preprocess = None if checkpoint is None else checkpoint.section("preprocess")
     data = open_data(section, seed=experiment.seed, device=device, preprocess=preprocess)
+    check_batches(experiment, data)
     model = build_model(experiment, data.shape, len(data.classes), device)
     if checkpoint is not None:
         same_classes(checkpoint, data)

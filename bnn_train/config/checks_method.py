@@ -116,6 +116,12 @@ def _activation(e: Experiment) -> Problems:
             ("method", "padding"),
             f"{e.method.padding} belongs to signs; activations of quantizer {a.quantizer} are padded with 0",
         )
+    if e.method.padding and a.scale == "xnor_k":
+        yield (
+            ("method", "padding"),
+            f"{e.method.padding} cannot go with activation.scale: xnor_k, whose K averages zeros around the"
+            " map; use 0",
+        )
 
 
 def _block(e: Experiment) -> Problems:

@@ -112,13 +112,16 @@ class Training(Record):
     """Batches whose gradients are averaged into one step."""
     clip_grad_norm: Positive | None = None
     amp: Literal["none", "bf16", "fp16"] = "none"
-    """Mixed precision, where the device has it."""
+    """Mixed precision, where the device has it; evaluations use it too. An export computes in float32."""
     ema: Rate = 0.0
     """Decay of an exponential moving average of the weights, which is then evaluated. 0: none."""
     log_every: Count = 50
     """Steps between lines in metrics.jsonl."""
     checkpoint_every: Natural = 0
-    """Steps between checkpoints inside an epoch. 0: at epoch ends only."""
+    """Steps between checkpoints inside an epoch. 0: none by steps."""
+    checkpoint_minutes: float = Field(default=10.0, ge=0, allow_inf_nan=False)
+    """Minutes after which a checkpoint inside an epoch is saved. 0: none by the clock. Every epoch's end
+    saves one, and so does a signal or an error of data or surroundings."""
 
 
 class Run(Record):
@@ -130,6 +133,9 @@ class Run(Record):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads; another number may change the last bits of a result."""
+    tf32: bool = False
+    """Let a GPU round the operands of float32 convolutions and products to 10 bits (TF32): faster, and other
+    numbers, which the report then says."""
     tensorboard: bool = True
     overwrite: bool = False
     """Discard an earlier run in the same folder; refused where anything else lies there."""

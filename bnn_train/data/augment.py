@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from bnn_train.config.schema import PadCropFlip
 from bnn_train.data.randomness import Ids, uniform
+from bnn_train.data.transfer import to_device
 
 DRAWS = 64
 """Draw numbers set aside for each entry of ``data.augment``."""
@@ -19,7 +21,8 @@ def pad_crop_flip(
     """uint8 B×C×H×W, padded with black and cropped back at one of (2·pad + 1)² places, each its own."""
     _, channels, height, width = images.shape
     places = 2 * step.pad + 1
-    draws = [torch.from_numpy(uniform(seed, epoch, ids, first_draw + i)).to(images.device) for i in range(3)]
+    drawn = np.stack([uniform(seed, epoch, ids, first_draw + i) for i in range(3)])
+    draws = to_device(torch.from_numpy(drawn), images.device)
     top, left = (draws[0] * places).long(), (draws[1] * places).long()
     rows = top[:, None] + torch.arange(height, device=images.device)
     across = torch.arange(width, device=images.device).expand(len(images), width)

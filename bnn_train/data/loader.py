@@ -4,16 +4,18 @@ number of workers nor their order matters."""
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from weakref import WeakSet
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_training, read_rgb
 from bnn_train.data.folder import Listing
@@ -22,6 +24,10 @@ from bnn_train.errors import DataError
 
 Key = tuple[int, int | None]
 """(image, epoch); epoch None: as in evaluation."""
+
+
+SHARED = "/dev/shm"  # noqa: S108  # named in sentences, not written to
+"""Where processes on Linux share memory."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +70,45 @@ def load(
         worker_init_fn=_start_worker,
         pin_memory=pin,
     )
-    decoded = _guarded(iter(loader), workers)
+    decoded = _guarded(_started(loader, workers), workers)
     _LIVE.add(decoded)
     for batch, images in zip(batches, decoded, strict=True):
         labels = torch.from_numpy(pictures.listing.labels[batch])
         yield images.permute(0, 3, 1, 2), labels
 
 
-def _guarded(batches: Iterator[Tensor | DataError], workers: int) -> Generator[Tensor]:
+Decoded = Tensor | NDArray[np.uint8] | DataError
+"""A batch; as an array where it came through a pipe."""
+
+
+def _started(loader: Iterable[Decoded], workers: int) -> Iterator[Decoded]:
+    """As many locks as a pool takes are tried first: torch's cannot clean up after a failed start."""
+    context = multiprocessing.get_context()
+    try:
+        tried = [context.Event(), *(context.Queue() for _ in range(workers + 2))] if workers else []
+        del tried
+        return iter(loader)
+    except OSError as error:
+        raise DataError(
+            f"{workers} worker processes cannot start ({error.strerror}); they keep their locks and images in"
+            f" {SHARED}: give it more room, or set data.workers to 0"
+        ) from None
+
+
+def _guarded(batches: Iterator[Decoded], workers: int) -> Generator[Tensor]:
     """The batches, faults raised. The processes end with this generator: no frame that an exception keeps
     alive may hold ``batches``, or they would linger and be shut down from the midst of a later pool."""
     try:
         while (images := next(batches, None)) is not None:
             if isinstance(images, DataError):
                 raise images
-            yield images
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
+            yield images if isinstance(images, Tensor) else torch.from_numpy(images)
+    except (RuntimeError, OSError, MemoryError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[-1] if lines[0].startswith("Caught ") else lines[0]
         raise DataError(
             f"decoding in {workers} worker processes failed ({reason});"
-            " lower data.workers if memory or /dev/shm is short"
+            f" lower data.workers if memory or {SHARED} is short"
         ) from error.with_traceback(None)
     finally:
         del batches
@@ -100,9 +125,20 @@ def _close_all() -> None:
         decoded.close()
 
 
-def _collate(pictures: list[Picture | DataError]) -> Tensor | DataError:
+def _collate(pictures: list[Picture | DataError]) -> Decoded:
+    """The batch in shared memory, or, where that has no room, as an array, which goes through a pipe: to find
+    out only on sending would print a traceback, and the batch would never come."""
     faults = [picture for picture in pictures if isinstance(picture, DataError)]
-    return faults[0] if faults else torch.from_numpy(np.stack(pictures))  # type: ignore[arg-type]  # no fault among them
+    if faults:
+        return faults[0]
+    images = np.stack(pictures)  # type: ignore[arg-type]  # no fault among them
+    if get_worker_info() is None:
+        return torch.from_numpy(images)
+    try:
+        shared: Tensor = torch.from_numpy(images).share_memory_()  # type: ignore[no-untyped-call]  # in torch
+        return shared
+    except (RuntimeError, OSError):
+        return images
 
 
 def _start_worker(_number: int) -> None:

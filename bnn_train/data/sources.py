@@ -13,6 +13,7 @@ from bnn_train.config.schema import PadCropFlip
 from bnn_train.data.augment import DRAWS, pad_crop_flip
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
+from bnn_train.data.transfer import to_device
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -41,7 +42,7 @@ class TensorSource:
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int) -> Batches:
         """See ``Source``."""
-        positions = torch.from_numpy(order).to(self.images.device)
+        positions = to_device(torch.from_numpy(order), self.images.device)
         for at in range(0, len(order), batch_size):
             batch = positions[at : at + batch_size]
             images = self.images[batch]
@@ -77,7 +78,7 @@ class FolderSource:
         for images, labels in load(
             self.pictures, order, epoch, batch_size=batch_size, workers=self.workers, pin=pin
         ):
-            yield images.to(self.device, non_blocking=pin), labels.to(self.device)
+            yield images.to(self.device, non_blocking=pin), to_device(labels, self.device)
 
     def labels_of(self, positions: Ids) -> Ids:
         """See ``Source``."""

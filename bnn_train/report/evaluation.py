@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import Literal
 
@@ -77,44 +78,66 @@ class Tally:
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
-        self._confusion = torch.zeros(classes * classes, dtype=torch.int64)
-        self._unscored = torch.zeros(classes, dtype=torch.int64)
-        self._top5 = self._total = 0
-        self._loss = 0.0
+        self._counts: _Counts | None = None
+        self._total = 0
 
-    def add(self, logits: Tensor, labels: Tensor, *, loss: float = math.nan) -> None:
+    def add(self, logits: Tensor, labels: Tensor, *, loss: float | Tensor = math.nan) -> None:
         """Count N×K ``logits`` against N ``labels``; ``loss`` is the batch's mean.
 
         Logits rank from large to small, equal ones by class index, so that a constant network gets no
-        image right but those of class 0. Raises DataError if the numbers of classes disagree.
+        image right but those of class 0. Raises DataError if the numbers of classes disagree. Adds up on
+        the device of the logits and does not wait for it.
         """
-        self._check(logits, labels)
-        labels, scored = labels.long(), ~logits.isnan().any(dim=1)
-        ranked = logits.sort(dim=1, descending=True, stable=True).indices[:, :5]
-        cells = labels * self._classes + ranked[:, 0]
-        self._confusion += cells[scored].bincount(minlength=self._classes**2).cpu()
-        self._unscored += labels[~scored].bincount(minlength=self._classes).cpu()
-        self._top5 += int(((ranked == labels[:, None]).any(dim=1) & scored).sum())
-        self._total += len(labels)
-        self._loss += loss * len(labels)
-
-    def result(self) -> Evaluation:
-        """The counts so far. Raises DataError if there were no images."""
-        if not self._total:
-            raise DataError("the split to evaluate holds no images")
-        return Evaluation(
-            confusion=self._confusion.view(self._classes, self._classes).clone(),
-            top5_correct=self._top5,
-            total=self._total,
-            loss=self._loss / self._total,
-            unscored=self._unscored.clone(),
-        )
-
-    def _check(self, logits: Tensor, labels: Tensor) -> None:
         if logits.dim() != 2 or logits.shape[1] != self._classes:
             raise DataError(f"the model answers {logits.shape[-1]} classes, the data has {self._classes}")
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self._classes:
+        if self._counts is None:
+            self._counts = _Counts(self._classes, logits.device)
+        self._counts.add(logits, labels.long(), loss)
+        self._total += len(labels)
+
+    def result(self) -> Evaluation:
+        """The counts so far. Raises DataError if there were no images, or labels that are no class."""
+        if self._counts is None or not self._total:
+            raise DataError("the split to evaluate holds no images")
+        return self._counts.result(self._total)
+
+
+class _Counts:
+    """The sums, on one device."""
+
+    def __init__(self, classes: int, device: torch.device) -> None:
+        self._classes = classes
+        zeros = partial(torch.zeros, dtype=torch.int64, device=device)
+        self._confusion, self._unscored, self._top5 = zeros(classes**2), zeros(classes), zeros(())
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._least, self._most = zeros(()), zeros(())
+
+    def add(self, logits: Tensor, labels: Tensor, loss: float | Tensor) -> None:
+        """See ``Tally``. A label that is no class counts for the nearest until ``result`` refuses it."""
+        if not len(labels):
+            return
+        self._least = torch.minimum(self._least, labels.min())
+        self._most = torch.maximum(self._most, labels.max())
+        labels, scored = labels.clamp(0, self._classes - 1), ~logits.isnan().any(dim=1)
+        ranked = logits.sort(dim=1, descending=True, stable=True).indices[:, :5]
+        cells = labels * self._classes + ranked[:, 0]
+        self._confusion.index_add_(0, cells, scored.long())
+        self._unscored.index_add_(0, labels, (~scored).long())
+        self._top5 += ((ranked == labels[:, None]).any(dim=1) & scored).sum()
+        self._loss += (loss.double() if isinstance(loss, Tensor) else loss) * len(labels)
+
+    def result(self, total: int) -> Evaluation:
+        """As whole numbers on the CPU."""
+        least, most = int(self._least), int(self._most)
+        if least < 0 or most >= self._classes:
             raise DataError(
-                f"labels run from {int(labels.min())} to {int(labels.max())}, but {self._classes} classes"
+                f"labels run from {least} to {most}, but {self._classes} classes"
                 f" are numbered 0 to {self._classes - 1}"
             )
+        return Evaluation(
+            confusion=self._confusion.cpu().view(self._classes, self._classes).clone(),
+            top5_correct=int(self._top5),
+            total=total,
+            loss=float(self._loss) / total,
+            unscored=self._unscored.cpu().clone(),
+        )

@@ -45,7 +45,8 @@ def build_report(
         **_scores(evaluation),
         "selection": experiment.training.select,
         "selection_rule": SELECTION[experiment.training.select],
-        "notes": [*_notes(experiment), *changes],
+        "notes": [*_notes(experiment), *changes, *_skipped(history)],
+        "precision": _precision(experiment),
         "reference": _reference(experiment, evaluation.top1),
         "best_epoch": best_epoch,
         "epochs": len(history),
@@ -96,7 +97,23 @@ def _notes(experiment: Experiment) -> list[str]:
         notes.append(f"Only the first {data.test_limit:,} test images were used (data.test_limit).")
     if data.train_limit is not None:
         notes.append(f"Trained on the first {data.train_limit:,} training images only (data.train_limit).")
+    if experiment.training.amp != "none" or experiment.run.tf32:
+        notes.append(f"Trained and evaluated in {_precision(experiment)}; an export computes in float32.")
     return notes
+
+
+def _precision(experiment: Experiment) -> str:
+    """In which numbers the network computed."""
+    amp = experiment.training.amp
+    mixed = "float32" if amp == "none" else f"mixed precision with {amp} (training.amp)"
+    return f"{mixed}, TF32 allowed on a GPU (run.tf32)" if experiment.run.tf32 else mixed
+
+
+def _skipped(history: Sequence[dict[str, Any]]) -> list[str]:
+    count = history[-1].get("skipped_steps", 0) if history else 0
+    if not count:
+        return []
+    return [f"{count:,} steps were repeated at a lower loss scale, since a gradient overflowed in fp16."]
 
 
 def _reference(experiment: Experiment, top1: float) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ FREE_KEYS = (
     "training.epochs",
     "training.log_every",
     "training.checkpoint_every",
+    "training.checkpoint_minutes",
 )
 
 

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnn_train.report.evaluation import Evaluation, Tally
 from bnn_train.training.losses import Criterion
+from bnn_train.training.precision import precise
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -27,17 +28,27 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def evaluate(model: nn.Module, batches: Batches, *, classes: int, criterion: Criterion) -> Evaluation:
-    """Count every image of ``batches`` once; the loss is the mean over the images."""
+def evaluate(
+    model: nn.Module,
+    batches: Batches,
+    *,
+    classes: int,
+    criterion: Criterion,
+    amp: torch.dtype | None = None,
+) -> Evaluation:
+    """Count every image of ``batches`` once; the loss is the mean over the images. ``amp``: the precision of
+    the run, so that the function is scored that was trained. Waits for the device at the end alone."""
     tally = Tally(classes)
     with evaluating(model):
         for images, labels in batches:
-            logits = model(images).float()
-            tally.add(logits, labels, loss=float(criterion(logits, labels)))
+            with precise(images.device, amp):
+                logits = model(images).float()
+                loss = criterion(logits, labels)
+            tally.add(logits, labels, loss=loss)
     return tally.result()
 
 
-def reestimate_norms(model: nn.Module, batches: Batches) -> None:
+def reestimate_norms(model: nn.Module, batches: Batches, *, amp: torch.dtype | None = None) -> None:
     """Batch-norm statistics anew, as the plain mean over ``batches``, with the test-time weights.
 
     BinaryConnect's stochastic mode trains with sampled binary weights but tests with the latent ones,
@@ -51,6 +62,7 @@ def reestimate_norms(model: nn.Module, batches: Batches) -> None:
             norm.momentum = None  # cumulative average
             norm.train()
         for images, _ in batches:
-            model(images)
+            with precise(images.device, amp):
+                model(images)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from bnn_train.binary.latent import enforce
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.data.randomness import stream_seed
@@ -19,11 +19,15 @@ from bnn_train.errors import Interrupted, NonFiniteError
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
+from bnn_train.training.rescue import nothing_lost
 from bnn_train.training.schedules import learning_rate
 from bnn_train.training.setup import Learner
 from bnn_train.training.signals import StopRequest
+from bnn_train.training.step import Batch, Kept, Seen, training_step
+from bnn_train.training.sums import EpochSums
 
-Batch = tuple[Tensor, Tensor]
+LEAST_SCALE = 1.0
+"""A gradient that overflows without being scaled up is no number by itself."""
 
 
 def steps_per_epoch(experiment: Experiment, data: DataBundle) -> int:
@@ -43,68 +47,75 @@ def train(
     """Run from ``progress.step`` to the last epoch's end. The position of a run is that one number:
     order, augmentation, learning rate and every draw of a step are functions of it and of the seed."""
     training, per_epoch = experiment.training, steps_per_epoch(experiment, data)
-    model, optimizers, scaler = learner.model, learner.optimizers, learner.scaler
+    kept = Kept(learner.model)
+    recorder.begins(progress)
     for epoch in range(progress.epochs_finished, training.epochs):
-        done = progress.step - epoch * per_epoch
-        batches = data.train_batches(epoch, skip=done * training.accumulate)
-        model.train()
-        clock = time.perf_counter()
-        steps = groups(batches, training.accumulate)
-        name = f"epoch {epoch + 1}"
-        for group in tqdm(steps, total=per_epoch, initial=done, desc=name, leave=False, disable=None):
-            lr = learning_rate(
-                experiment.schedule,
-                experiment.optimizer.lr,
-                step=progress.step,
-                steps_per_epoch=per_epoch,
-                epochs=training.epochs,
+        sums = EpochSums(progress.meter, learner.device)
+        rate = partial(_rate, experiment, per_epoch)
+        check = partial(check_finite, learner.model, sums, progress, rate, per_epoch)
+        with nothing_lost(recorder, progress, check):
+            done = progress.step - epoch * per_epoch
+            batches = data.train_batches(epoch, skip=done * training.accumulate)
+            learner.model.train()
+            clock = time.perf_counter()
+            steps = groups(batches, training.accumulate)
+            name = f"epoch {epoch + 1}"
+            for group in tqdm(steps, total=per_epoch, initial=done, desc=name, leave=False, disable=None):
+                learner.optimizers.set_rate(rate(progress.step), epoch)
+                sums.add(_step(experiment, learner, kept, group, progress), progress.step)
+                progress.step += 1
+                clock, before = time.perf_counter(), clock
+                progress.seconds += clock - before
+                if progress.step % training.log_every == 0:
+                    check()
+                    _write(log, progress, epoch, rate(progress.step - 1), learner)
+                if stop.signal is not None:
+                    check()
+                    recorder.save(progress)
+                    raise Interrupted(
+                        f"stopped by {stop.signal.name} after step {progress.step} (epoch {epoch + 1});"
+                        " saved, go on with --resume",
+                        stop.exit_code,
+                    )
+                if recorder.is_due(progress, at_end=progress.step == (epoch + 1) * per_epoch):
+                    check()
+                    recorder.save(progress)
+            check()
+            progress.seconds += time.perf_counter() - clock
+            recorder.finish_epoch(progress, epoch)
+
+
+def _rate(experiment: Experiment, per_epoch: int, step: int) -> float:
+    return learning_rate(
+        experiment.schedule,
+        experiment.optimizer.lr,
+        step=step,
+        steps_per_epoch=per_epoch,
+        epochs=experiment.training.epochs,
+    )
+
+
+def _step(
+    experiment: Experiment, learner: Learner, kept: Kept, group: list[Batch], progress: Progress
+) -> list[Seen]:
+    """The step, repeated on the same images at half the loss scale as long as fp16 overflows."""
+    while True:
+        torch.manual_seed(stream_seed(experiment.seed, "step", progress.step))
+        seen = training_step(learner, kept, group, clip=experiment.training.clip_grad_norm)
+        if seen is not None:
+            return seen
+        progress.skipped += 1
+        if learner.scaler.get_scale() < LEAST_SCALE:
+            raise NonFiniteError(
+                f"the gradient is not finite at step {progress.step + 1} at any loss scale; the checkpoints"
+                " before it are intact: lower optimizer.lr, or use training.amp bf16"
             )
-            optimizers.set_rate(lr, epoch)
-            torch.manual_seed(stream_seed(experiment.seed, "step", progress.step))
-            optimizers.zero_grad()
-            total = sum(len(labels) for _, labels in group)
-            for images, labels in group:
-                with torch.autocast(learner.device.type, learner.amp, enabled=learner.amp is not None):
-                    logits = model(images)
-                    loss = learner.criterion(logits.float(), labels)
-                scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
-                _count(progress, loss, logits, labels)
-            if not math.isfinite(progress.meter.loss):
-                raise _diverged("the training loss", progress, epoch, lr)
-            if training.clip_grad_norm is not None:
-                optimizers.unscale(scaler)
-                nn.utils.clip_grad_norm_(model.parameters(), training.clip_grad_norm)
-            optimizers.step(scaler)
-            enforce(model)
-            if learner.average is not None:
-                learner.average.update_parameters(model)
-            progress.step += 1
-            clock, before = time.perf_counter(), clock
-            progress.seconds += clock - before
-            at_end = progress.step == (epoch + 1) * per_epoch
-            if progress.step % training.log_every == 0:
-                check_finite(model, progress, epoch, lr)
-                log.write(
-                    "step",
-                    progress.step,
-                    epoch + 1,
-                    lr=lr,
-                    loss=progress.meter.mean_loss,
-                    top1=progress.meter.top1,
-                )
-            if stop.signal is not None:
-                check_finite(model, progress, epoch, lr)
-                recorder.save(progress)
-                raise Interrupted(
-                    f"stopped by {stop.signal.name} after step {progress.step} (epoch {epoch + 1});"
-                    " saved, go on with --resume",
-                    stop.exit_code,
-                )
-            if training.checkpoint_every and progress.step % training.checkpoint_every == 0 and not at_end:
-                check_finite(model, progress, epoch, lr)
-                recorder.save(progress)
-        check_finite(model, progress, epoch, lr=math.nan)
-        recorder.finish_epoch(progress, epoch)
+
+
+def _write(log: MetricsLog, progress: Progress, epoch: int, lr: float, learner: Learner) -> None:
+    meter = progress.meter
+    values = {"skipped_steps": progress.skipped} if learner.scaler.is_enabled() else {}
+    log.write("step", progress.step, epoch + 1, lr=lr, loss=meter.mean_loss, top1=meter.top1, **values)
 
 
 def groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
@@ -114,21 +125,24 @@ def groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def _count(progress: Progress, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-    correct = int((logits.argmax(dim=1) == labels).sum())
-    progress.meter.add(loss=loss.item(), correct=correct, seen=len(labels))
+def check_finite(
+    model: nn.Module, sums: EpochSums, progress: Progress, rate: Callable[[int], float], per_epoch: int
+) -> None:
+    """Read the sums into the meter; NonFiniteError if the loss or a parameter is no number. A NaN latent
+    weight binarizes to a finite network and hides from the loss, so the weights are read too."""
+    lost = sums.read()
+    if lost is not None:
+        raise _diverged("the training loss", lost, per_epoch, rate)
+    named = dict(model.named_parameters())
+    finite = torch.stack([torch.isfinite(parameter).all() for parameter in named.values()]).tolist()
+    for name, is_finite in zip(named, finite, strict=True):
+        if not is_finite:
+            raise _diverged(f"the parameter {name}", max(0, progress.step - 1), per_epoch, rate)
 
 
-def check_finite(model: nn.Module, progress: Progress, epoch: int, lr: float) -> None:
-    """A NaN latent weight binarizes to a finite network and hides from the loss, so the weights are read."""
-    for name, parameter in model.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
-            raise _diverged(f"the parameter {name}", progress, epoch, lr)
-
-
-def _diverged(what: str, progress: Progress, epoch: int, lr: float) -> NonFiniteError:
-    rate = "" if math.isnan(lr) else f", learning rate {lr:g}"
+def _diverged(what: str, step: int, per_epoch: int, rate: Callable[[int], float]) -> NonFiniteError:
     return NonFiniteError(
-        f"{what} is no longer finite at step {progress.step + 1} (epoch {epoch + 1}{rate}); the checkpoints"
-        " before it are intact: lower optimizer.lr, or set training.clip_grad_norm"
+        f"{what} is no longer finite at step {step + 1} (epoch {step // per_epoch + 1}, learning rate"
+        f" {rate(step):g}); the checkpoints before it are intact: lower optimizer.lr, or set"
+        " training.clip_grad_norm"
     )

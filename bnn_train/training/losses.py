@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,7 +20,8 @@ def square_hinge(logits: Tensor, labels: Tensor, *, reduction: str) -> Tensor:
     BinaryConnect's scripts average over the classes; its first MNIST experiment sums, which is K
     times larger and matters to SGD.
     """
-    targets = F.one_hot(labels, logits.shape[1]).to(logits.dtype).mul_(2).sub_(1)
+    # not F.one_hot, which reads the labels back to check them and so waits for a GPU
+    targets = torch.full_like(logits, -1).scatter_(1, labels[:, None], 1)
     per_image = (1 - targets * logits).clamp(min=0).square().sum(dim=1).mean()
     return per_image if reduction == "sum" else per_image / logits.shape[1]
 

@@ -18,14 +18,22 @@ from bnn_train.training.shift_adamax import ShiftAdaMax
 
 Groups = list[dict[str, Any]]
 
+
+def _fusable(groups: Groups) -> bool:
+    """Whether torch has a fused step for where the parameters are."""
+    return all(p.device.type in ("cpu", "cuda") for group in groups for p in group["params"])
+
+
 BUILDERS: dict[str, Callable[[Groups, Any], Optimizer]] = {
-    "adam": lambda groups, s: torch.optim.Adam(groups, lr=s.lr, betas=s.betas, eps=s.eps, fused=True),
+    "adam": lambda groups, s: torch.optim.Adam(
+        groups, lr=s.lr, betas=s.betas, eps=s.eps, fused=_fusable(groups)
+    ),
     "adamax": lambda groups, s: torch.optim.Adamax(groups, lr=s.lr, betas=s.betas, eps=s.eps),
     "shift_adamax": lambda groups, s: ShiftAdaMax(
         groups, lr=s.lr, betas=s.betas, eps=s.eps, keeps_v=s.form == "paper"
     ),
     "sgd": lambda groups, s: torch.optim.SGD(
-        groups, lr=s.lr, momentum=s.momentum, nesterov=s.nesterov, fused=True
+        groups, lr=s.lr, momentum=s.momentum, nesterov=s.nesterov, fused=_fusable(groups)
     ),
 }
 
@@ -40,6 +48,7 @@ class Optimizers:
             for group in groups:
                 group["params"] = [p for p in group["params"] if id(p) not in latent]
         self.main = BUILDERS[section.name](groups, section)
+        self._unscaled = False
         self.decay_epochs = section.weight_decay_epochs
         self.bop_section = section.binary
         self.bop = (
@@ -69,19 +78,36 @@ class Optimizers:
         if self.bop is not None:
             self.bop.zero_grad()
 
-    def step(self, scaler: torch.amp.GradScaler) -> None:
-        """One step of each, through the loss scaler."""
-        for optimizer in self._all():
-            scaler.step(optimizer)
-        scaler.update()
-
-    def _all(self) -> list[Optimizer]:
-        return [self.main] if self.bop is None else [self.main, self.bop]
-
     def unscale(self, scaler: torch.amp.GradScaler) -> None:
         """Divide the gradients by the loss scale, before they are clipped."""
         for optimizer in self._all():
             scaler.unscale_(optimizer)
+        self._unscaled = True
+
+    def step(self, scaler: torch.amp.GradScaler) -> bool:
+        """One step of each; False where a gradient overflowed under the loss scale, which then is lowered and
+        none of them moves."""
+        if not scaler.is_enabled():
+            for optimizer in self._all():
+                optimizer.step()
+            return True
+        if not self._unscaled:
+            self.unscale(scaler)
+        self._unscaled = False
+        moves = self._finite()
+        if moves:
+            for optimizer in self._all():
+                scaler.step(optimizer)
+        scaler.update()
+        return moves
+
+    def _finite(self) -> bool:
+        groups = (group for optimizer in self._all() for group in optimizer.param_groups)
+        grads = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+        return bool(torch.stack([grad.isfinite().all() for grad in grads]).all()) if grads else True
+
+    def _all(self) -> list[Optimizer]:
+        return [self.main] if self.bop is None else [self.main, self.bop]
 
     def state(self) -> dict[str, Tensor]:
         """Every state tensor under ``<optimizer>.<parameter>.<name>``."""

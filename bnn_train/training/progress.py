@@ -22,12 +22,6 @@ class Meter:
     correct: Count = 0
     seen: Count = 0
 
-    def add(self, *, loss: float, correct: int, seen: int) -> None:
-        """Count one batch; ``loss`` is its mean."""
-        self.loss += loss * seen
-        self.correct += correct
-        self.seen += seen
-
     @property
     def mean_loss(self) -> float:
         """Per image."""
@@ -45,6 +39,8 @@ class Progress:
 
     step: Count = 0
     """Optimizer steps done."""
+    skipped: Count = 0
+    """Attempts at a step that were repeated, since a gradient overflowed in fp16."""
     epochs_finished: Count = 0
     """Epochs whose evaluation and checkpoint are done."""
     best_epoch: Count = 0

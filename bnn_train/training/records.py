@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,22 @@ class Recorder:
     folder: RunFolder
     log: MetricsLog
     signs: dict[str, Tensor]
+    saved_step: int = 0
+    saved_at: float = 0.0
+
+    def begins(self, progress: Progress) -> None:
+        """What the disk has is as far as ``progress``, and the time until the next checkpoint runs."""
+        self.saved_step, self.saved_at = progress.step, time.monotonic()
+
+    def is_due(self, progress: Progress, *, at_end: bool) -> bool:
+        """Whether a checkpoint inside the epoch is due, by steps or by the clock; its end saves anyway."""
+        training = self.experiment.training
+        if at_end:
+            return False
+        if training.checkpoint_every and progress.step % training.checkpoint_every == 0:
+            return True
+        minutes = training.checkpoint_minutes
+        return minutes > 0 and time.monotonic() - self.saved_at >= 60 * minutes
 
     def save(self, progress: Progress, *, best: bool = False) -> None:
         """Write ``last``; the one before stays as ``previous``.
@@ -62,11 +79,12 @@ class Recorder:
             ckpt.link(folder / ckpt.BEST, folder / ckpt.LAST)
         else:
             ckpt.write(folder / ckpt.LAST, Checkpoint(tensors, state))
+        self.begins(progress)
 
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
         if self.experiment.method.norm.reestimate:
-            reestimate_norms(self.learner.evaluated, self.data.eval_batches("train"))
+            reestimate_norms(self.learner.evaluated, self.data.eval_batches("train"), amp=self.learner.amp)
         entry = self._entry(progress, epoch)
         score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
         best = score >= progress.best_score  # on a tie the later epoch, as the papers' code has it
@@ -89,6 +107,8 @@ class Recorder:
             split = "validation"
         if split is not None:
             entry |= _prefixed(split, self.evaluate(split))
+        if self.learner.scaler.is_enabled():
+            entry["skipped_steps"] = progress.skipped
         flips = diagnostics.flip_rates(model, self.signs)
         if flips:
             entry["flip_rate"] = _mean_flips(flips, model)
@@ -109,6 +129,7 @@ class Recorder:
             self.data.eval_batches(split),
             classes=len(self.data.classes),
             criterion=self.learner.criterion,
+            amp=self.learner.amp,
         )
 
     def _layers(self, flips: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -21,6 +21,7 @@ from bnn_train.training.checkpoint import Checkpoint, read
 from bnn_train.training.evaluate import evaluate
 from bnn_train.training.fits import check_network
 from bnn_train.training.losses import criterion
+from bnn_train.training.precision import AMP_TYPES
 from bnn_train.training.setup import build_model, load_weights
 
 
@@ -66,12 +67,13 @@ def model_of(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
 def evaluate_checkpoint(
     checkpoint: Checkpoint, data: DataBundle, split: str, *, device: torch.device
 ) -> tuple[nn.Module, Evaluation]:
-    """The model and its count over one split."""
-    model = model_of(checkpoint, device)
+    """The model and its count over one split, in the precision that it was trained in."""
+    model, experiment = model_of(checkpoint, device), experiment_of(checkpoint)
     result = evaluate(
         model,
         data.eval_batches(split),
         classes=len(data.classes),
-        criterion=criterion(experiment_of(checkpoint).loss),
+        criterion=criterion(experiment.loss),
+        amp=AMP_TYPES[experiment.training.amp],
     )
     return model, result

@@ -19,6 +19,7 @@ from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import versions
 from bnn_train.training import calibration, images, manifest
 from bnn_train.training import checkpoint as ckpt
+from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import check_length, continued, same_classes, told_changes
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
@@ -76,6 +77,7 @@ def _prepared(experiment: Experiment) -> tuple[DataBundle, Learner]:
     """The data and the learner of a run: every mistake is told while its folder is as it was."""
     device = choose_device(experiment.run)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
+    check_batches(experiment, data)
     model = build_model(experiment, data.shape, len(data.classes), device)
     return data, build_learner(experiment, model, device)
 
@@ -110,6 +112,7 @@ def _go_on(
     preprocess = checkpoint.section("preprocess")
     data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
     same_classes(checkpoint, data)
+    check_batches(experiment, data)
     keys = images.keys_of(data)
     changes = [*told_changes(stored, experiment), *manifest.changes(data, folder, keys)]
     check_length(experiment, progress, steps_per_epoch(experiment, data))

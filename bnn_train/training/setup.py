@@ -16,21 +16,28 @@ from bnn_train.models.build import build
 from bnn_train.training.losses import Criterion, criterion
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
-
-AMP_TYPES = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+from bnn_train.training.precision import AMP_TYPES
 
 
 def choose_device(run: Run) -> torch.device:
-    """The device a run section asks for; sets up CPU threads and memory."""
+    """The device a run section asks for; sets up CPU threads and memory, and how a GPU computes.
+
+    Products of signs are whole numbers, which float32 adds exactly in any order, and a GPU's TF32 too, since
+    ±1 has no more bits; products of real numbers and all gradients would keep 10 bits of 23 in TF32, so it
+    is off unless ``run.tf32`` allows it. cuDNN's Winograd and FFT algorithms add no whole numbers exactly:
+    ``benchmark`` stays off, since it might choose them on another day, and tests/unit/test_gpu.py compares
+    what ``deterministic`` chooses with integers.
+    """
     keep_freed_memory()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = run.tf32
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
     if run.threads is not None:
         torch.set_num_threads(run.threads)
     if run.device == "cuda" and not torch.cuda.is_available():
         raise RunError("run.device is cuda, but torch finds no CUDA device; use auto or cpu")
     if run.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
     return torch.device("cuda")
 
 
@@ -64,6 +71,8 @@ class Learner:
     average: AveragedModel | None
     amp: torch.dtype | None
     device: torch.device
+    torn: bool = False
+    """Whether a step broke off while it moved the weights."""
 
     @property
     def evaluated(self) -> nn.Module:

@@ -134,6 +134,7 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (method("bnn", activation={"bits": 2}), "method.activation.bits", "uniform"),
         (method("bwn", padding=1), "method.padding", "belongs to signs"),
         (method("dorefa", padding=1), "method.padding", "belongs to signs"),
+        (method("xnor_k", padding=-1), "method.padding", "K averages zeros"),
         (method("bnn", scope={"real": ["first", "body", "last"]}), "method.scope.real", "no layer"),
         ({"method": "bwn", "model": {"name": "mlp", "depth": 1}}, "method.scope.real", "no layer of mlp"),
         # optimizer, schedule, training

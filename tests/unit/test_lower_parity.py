@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from bnn_train.binary.latent import initialise
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.binary.methods import METHODS
 from bnn_train.errors import ExportError
@@ -41,7 +40,7 @@ def network(last: nn.Module | None = None) -> nn.Module:
     )
     for layer in model.modules():
         if isinstance(layer, BinaryConv2d):
-            initialise(layer)
+            layer.initialise()
     return scramble(model, SHAPE)
 
 

@@ -107,10 +107,14 @@ def test_intervals_of_top1_and_top5() -> None:
 def test_a_class_count_that_does_not_fit_is_told() -> None:
     with pytest.raises(DataError, match="answers 3 classes, the data has 4"):
         Tally(4).add(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64))
-    with pytest.raises(DataError, match="labels run from 0 to 4, but 4 classes"):
-        Tally(4).add(torch.zeros(2, 4), torch.tensor([0, 4]))
-    with pytest.raises(DataError, match="labels run from -1"):
-        Tally(4).add(torch.zeros(2, 4), torch.tensor([-1, 1]))
+    for labels, sentence in (
+        ([0, 4], "labels run from 0 to 4, but 4 classes"),
+        ([-1, 1], "labels run from -1"),
+    ):
+        tally = Tally(4)
+        tally.add(torch.zeros(2, 4), torch.tensor(labels))
+        with pytest.raises(DataError, match=sentence):
+            tally.result()
 
 
 def test_no_images_is_told() -> None:

@@ -1,0 +1,47 @@
+"""The latent weights that training starts from, by the name of ``LatentSpec.init``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnn_train.binary.sign import sign
+
+
+def fans(layer: nn.Module) -> tuple[int, int]:
+    """(fan_in, fan_out) of a layer's O×(I/groups)×Kh×Kw or O×I weight: k²·inputs and k²·outputs."""
+    weight = layer.weight
+    if not isinstance(weight, torch.Tensor):
+        raise TypeError(f"{type(layer).__name__} has no weight")
+    taps = math.prod(weight.shape[2:])
+    return weight.shape[1] * taps, weight.shape[0] * taps
+
+
+def glorot(layer: nn.Module) -> float:
+    """√(1.5/(fan_in + fan_out)), BinaryConnect's coefficient (binary_connect.py)."""
+    return math.sqrt(1.5 / sum(fans(layer)))
+
+
+Draw = Callable[[nn.Module, Tensor], object]
+"""Fills a layer's weight, which is handed in beside it."""
+
+
+def _normal(fan: int) -> Draw:
+    return lambda layer, weight: weight.normal_(0, math.sqrt(2 / fans(layer)[fan]))
+
+
+def _uniform(bound: Callable[[nn.Module], float]) -> Draw:
+    return lambda layer, weight: weight.uniform_(-bound(layer), bound(layer))
+
+
+INITS: dict[str, Draw] = {
+    "uniform": _uniform(lambda layer: 1.0),
+    "glorot": _uniform(glorot),
+    "he_in": _normal(0),
+    "he_out": _normal(1),
+    "normal_005": lambda layer, weight: weight.normal_(0, 0.05),
+    "sign": lambda layer, weight: weight.copy_(sign(weight.uniform_(-1, 1))),
+}

@@ -1,0 +1,14 @@
+"""The numbers in which a forward pass computes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+AMP_TYPES = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def precise(device: torch.device, amp: torch.dtype | None) -> AbstractContextManager[object]:
+    """A forward pass in mixed precision, or, with None, in that of the model."""
+    return nullcontext() if amp is None else torch.autocast(device.type, amp)

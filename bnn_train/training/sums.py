@@ -1,0 +1,37 @@
+"""Loss and right answers of an epoch, added up on the device and read when a line is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from bnn_train.training.progress import Meter
+from bnn_train.training.step import Seen
+
+
+class EpochSums:
+    """Goes on from a meter's numbers; ``read`` brings them up to date, and alone waits for the device."""
+
+    def __init__(self, meter: Meter, device: torch.device) -> None:
+        self._meter = meter
+        self._loss = torch.tensor(meter.loss, dtype=torch.float64, device=device)
+        self._correct = torch.tensor(meter.correct, dtype=torch.int64, device=device)
+        self._seen = meter.seen
+        self._lost = torch.tensor(-1, dtype=torch.int64, device=device)
+
+    def add(self, batches: Iterable[Seen], step: int) -> None:
+        """Count what ``step`` saw. In float64, each batch's mean times its images: as Python's floats do."""
+        for seen in batches:
+            self._loss += seen.loss.double() * len(seen.labels)
+            self._correct += (seen.logits.argmax(dim=1) == seen.labels).sum()
+            self._seen += len(seen.labels)
+        first = (self._lost < 0) & ~self._loss.isfinite()
+        self._lost = torch.where(first, step, self._lost)
+
+    def read(self) -> int | None:
+        """Fill the meter; the first step whose loss was not finite, if there is one."""
+        self._meter.loss, self._meter.correct = float(self._loss), int(self._correct)
+        self._meter.seen = self._seen
+        lost = int(self._lost)
+        return None if lost < 0 else lost

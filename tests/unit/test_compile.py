@@ -1,0 +1,87 @@
+"""Compilers and exporters see one graph of operations that they know, and it computes the same bits."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
+from bnn_train.binary.methods import METHODS
+
+QUICK = ("bnn", "xnor_k", "dorefa")
+"""Compiling one takes seconds."""
+ROWS = [row if row in QUICK else pytest.param(row, marks=pytest.mark.slow) for row in sorted(METHODS)]
+
+
+def network(row: str) -> nn.Module:
+    """Its norms are no ties: an exporter may fold them into convolutions, whose zeros then are rounded."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        BinaryConv2d(3, 8, 3, padding=1, method=row, role="first"),
+        nn.BatchNorm2d(8),
+        BinaryConv2d(8, 8, 3, padding=1, method=row, role="body", dropout=0.1),
+        nn.BatchNorm2d(8),
+        BinaryConv2d(8, 8, 3, padding="same", padding_mode="reflect", method=row, role="body"),
+        nn.BatchNorm2d(8),
+        nn.Flatten(),
+        BinaryLinear(8 * 36, 5, method=row, role="body"),
+    )
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.uniform_(norm.bias, -0.4, 0.4)
+    return model
+
+
+def step(model: Any, parameters: list[Tensor]) -> list[Tensor]:
+    """Output and gradients."""
+    torch.manual_seed(1)
+    y: Tensor = model(torch.randn(2, 3, 6, 6))
+    return [y.detach(), *torch.autograd.grad(y.square().sum(), parameters)]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the compiler's own
+@pytest.mark.parametrize("row", ROWS)
+def test_a_training_step_is_one_graph(row: str) -> None:
+    torch.compiler.reset()
+    model = network(row)
+    plain = step(model, list(model.parameters()))
+    model = network(row)
+    compiled = step(torch.compile(model, fullgraph=True, backend="aot_eager"), list(model.parameters()))
+    assert all(torch.equal(one, other) for one, other in zip(plain, compiled, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("row", sorted(METHODS))
+def test_an_exported_network_needs_no_operator_of_ours(row: str) -> None:
+    model, x = network(row).eval(), torch.randn(2, 3, 6, 6)
+    program = torch.export.export(model, (x,), strict=False)
+    used = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert not [name for name in used if not name.startswith("aten.")], used
+    assert not [name for name in used if ".out" in name], used
+    torch.testing.assert_close(program.module()(x), model(x))
+
+
+def missing(*names: str) -> str:
+    return ", ".join(name for name in names if importlib.util.find_spec(name) is None)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(missing("onnx") != "", reason="onnx is not installed")
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("row", ["fp", "bc", "bnn", "xnor_k", "dorefa", "twn"])
+def test_onnx(row: str, dynamo: bool) -> None:
+    if lacking := missing("onnxscript", "onnxruntime") if dynamo else missing("onnxruntime"):
+        pytest.skip(f"{lacking} not installed")
+    import onnxruntime
+
+    model, x, file = network(row).eval(), torch.randn(2, 3, 6, 6), io.BytesIO()
+    torch.onnx.export(model, (x,), file, dynamo=dynamo)
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-4, atol=1e-4)
