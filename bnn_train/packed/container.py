@@ -97,8 +97,8 @@ def _read(file: BinaryIO, size: int, memory_limit: int | None) -> tuple[Header, 
     _check_metadata(metadata)
     if layout.spell(entries, metadata)[layout.PREFIX :] != raw:
         raise PackedFileError("its header is not spelled as bnn_train spells it; export it again")
-    content = file.read(payload + 1)
-    if len(content) != payload:
+    content = file.read(payload)
+    if len(content) != payload or file.read(1):
         raise PackedFileError("it changed while it was read; try again")
     _check_digests(entries, metadata, content)
     header = parse_header(metadata["header"])
