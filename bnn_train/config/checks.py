@@ -45,8 +45,7 @@ def _schedule(e: Experiment) -> Problems:
 
 
 def _training(e: Experiment) -> Problems:
-    held_out = checks_data.validation_size(e.data)
-    if e.training.select == "validation" and not held_out:
+    if e.training.select == "validation" and not checks_data.validates(e.data):
         yield (
             ("training", "select"),
             f"validation needs held-out images, and {e.data.name} has none here;"

@@ -11,7 +11,7 @@ from torch import Tensor
 from bnn_train.config.schema import Data
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import Ids, balanced, permutation
-from bnn_train.data.sources import Source
+from bnn_train.data.sources import FolderSource, Source
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Opened(NamedTuple):
     classes: tuple[str, ...]
     splits: dict[str, Split]
     digests: dict[str, str]
+    config: Data | None = None
+    """The section with how the split was drawn, where opening it drew one."""
+    notes: tuple[str, ...] = ()
+    changed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,28 @@ class DataBundle:
     splits: Mapping[str, Split]
     digests: dict[str, str]
     """File name → digest; for image folders that of the list of files."""
+    notes: tuple[str, ...] = ()
+    """What lies there and is not used, as sentences."""
+    changed: str | None = None
+    """How the training images differ from those that the validation split was drawn from, as a sentence."""
 
     @property
     def sizes(self) -> dict[str, int]:
         """Images per opened split."""
         return {name: len(split.positions) for name, split in self.splits.items()}
+
+    @property
+    def incidents(self) -> list[str]:
+        """What was met in the files that were read so far, as sentences."""
+        return [sentence for source in self._folders() for sentence in source.incidents.sentences()]
+
+    def take_skipped(self) -> int:
+        """Places in batches that damaged images left to others, since this was last asked."""
+        return sum(source.incidents.take_places() for source in self._folders())
+
+    def _folders(self) -> list[FolderSource]:
+        sources = {id(split.source): split.source for split in self.splits.values()}
+        return [source for source in sources.values() if isinstance(source, FolderSource)]
 
     @property
     def batches_per_epoch(self) -> int:
@@ -68,8 +89,14 @@ class DataBundle:
         """
         split, size = self.splits["train"], self.config.batch_size
         order = self._order(epoch, split)[: self.batches_per_epoch * size]
-        for images, labels in split.source.batches(split.positions[order[skip * size :]], epoch, size):
+        for images, labels in split.source.batches(
+            split.positions[order[skip * size :]], epoch, size, self.config.on_error == "skip"
+        ):
             yield self.normalizer(images), labels
+
+    def may_skip(self, split: str) -> bool:
+        """Whether damaged images of a split may be left out where they are not scored."""
+        return split == "train" and self.config.on_error == "skip"
 
     def _order(self, epoch: int, split: Split) -> Ids:
         """Indices into the split's positions."""
@@ -79,9 +106,13 @@ class DataBundle:
         return balanced(self.seed, epoch, labels, self.batches_per_epoch * self.config.batch_size)
 
     def eval_batches(
-        self, split: str, batch_size: int | None = None, limit: int | None = None
+        self, split: str, batch_size: int | None = None, limit: int | None = None, *, scored: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image of a split once, in order, not augmented; at most the first ``limit``."""
+        """Every image of a split once, in order, not augmented; at most the first ``limit``.
+
+        ``scored`` images are all read or none; without, training images may be left out as in training.
+        """
         chosen, size = self.splits[split], batch_size or self.config.eval_batch_size
-        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size):
+        skip = self.may_skip(split) and not scored
+        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, skip):
             yield self.normalizer(images), labels

@@ -8,9 +8,9 @@ class; ``reference`` says it in numpy.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from bnn_train.record import Record
 
@@ -277,6 +277,12 @@ class Images(Record):
     """Shorter side after resizing, before the centre crop; absent: files must have the size itself."""
     preprocess: Annotated[tuple[Preprocess, ...], Field(strict=False, max_length=16)] = ()
     """Empty where the first layer absorbed the normalization."""
+    exif: Literal["ignore", "apply"] = "ignore"
+    """Whether a file is turned as its EXIF data say; not written where it is not."""
+
+    @model_serializer(mode="wrap")
+    def _spelled(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in fields(self).items() if (key, value) != ("exif", "ignore")}
 
 
 class Header(Record):

@@ -32,6 +32,7 @@ def build_report(
     wall_time_s: float,
     images_per_s: float,
     versions: dict[str, str],
+    data_notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything that the two files hold, as JSON values.
 
@@ -43,7 +44,7 @@ def build_report(
         **_scores(evaluation),
         "selection": experiment.training.select,
         "selection_rule": SELECTION[experiment.training.select],
-        "notes": _notes(experiment),
+        "notes": [*_notes(experiment), *data_notes, *_skipped(history)],
         "reference": _reference(experiment, evaluation.top1),
         "best_epoch": best_epoch,
         "epochs": len(history),
@@ -95,6 +96,16 @@ def _notes(experiment: Experiment) -> list[str]:
     if data.train_limit is not None:
         notes.append(f"Trained on the first {data.train_limit:,} training images only (data.train_limit).")
     return notes
+
+
+def _skipped(history: Sequence[dict[str, Any]]) -> list[str]:
+    """Over all starts of the run, which the images met in this one do not tell."""
+    places = sum(entry.get("train_skipped", 0) for entry in history)
+    return (
+        [f"{places:,} times another image stood in a damaged one's place (data.on_error: skip)."]
+        if places
+        else []
+    )
 
 
 def _reference(experiment: Experiment, top1: float) -> dict[str, Any] | None:

@@ -17,6 +17,8 @@ class Meter:
     loss: float = 0.0
     correct: int = 0
     seen: int = 0
+    skipped: int = 0
+    """Of them, those that stand in the place of damaged ones."""
 
     def add(self, *, loss: float, correct: int, seen: int) -> None:
         """Count one batch; ``loss`` is its mean."""

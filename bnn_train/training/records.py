@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,6 +38,15 @@ class Recorder:
     folder: RunFolder
     log: MetricsLog
     signs: dict[str, Tensor]
+    told: set[str] = field(default_factory=set)
+    """Sentences about the data that the terminal has shown."""
+
+    def tell(self, sentences: Iterable[str]) -> None:
+        """Show what is new of these, apart from the results on stdout."""
+        for sentence in sentences:
+            if sentence not in self.told:
+                tqdm.write(f"note: {sentence}", file=sys.stderr)
+                self.told.add(sentence)
 
     def save(self, progress: Progress, *, best: bool = False) -> None:
         """Write ``last``; the one before stays as ``previous``.
@@ -44,6 +55,7 @@ class Recorder:
         older ``last`` leads to the same weights again, while a newer ``last`` would pass over this epoch.
         """
         folder = self.folder.checkpoints
+        progress.meter.skipped += self.data.take_skipped()
         tensors = self.learner.tensors()
         tensors |= {f"preprocess.{name}": t for name, t in self.data.normalizer.state().items()}
         tensors |= {f"signs.{name}": t for name, t in self.signs.items()}
@@ -66,8 +78,10 @@ class Recorder:
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
         if self.experiment.method.norm.reestimate:
-            reestimate_norms(self.learner.evaluated, self.data.eval_batches("train"))
+            reestimate_norms(self.learner.evaluated, self.data.eval_batches("train", scored=False))
+        progress.meter.skipped += self.data.take_skipped()
         entry = self._entry(progress, epoch)
+        self.tell(self.data.incidents)
         score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
         best = score >= progress.best_score  # on a tie the later epoch, as the papers' code has it
         if best:
@@ -84,6 +98,8 @@ class Recorder:
             "train_loss": progress.meter.mean_loss,
             "train_top1": progress.meter.top1,
         }
+        if self.experiment.data.on_error == "skip":
+            entry["train_skipped"] = progress.meter.skipped
         split = SELECTION_SPLITS[self.experiment.training.select]
         if split is None and self.data.sizes.get("validation"):
             split = "validation"
@@ -117,7 +133,7 @@ class Recorder:
         for name, rate in flips.items():
             layers.setdefault(name, {})["flip_rate"] = rate
         split = "validation" if self.data.sizes.get("validation") else "train"
-        images, _ = next(iter(self.data.eval_batches(split, limit=256)))
+        images, _ = next(iter(self.data.eval_batches(split, limit=256, scored=False)))
         for name, statistics in diagnostics.activation_statistics(self.learner.model, images).items():
             layers.setdefault(name, {}).update({f"input_{key}": value for key, value in statistics.items()})
         return layers
@@ -150,4 +166,6 @@ def _line(entry: dict[str, Any], epochs: int, speed: float) -> str:
     ]
     if "flip_rate" in entry:
         parts.append(f"flips {100 * entry['flip_rate']:.2f} %")
+    if entry.get("train_skipped"):
+        parts.append(f"damaged {entry['train_skipped']}")
     return "  ".join([*parts, f"lr {entry['lr']:.3g}", f"{speed:,.0f} images/s"])

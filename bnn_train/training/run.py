@@ -20,9 +20,10 @@ from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import git_revision, machine, versions
 from bnn_train.training import calibration
 from bnn_train.training import checkpoint as ckpt
-from bnn_train.training.compatible import continued, same_classes
+from bnn_train.training.compatible import continued, same_classes, with_split
 from bnn_train.training.folder import RunFolder, create, reopen
 from bnn_train.training.loop import train
+from bnn_train.training.places import same_places
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
 from bnn_train.training.restore import evaluate_checkpoint, experiment_of
@@ -34,6 +35,8 @@ def start(experiment: Experiment) -> dict[str, Any]:
     """Train from scratch in a fresh run folder; returns the report."""
     device = choose_device(experiment.run)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
+    drawn = data.config.validation
+    experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
     model = build_model(experiment, data.shape, len(data.classes), device)
     learner = build_learner(experiment, model, device)
     with create(run_path(experiment), overwrite=experiment.run.overwrite) as folder:
@@ -58,6 +61,7 @@ def resume(path: Path, experiment: Experiment | None, warn: Any = lambda sentenc
         preprocess = checkpoint.section("preprocess")
         data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
         same_classes(checkpoint, data)
+        same_places(data, path)
         model = build_model(experiment, data.shape, len(data.classes), device)
         learner = build_learner(experiment, model, device)
         sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
@@ -88,6 +92,7 @@ def _run(
         folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
+    recorder.tell(data.notes)
     try:
         with StopRequest() as stop:
             train(experiment, data, learner, progress, recorder, log, stop)
@@ -119,6 +124,7 @@ def _report(
         wall_time_s=progress.seconds,
         images_per_s=_speed(progress, data, experiment),
         versions=versions(),
+        data_notes=[*data.notes, *data.incidents],
     )
     write_report(folder.path, report)
     return report
