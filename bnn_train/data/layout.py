@@ -75,7 +75,8 @@ def _hints(root: Path, part: str, names: tuple[str, ...]) -> Iterator[str]:
         others = f" (or {', '.join(map(printable, below[1:4]))} beside it)" if below[1:] else ""
         yield f"{name}: data.root is one level too high; set it to {printable(root / below[0])}{others}"
     for inner in folders:
-        if inner not in names and inner.casefold() in _NEARLY.get(part, ()):
+        own = names[0] in SPLIT_NAMES and inner not in SPLIT_NAMES
+        if own and inner.casefold() in _NEARLY.get(part, ()):
             yield f"{printable(root / inner)} is not looked at; name it {names[0]}/"
     classes = [inner for inner in folders[:_LOOKED_AT] if inner not in SPLIT_NAMES and _images(root / inner)]
     if part == "train" and classes:
