@@ -44,6 +44,16 @@ def test_other_modes_become_rgb(tmp_path: Path, mode: str, suffix: str) -> None:
     )
 
 
+def test_files_of_earlier_versions_are_not_turned() -> None:
+    """The header is spelled in one way: a new field must not change how old files are spelled."""
+    old = COLOUR.model_dump()
+    assert set(old) == {"height", "width", "channels", "resize", "preprocess"}
+    assert Images.model_validate(old) == COLOUR
+    turning = COLOUR.model_copy(update={"exif": "apply"})
+    assert turning.model_dump() == {**old, "exif": "apply"}
+    assert Images.model_validate(turning.model_dump()) == turning
+
+
 def test_a_grey_model_gets_grey(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", 8, 6, "L")
     found = read_files([path, path], Images(height=6, width=8, channels=1))
