@@ -29,9 +29,9 @@ ALTERED = 0.06
 
 def _sample(s: Subject, most: int) -> Iterator[Tensor]:
     """Training images, the same ones again, in the file's order."""
-    split, skip = s.data.splits["train"], s.data.may_skip("train")
+    split, spares = s.data.splits["train"], s.data.spares("train")
     chosen = np.sort(permutation(0, 0, len(split.positions))[:most])
-    return (images for images, _ in split.source.batches(split.positions[chosen], None, 500, skip))
+    return (images for images, _ in split.source.batches(split.positions[chosen], None, 500, spares))
 
 
 def pixels(s: Subject) -> Iterator[Line]:

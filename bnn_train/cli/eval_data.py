@@ -30,7 +30,7 @@ def open_split(
     ``root`` among the changes would help."""
     here = section.model_copy(update=changes)
     root = Path(here.root).expanduser()
-    moved = "root" not in changes and _has_files(here)
+    moved = "root" not in changes and not here.download and _has_files(here)
     if moved and not root.exists():
         raise DataError(
             f"{printable(root.absolute())}: no such folder, and the run had its images"
@@ -49,12 +49,11 @@ def _has_files(section: Data) -> bool:
 
 
 def differences(data: DataBundle, split: str, run: Path | None) -> list[str]:
-    """What a reader of the score must know of its images; ``run``: the run's folder, where there is one.
+    """What a reader of the score must know of its images, beside the data's own remarks. ``run``: the run's
+    folder, where there is one.
 
     Raises DataError where a split by position has moved: it would score images that were trained on.
     """
-    if data.changed is not None:
-        return [data.changed]
     if split == "test" or same_places(data, run):
         return []
     return [

@@ -53,7 +53,7 @@ def score_checkpoint(path: Path, split: str, changes: Mapping[str, Any], *, devi
     start = time.perf_counter()
     _, result = evaluate_checkpoint(checkpoint, data, split, device=chosen)
     seconds = time.perf_counter() - start
-    notes = (*data.notes, *different, *data.incidents)
+    notes = (*data.remarks, *different)
     return Scored(_title(experiment), data.config.name, result, seconds, notes)
 
 
@@ -72,7 +72,7 @@ def score_packed(
     result = _count(model, data, split, experiment)
     title = f"{_title(experiment)}, packed, kernel {model.kernel}"
     seconds = time.perf_counter() - start
-    return Scored(title, section.name, result, seconds, (*data.notes, *different, *data.incidents))
+    return Scored(title, section.name, result, seconds, (*data.remarks, *different))
 
 
 def _title(experiment: Experiment) -> str:

@@ -186,8 +186,8 @@ class Data(Record):
     """Image folders: `apply` turns an image as its EXIF orientation says; ImageNet's results are made
     with `ignore`."""
     on_error: Literal["fail", "skip"] = "fail"
-    """Image folders, in training alone: `skip` gives the place of a damaged image to the next one of its
-    batch, and counts it. A disk that does not answer is no damaged image."""
+    """Image folders, in training alone: `skip` gives the place of a damaged image to the next one in the
+    list, and counts it. A disk that does not answer is no damaged image."""
     shape: tuple[Count, Count, Count] | None = Field(default=None, strict=False)
     """`synthetic` only: C×H×W."""
     num_classes: int | None = Field(default=None, ge=2)

@@ -59,9 +59,10 @@ class DataBundle:
         return {name: len(split.positions) for name, split in self.splits.items()}
 
     @property
-    def incidents(self) -> list[str]:
-        """What was met in the files that were read so far, as sentences."""
-        return [sentence for source in self._folders() for sentence in source.incidents.sentences()]
+    def remarks(self) -> list[str]:
+        """``notes``, ``changed``, and what was met in the files that were read so far, as sentences."""
+        met = [sentence for source in self._folders() for sentence in source.incidents.sentences()]
+        return [*self.notes, *([self.changed] if self.changed else []), *met]
 
     def take_skipped(self) -> int:
         """Places in batches that damaged images left to others, since this was last asked."""
@@ -89,14 +90,14 @@ class DataBundle:
         """
         split, size = self.splits["train"], self.config.batch_size
         order = self._order(epoch, split)[: self.batches_per_epoch * size]
-        for images, labels in split.source.batches(
-            split.positions[order[skip * size :]], epoch, size, self.config.on_error == "skip"
-        ):
+        left = split.positions[order[skip * size :]]
+        for images, labels in split.source.batches(left, epoch, size, self.spares("train")):
             yield self.normalizer(images), labels
 
-    def may_skip(self, split: str) -> bool:
-        """Whether damaged images of a split may be left out where they are not scored."""
-        return split == "train" and self.config.on_error == "skip"
+    def spares(self, split: str) -> Ids | None:
+        """The images that may take a damaged one's place where a split is not scored; None: none may."""
+        may = split == "train" and self.config.on_error == "skip"
+        return self.splits[split].positions if may else None
 
     def _order(self, epoch: int, split: Split) -> Ids:
         """Indices into the split's positions."""
@@ -113,6 +114,6 @@ class DataBundle:
         ``scored`` images are all read or none; without, training images may be left out as in training.
         """
         chosen, size = self.splits[split], batch_size or self.config.eval_batch_size
-        skip = self.may_skip(split) and not scored
-        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, skip):
+        spares = None if scored else self.spares(split)
+        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, spares):
             yield self.normalizer(images), labels

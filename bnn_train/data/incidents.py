@@ -9,7 +9,7 @@ from bnn_train.errors import printable
 
 
 class Incidents:
-    """Images that EXIF data want turned, and damaged ones whose places in a batch others took."""
+    """Images that EXIF data want turned, and damaged ones whose places others took."""
 
     def __init__(self, part: str, exif: str) -> None:
         self._part, self._exif = part, exif
@@ -17,12 +17,12 @@ class Incidents:
         self._damaged: dict[bytes, str] = {}
         self._places = 0
 
-    def add(self, turned: list[bytes], damaged: dict[bytes, str], *, trained: bool) -> None:
-        """Of one batch: names, and names with a sentence each. An image counts once, its places in batches
-        that are trained on each time."""
+    def add(self, turned: list[bytes], damaged: dict[bytes, str], places: int) -> None:
+        """Of one batch: names, and names with a sentence each. An image counts once; ``places`` that others
+        took in batches that are trained on count each time."""
         self._turned.update(turned)
         self._damaged |= damaged
-        self._places += len(damaged) if trained else 0
+        self._places += places
 
     def take_places(self) -> int:
         """Places of damaged images in training batches since this was last asked."""
@@ -40,6 +40,6 @@ class Incidents:
             count = "1 image was" if len(self._damaged) == 1 else f"{len(self._damaged):,} images were"
             name, fault = next(iter(self._damaged.items()))
             yield (
-                f"{self._part}/: {count} left out of training as damaged, others of their batches in their"
-                f" places (data.on_error: skip); the first is {printable(os.fsdecode(name))}: {fault}"
+                f"{self._part}/: {count} left out of training as damaged, the next ones in their places"
+                f" (data.on_error: skip); the first is {printable(os.fsdecode(name))}: {fault}"
             )

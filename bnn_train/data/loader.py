@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import atexit
 import signal
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -23,6 +23,11 @@ from bnn_train.data.randomness import Ids
 from bnn_train.errors import DataError, ImageError, printable
 from bnn_train.packed.photo import Exif, read_photo
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+_IN_A_ROW = 100
+"""So many damaged images one after the other are a damaged folder."""
 Key = tuple[int, int | None]
 """(image, epoch); epoch None: as in evaluation."""
 
@@ -33,11 +38,11 @@ class Decoded(NamedTuple):
     images: Tensor
     """uint8 B×H×W×3."""
     shown: list[int]
-    """For every place the one whose image it shows: its own, unless that is damaged."""
-    damaged: list[tuple[int, str]]
-    """Places, and what is wrong with their images, their names left out."""
+    """The image in every place: the one that was asked for, unless it is damaged."""
+    damaged: dict[int, str]
+    """Images, and what is wrong with them, their names left out."""
     turned: list[int]
-    """Places of images that EXIF data want turned."""
+    """Images that EXIF data want turned."""
 
 
 @dataclass(frozen=True)
@@ -52,44 +57,51 @@ class Pictures(Dataset[Decoded | DataError]):
     augment: Crop | None
     seed: int
     exif: Exif = "ignore"
-    skip: bool = False
-    """Whether the next readable image of the batch takes the place of a damaged one."""
+    spares: Ids | None = None
+    """Ascending: the next of these, in a circle, takes the place of a damaged image. None: none does."""
 
     def __getitems__(self, keys: list[Key]) -> Decoded | DataError:
         """A fault is returned, not raised: an exception would come out of a process as a traceback."""
-        pictures: dict[int, Picture] = {}
-        damaged, turned = [], []
-        for place, key in enumerate(keys):
-            try:
-                pictures[place], is_turned = self._picture(*key)
-            except DataError as error:
-                if not (self.skip and isinstance(error, ImageError)):
-                    return error
-                start = f"{printable(self.listing.path(key[0]))}: "
-                damaged.append((place, str(error).removeprefix(start)))
-            else:
-                turned += [place] if is_turned else []
-        if not pictures:
-            first = printable(self.listing.path(keys[0][0]))
-            return DataError(f"{first}: {damaged[0][1]}; so is every other image of its batch")
-        shown = [_from(place, pictures) for place in range(len(keys))]
-        stacked = np.stack([pictures[place] for place in shown])
-        return Decoded(torch.from_numpy(stacked), shown, damaged, turned)
+        pictures, damaged = [], dict[int, str]()
+        shown, turned = [], []
+        try:
+            for index, epoch in keys:
+                found, picture, is_turned = self._picture(index, epoch, damaged)
+                pictures.append(picture)
+                shown.append(found)
+                turned += [found] if is_turned else []
+        except DataError as error:
+            return error
+        return Decoded(torch.from_numpy(np.stack(pictures)), shown, damaged, turned)
 
-    def _picture(self, index: int, epoch: int | None) -> tuple[Picture, bool]:
-        """H×W×3."""
-        image, turned = read_photo(self.listing.path(index), "RGB", self.exif, listed=True)
+    def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
+        """The image that is shown, H×W×3, and whether EXIF data want it turned."""
+        for candidate in self._candidates(index):
+            path = self.listing.path(candidate)
+            try:
+                image, turned = read_photo(path, "RGB", self.exif, listed=True)
+                return candidate, self._cropped(image, candidate, epoch), turned
+            except ImageError as error:
+                if self.spares is None:
+                    raise
+                damaged[candidate] = str(error).removeprefix(f"{printable(path)}: ")
+        first = f"{printable(self.listing.path(index))}: {damaged[index]}"
+        raise DataError(f"{first}; and so is every image after it, {len(damaged)} in a row")
+
+    def _candidates(self, index: int) -> Iterator[int]:
+        yield index
+        if self.spares is not None:
+            after = int(np.searchsorted(self.spares, index, side="right"))
+            count = min(_IN_A_ROW, len(self.spares)) - 1
+            yield from (int(self.spares[(after + i) % len(self.spares)]) for i in range(count))
+
+    def _cropped(self, image: Image.Image, index: int, epoch: int | None) -> Picture:
         if epoch is None or self.augment is None:
-            return for_evaluation(image, self.size, self.resize), turned
-        return for_training(image, self.size, self.augment, Draws(self.seed, epoch, index)), turned
+            return for_evaluation(image, self.size, self.resize)
+        return for_training(image, self.size, self.augment, Draws(self.seed, epoch, index))
 
     def __len__(self) -> int:
         return len(self.listing.labels)
-
-
-def _from(place: int, held: Iterable[int]) -> int:
-    """The first of ``held``, ascending, from a place on, in a circle."""
-    return next((h for h in held if h >= place), next(iter(held)))
 
 
 def load(
@@ -115,11 +127,12 @@ def load(
     )
     decoded = _guarded(iter(loader), workers)
     _LIVE.add(decoded)
+    names, labels_of = pictures.listing.paths, pictures.listing.labels
     for batch, (images, shown, damaged, turned) in zip(batches, decoded, strict=True):
-        names = pictures.listing.paths[batch].tolist()
-        faults = {names[place]: told for place, told in damaged}
-        incidents.add([names[place] for place in turned], faults, trained=epoch is not None)
-        labels = torch.from_numpy(pictures.listing.labels[batch[shown]])
+        faults = {bytes(names[index]): told for index, told in damaged.items()}
+        places = int((batch != shown).sum()) if epoch is not None else 0
+        incidents.add([bytes(names[index]) for index in turned], faults, places)
+        labels = torch.from_numpy(labels_of[shown])
         yield images.permute(0, 3, 1, 2), labels
 
 

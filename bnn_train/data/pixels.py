@@ -31,8 +31,8 @@ def pixel_batches(
     uint8 N×H×W×C and int64 labels, on the CPU. See ``eval_batches`` for ``scored``.
     """
     chosen, size = data.splits[split], batch_size or data.config.eval_batch_size
-    skip = data.may_skip(split) and not scored
-    for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, skip):
+    spares = None if scored else data.spares(split)
+    for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, spares):
         yield np.ascontiguousarray(images.permute(0, 2, 3, 1).cpu().numpy()), labels.cpu()
 
 

@@ -21,11 +21,11 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 class Source(Protocol):
     """Images by position in their file (a position is also the sample's id for its random draws)."""
 
-    def batches(self, order: Ids, epoch: int | None, batch_size: int, skip: bool = False) -> Batches:
+    def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """The images ``order``, in that order: uint8 B×C×H×W and int64 labels on the device.
 
-        Augmented as in that epoch; as in evaluation with epoch None. ``skip``: another image of its batch
-        takes the place of a damaged one.
+        Augmented as in that epoch; as in evaluation with epoch None. ``spares``: where the next of
+        these takes the place of a damaged image.
         """
 
     def labels_of(self, positions: Ids) -> Ids:
@@ -38,7 +38,7 @@ class TensorSource:
     def __init__(self, images: Tensor, labels: Tensor, augment: tuple[PadCropFlip, ...], seed: int) -> None:
         self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
 
-    def batches(self, order: Ids, epoch: int | None, batch_size: int, skip: bool = False) -> Batches:
+    def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
         positions = torch.from_numpy(order).to(self.images.device)
         for at in range(0, len(order), batch_size):
@@ -67,10 +67,10 @@ class FolderSource:
         self.pictures, self.workers, self.device = pictures, workers, device
         self.incidents = Incidents(pictures.listing.root.name, pictures.exif)
 
-    def batches(self, order: Ids, epoch: int | None, batch_size: int, skip: bool = False) -> Batches:
+    def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
         pin = self.device.type == "cuda"
-        pictures = replace(self.pictures, skip=skip)
+        pictures = replace(self.pictures, spares=spares)
         for images, labels in load(
             pictures,
             order,

@@ -101,11 +101,8 @@ def _notes(experiment: Experiment) -> list[str]:
 def _skipped(history: Sequence[dict[str, Any]]) -> list[str]:
     """Over all starts of the run, which the images met in this one do not tell."""
     places = sum(entry.get("train_skipped", 0) for entry in history)
-    return (
-        [f"{places:,} times another image stood in a damaged one's place (data.on_error: skip)."]
-        if places
-        else []
-    )
+    told = f"{places:,} times another image stood in a damaged one's place (data.on_error: skip)."
+    return [told] if places else []
 
 
 def _reference(experiment: Experiment, top1: float) -> dict[str, Any] | None:

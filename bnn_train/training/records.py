@@ -81,7 +81,7 @@ class Recorder:
             reestimate_norms(self.learner.evaluated, self.data.eval_batches("train", scored=False))
         progress.meter.skipped += self.data.take_skipped()
         entry = self._entry(progress, epoch)
-        self.tell(self.data.incidents)
+        self.tell(self.data.remarks)
         score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
         best = score >= progress.best_score  # on a tie the later epoch, as the papers' code has it
         if best:

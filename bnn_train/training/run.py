@@ -92,7 +92,7 @@ def _run(
         folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
-    recorder.tell(data.notes)
+    recorder.tell(data.remarks)
     try:
         with StopRequest() as stop:
             train(experiment, data, learner, progress, recorder, log, stop)
@@ -124,7 +124,7 @@ def _report(
         wall_time_s=progress.seconds,
         images_per_s=_speed(progress, data, experiment),
         versions=versions(),
-        data_notes=[*data.notes, *data.incidents],
+        data_notes=data.remarks,
     )
     write_report(folder.path, report)
     return report

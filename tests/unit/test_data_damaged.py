@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,38 +59,55 @@ def damage(section: dict[str, Any], part: str, number: int, kind: str = "truncat
     return os.fsdecode(listing.paths[number])
 
 
+def joined(batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = zip(*batches, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
 def equal(one: Batches, other: Batches) -> bool:
     return all(torch.equal(a, b) and torch.equal(x, y) for (a, x), (b, y) in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["truncated", "gone", "pipe"])
-def test_the_next_of_its_batch_takes_the_place(kind: str, section: dict[str, Any]) -> None:
-    whole = list(opened(section).train_batches(2))
-    order = permutation(1, 2, 12)
+def test_the_next_in_the_list_takes_the_place(kind: str, section: dict[str, Any]) -> None:
     data = opened(section)  # listed before the files change
-    name = damage(section, "train", int(order[5]), kind)
-    found = list(data.train_batches(2))
-    assert [len(labels) for _, labels in found] == [4, 4, 4]
-    assert equal([whole[0], whole[2]], [found[0], found[2]])
-    expected = [0, 2, 2, 3]  # places of the second batch: its own second image is damaged
-    assert torch.equal(found[1][0], whole[1][0][expected])
-    assert torch.equal(found[1][1], whole[1][1][expected])
+    whole, order = joined(data.train_batches(2)), permutation(1, 2, 12).tolist()
+    name = damage(section, "train", 6, kind)
+    found = joined(data.train_batches(2))
+    expected = [order.index(7 if index == 6 else index) for index in order]
+    assert torch.equal(found[0], whole[0][expected])
+    assert torch.equal(found[1], whole[1][expected])
     assert data.take_skipped() == 1
     assert data.take_skipped() == 0
-    (told,) = data.incidents
+    (told,) = data.remarks
     assert told.startswith("train/: 1 image was left out of training as damaged")
     assert f"the first is {name}: " in told
     assert section["root"] not in told
 
 
-def test_the_last_of_a_batch_gives_its_place_to_the_first(section: dict[str, Any]) -> None:
-    order = permutation(1, 0, 12)
-    whole = list(opened(section).train_batches(0))
-    for place in (2, 3):
-        damage(section, "train", int(order[place]))
-    found = next(opened(section).train_batches(0))
-    assert torch.equal(found[0], whole[0][0][[0, 1, 0, 0]])
-    assert torch.equal(found[1], whole[0][1][[0, 1, 0, 0]])
+@pytest.mark.parametrize("batch", [1, 4, 5])
+def test_the_last_ones_give_their_places_to_the_first(batch: int, section: dict[str, Any]) -> None:
+    section = {**section, "batch_size": batch, "drop_last": False}
+    whole, order = joined(opened(section).train_batches(0)), permutation(1, 0, 12).tolist()
+    for number in (10, 11):
+        damage(section, "train", number)
+    data = opened(section)
+    found = joined(data.train_batches(0))
+    expected = [order.index(0 if index > 9 else index) for index in order]
+    assert torch.equal(found[0], whole[0][expected])
+    assert torch.equal(found[1], whole[1][expected])
+    assert data.take_skipped() == 2
+
+
+def test_a_place_is_never_given_to_a_held_out_image(section: dict[str, Any]) -> None:
+    section = {**section, "validation": {"size": 6}, "augment": []}
+    data = opened(section)
+    held = data.splits["validation"].positions.tolist()
+    before = next(n for n in held if n - 1 not in held and n)
+    pictures, _ = joined(data.eval_batches("validation"))
+    damage(section, "train", before - 1)
+    batches = torch.cat([images for images, _ in data.train_batches(0)])
+    assert not any(torch.equal(image, picture) for image in batches for picture in pictures)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -100,13 +118,15 @@ def test_workers_and_a_later_start_change_nothing(section: dict[str, Any], worke
     assert equal(list(one.train_batches(0)), list(other.train_batches(0)))
     assert one.take_skipped() == other.take_skipped() == 3
     assert equal(list(one.train_batches(1))[1:], list(opened(section).train_batches(1, skip=1)))
-    assert one.incidents == other.incidents
+    assert one.remarks == other.remarks
 
 
-def test_a_batch_without_an_image_is_told(section: dict[str, Any]) -> None:
+def test_a_damaged_folder_is_told(section: dict[str, Any]) -> None:
     for number in range(12):
         damage(section, "train", number)
-    with pytest.raises(DataError, match=r"not a readable image .*; so is every other image of its batch"):
+    with pytest.raises(
+        DataError, match=r"not a readable image .*; and so is every image after it, 12 in a row"
+    ):
         list(opened(section).train_batches(0))
 
 
@@ -135,7 +155,7 @@ def test_training_images_that_are_not_scored_may_be(section: dict[str, Any]) -> 
         assert sum(len(labels) for _, labels in data.eval_batches(split, scored=False)) == data.sizes[split]
         assert sum(len(labels) for _, labels in pixel_batches(data, split, scored=False)) == data.sizes[split]
     assert data.take_skipped() == 0  # nothing was trained on
-    assert len(data.incidents) == 1
+    assert len(data.remarks) == 1
     damage(section, "test", 0)
     with pytest.raises(ImageError):
         list(data.eval_batches("test", scored=False))
@@ -171,7 +191,7 @@ def test_turned_images_are_counted_once(section: dict[str, Any]) -> None:
         data = opened({**section, "exif": setting})
         for epoch in (0, 1):
             list(data.train_batches(epoch))
-        (sentence,) = data.incidents
+        (sentence,) = data.remarks
         assert sentence.startswith("train/: 1 image has an EXIF orientation other than upright: ")
         assert told in sentence
         pixels, _ = next(pixel_batches(data, "train"))
