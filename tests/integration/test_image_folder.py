@@ -17,10 +17,12 @@ from bnn_train.cli.train import main as train
 from bnn_train.data.open import open_data
 from bnn_train.packed import load
 from bnn_train.training import checkpoint as ckpt
+from bnn_train.training import run
 from bnn_train.training.checkpoint import BEST, LAST
 from bnn_train.training.restore import experiment_of
 from bnn_train.training.setup import choose_device
 from same_run import assert_same_run
+from stopping import StopAfter
 from tiny_yaml import errors, files, write_config
 
 DATA = {
@@ -83,14 +85,14 @@ def test_a_removed_image_moves_no_other(take: str, photos: Path) -> None:
     assert train([*settings, "--set", "training.epochs=1"]) == 0
     before = sides("runs/t")
     assert [len(before[side]) for side in ("train", "validation")] == [51, 9]
-    for number in (3, 11, 19):
-        (photos / "train" / "cat" / f"{number}.jpg").unlink()
+    gone = {*sorted(before["validation"])[1::4], *sorted(before["train"])[::20]}
+    for name in gone:
+        (photos / "train" / name.decode()).unlink()
     shutil.copy(photos / "train" / "dog" / "1.jpg", photos / "train" / "bird" / "new.jpg")
     assert train([*settings, "--set", "training.epochs=2", "--resume"]) == 0
     after = sides("runs/t")
     assert not before["train"] & after["validation"]
     assert not before["validation"] & after["train"]
-    gone = {f"cat/{number}.jpg".encode() for number in (3, 11, 19)}
     assert after["train"] | after["validation"] == (before["train"] | before["validation"]) - gone | {
         b"bird/new.jpg"
     }
@@ -157,7 +159,7 @@ def test_a_run_of_an_earlier_release_keeps_its_split(
 
 
 def test_damaged_images_are_left_out_and_told(
-    photos: Path, workdir: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(["--config", "t.yaml", "--set", "training.epochs=1"]) == 0
     damaged = sorted(sides("runs/t")["train"])[::20]
@@ -175,7 +177,11 @@ def test_damaged_images_are_left_out_and_told(
     assert any(f"train/: {len(damaged)} images were left out of training" in note for note in report["notes"])
     assert "photos/train" not in json.dumps(report["notes"])
     assert f"note: train/: {len(damaged)} images were left out" in capsys.readouterr().err
-    assert train([*skip, "--set", "run.dir=parts", "--set", "training.epochs=1"]) == 0
+    for stop in (1, 4, 3):  # steps after which a signal comes, within the epochs
+        arguments = [*skip, "--set", "run.dir=parts", "--set", f"data.workers={stop % 2}"]
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "StopRequest", lambda stop=stop: StopAfter(stop))
+            assert train([*arguments, *(["--resume"] if stop > 1 else [])]) == 143
     assert train([*skip, "--set", "run.dir=parts", "--set", "data.workers=2", "--resume"]) == 0
     assert_same_run(workdir / "whole", workdir / "parts")
 
