@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,14 +45,14 @@ def dry_run(experiment: Experiment) -> str:
 
 def _opened(config: Data, seed: int) -> DataBundle | None:
     """The listed folder; None where it is not there yet."""
-    root = Path(config.root).expanduser()
+    root = Path(os.path.expanduser(config.root))
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return None
     return open_data(config, seed=seed, device=torch.device("cpu"))
 
 
 def _absent(config: Data, classes: int) -> Iterator[str]:
-    root = printable(Path(config.root).expanduser().absolute())
+    root = printable(Path(os.path.expanduser(config.root)).absolute())
     yield f"images: none, {root} is not there yet; counted with {classes} classes"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def open_split(
     """The split of a run's data section with ``changes`` laid over it. Raises DataError, which says so where
     ``root`` among the changes would help."""
     here = section.model_copy(update=changes)
-    root = Path(here.root).expanduser()
+    root = Path(os.path.expanduser(here.root))
     moved = "root" not in changes and not here.download and _has_files(here)
     if moved and not root.exists():
         raise DataError(

@@ -26,6 +26,7 @@ from bnn_train.packed.photo import Exif, read_photo
 if TYPE_CHECKING:
     from PIL import Image
 
+_OR_SKIP = "or leave such images out of training: --set data.on_error=skip"
 _IN_A_ROW = 100
 """So many damaged images one after the other are a damaged folder."""
 Key = tuple[int, int | None]
@@ -83,7 +84,7 @@ class Pictures(Dataset[Decoded | DataError]):
                 return candidate, self._cropped(image, candidate, epoch), turned
             except ImageError as error:
                 if self.spares is None:
-                    raise
+                    raise error if epoch is None else ImageError(f"{error}; {_OR_SKIP}") from error
                 damaged[candidate] = str(error).removeprefix(f"{printable(path)}: ")
         first = f"{printable(self.listing.path(index))}: {damaged[index]}"
         raise DataError(f"{first}; and so is every image after it, {len(damaged)} in a row")

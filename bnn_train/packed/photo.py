@@ -116,7 +116,7 @@ def _unreadable(path: Path, error: OSError) -> ImageError:
     if error.errno == errno.ENOENT and os.path.islink(path):
         return ImageError(f"{name}: a link that leads to no file; mend or remove it")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return ImageError(f"{name}: no such file; put it back, or begin again without it")
+        return ImageError(f"{name}: no such file; put it back")
     return ImageError(f"{name}: cannot be read ({error.strerror or error}); mend, replace or remove it")
 
 
@@ -131,14 +131,14 @@ def _unanswered(path: Path, error: OSError) -> DataError:
 
 
 def _check(image: Image.Image, path: Path) -> None:
-    name = printable(path)
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(path)
     if max(image.size) > MAX_ASPECT * min(image.size):
-        raise ImageError(f"{name}: {image.width}×{image.height} pixels is too elongated to crop; remove it")
+        size = f"{image.width}×{image.height} pixels"
+        raise ImageError(f"{printable(path)}: {size} is too elongated to crop; remove it")
     if _is_deep(image):
         found = f"{image.format}, PIL mode {image.mode}"
-        raise ImageError(f"{name}: more than 8 bits per channel ({found}); convert it to 8 bits")
+        raise ImageError(f"{printable(path)}: more than 8 bits per channel ({found}); convert it to 8 bits")
 
 
 def _too_large(path: Path) -> ImageError:
