@@ -64,7 +64,7 @@ class DataBundle:
         met = [sentence for source in self._folders() for sentence in source.incidents.sentences()]
         return [*self.notes, *([self.changed] if self.changed else []), *met]
 
-    def take_skipped(self) -> int:
+    def take_damaged(self) -> int:
         """Places in batches that damaged images left to others, since this was last asked."""
         return sum(source.incidents.take_places() for source in self._folders())
 

@@ -4,8 +4,9 @@ number of workers nor their order matters."""
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,7 @@ from weakref import WeakSet
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_training
 from bnn_train.data.folder import Listing
@@ -33,11 +34,15 @@ Key = tuple[int, int | None]
 """(image, epoch); epoch None: as in evaluation."""
 
 
+SHARED = "/dev/shm"  # noqa: S108  # named in sentences, not written to
+"""Where processes on Linux share memory."""
+
+
 class Decoded(NamedTuple):
     """A batch from a process, every place filled."""
 
-    images: Tensor
-    """uint8 B×H×W×3."""
+    images: Tensor | Picture
+    """uint8 B×H×W×3; as an array where it came through a pipe."""
     shown: list[int]
     """The image in every place: the one that was asked for, unless it is damaged."""
     damaged: dict[int, str]
@@ -73,7 +78,7 @@ class Pictures(Dataset[Decoded | DataError]):
                 turned += [found] if is_turned else []
         except DataError as error:
             return error
-        return Decoded(torch.from_numpy(np.stack(pictures)), shown, damaged, turned)
+        return Decoded(_shared(np.stack(pictures)), shown, damaged, turned)
 
     def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
         """The image that is shown, H×W×3, and whether EXIF data want it turned."""
@@ -126,7 +131,7 @@ def load(
         worker_init_fn=_start_worker,
         pin_memory=pin,
     )
-    decoded = _guarded(iter(loader), workers)
+    decoded = _guarded(_started(loader, workers), workers)
     _LIVE.add(decoded)
     names, labels_of = pictures.listing.paths, pictures.listing.labels
     for batch, (images, shown, damaged, turned) in zip(batches, decoded, strict=True):
@@ -134,7 +139,21 @@ def load(
         places = int((batch != shown).sum()) if epoch is not None else 0
         incidents.add([bytes(names[index]) for index in turned], faults, places)
         labels = torch.from_numpy(labels_of[shown])
-        yield images.permute(0, 3, 1, 2), labels
+        yield torch.as_tensor(images).permute(0, 3, 1, 2), labels
+
+
+def _started(loader: Iterable[Decoded | DataError], workers: int) -> Iterator[Decoded | DataError]:
+    """As many locks as a pool takes are tried first: torch's cannot clean up after a failed start."""
+    context = multiprocessing.get_context()
+    try:
+        tried = [context.Event(), *(context.Queue() for _ in range(workers + 2))] if workers else []
+        del tried
+        return iter(loader)
+    except OSError as error:
+        raise DataError(
+            f"{workers} worker processes cannot start ({error.strerror}); they keep their locks and images in"
+            f" {SHARED}: give it more room, or set data.workers to 0"
+        ) from None
 
 
 def _guarded(batches: Iterator[Decoded | DataError], workers: int) -> Generator[Decoded]:
@@ -145,11 +164,12 @@ def _guarded(batches: Iterator[Decoded | DataError], workers: int) -> Generator[
             if isinstance(decoded, DataError):
                 raise decoded
             yield decoded
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
+    except (RuntimeError, OSError, MemoryError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = lines[-1] if lines[0].startswith("Caught ") else lines[0]
         raise DataError(
             f"decoding in {workers} worker processes failed ({reason});"
-            " lower data.workers if memory or /dev/shm is short"
+            f" lower data.workers if memory or {SHARED} is short"
         ) from error.with_traceback(None)
     finally:
         del batches
@@ -168,6 +188,18 @@ def _close_all() -> None:
 
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+def _shared(images: Picture) -> Tensor | Picture:
+    """The batch in shared memory, or, where that has no room, as an array, which goes through a pipe: to find
+    out only on sending would print a traceback, and the batch would never come."""
+    if get_worker_info() is None:
+        return torch.from_numpy(images)
+    try:
+        shared: Tensor = torch.from_numpy(images).share_memory_()  # type: ignore[no-untyped-call]  # in torch
+        return shared
+    except (RuntimeError, OSError):
+        return images
 
 
 def _start_worker(_number: int) -> None:

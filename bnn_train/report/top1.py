@@ -44,7 +44,7 @@ def build_report(
         **_scores(evaluation),
         "selection": experiment.training.select,
         "selection_rule": SELECTION[experiment.training.select],
-        "notes": [*_notes(experiment), *data_notes, *_skipped(history)],
+        "notes": [*_notes(experiment), *data_notes, *_damaged(history)],
         "reference": _reference(experiment, evaluation.top1),
         "best_epoch": best_epoch,
         "epochs": len(history),
@@ -98,9 +98,9 @@ def _notes(experiment: Experiment) -> list[str]:
     return notes
 
 
-def _skipped(history: Sequence[dict[str, Any]]) -> list[str]:
+def _damaged(history: Sequence[dict[str, Any]]) -> list[str]:
     """Over all starts of the run, which the images met in this one do not tell."""
-    places = sum(entry.get("train_skipped", 0) for entry in history)
+    places = sum(entry.get("train_damaged", 0) for entry in history)
     told = f"{places:,} times another image stood in a damaged one's place (data.on_error: skip)."
     return [told] if places else []
 

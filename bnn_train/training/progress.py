@@ -17,8 +17,6 @@ class Meter:
     loss: float = 0.0
     correct: int = 0
     seen: int = 0
-    skipped: int = 0
-    """Of them, those that stand in the place of damaged ones."""
 
     def add(self, *, loss: float, correct: int, seen: int) -> None:
         """Count one batch; ``loss`` is its mean."""
@@ -50,6 +48,8 @@ class Progress:
     seconds: float = 0.0
     """Training time so far, over all starts."""
     meter: Meter = field(default_factory=Meter)
+    damaged: int = 0
+    """Places in the current epoch that damaged images left to others."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """One entry an epoch."""
 

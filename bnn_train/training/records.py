@@ -55,7 +55,7 @@ class Recorder:
         older ``last`` leads to the same weights again, while a newer ``last`` would pass over this epoch.
         """
         folder = self.folder.checkpoints
-        progress.meter.skipped += self.data.take_skipped()
+        progress.damaged += self.data.take_damaged()
         tensors = self.learner.tensors()
         tensors |= {f"preprocess.{name}": t for name, t in self.data.normalizer.state().items()}
         tensors |= {f"signs.{name}": t for name, t in self.signs.items()}
@@ -79,7 +79,7 @@ class Recorder:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
         if self.experiment.method.norm.reestimate:
             reestimate_norms(self.learner.evaluated, self.data.eval_batches("train", scored=False))
-        progress.meter.skipped += self.data.take_skipped()
+        progress.damaged += self.data.take_damaged()
         entry = self._entry(progress, epoch)
         self.tell(self.data.remarks)
         score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
@@ -88,6 +88,7 @@ class Recorder:
             progress.best_score, progress.best_epoch = score, epoch + 1
         progress.history.append(entry)
         progress.epochs_finished, progress.meter = epoch + 1, Meter()
+        progress.damaged = 0
         self.signs = diagnostics.packed_signs(self.learner.model)
         self.save(progress, best=best)
 
@@ -99,7 +100,7 @@ class Recorder:
             "train_top1": progress.meter.top1,
         }
         if self.experiment.data.on_error == "skip":
-            entry["train_skipped"] = progress.meter.skipped
+            entry["train_damaged"] = progress.damaged
         split = SELECTION_SPLITS[self.experiment.training.select]
         if split is None and self.data.sizes.get("validation"):
             split = "validation"
@@ -166,6 +167,6 @@ def _line(entry: dict[str, Any], epochs: int, speed: float) -> str:
     ]
     if "flip_rate" in entry:
         parts.append(f"flips {100 * entry['flip_rate']:.2f} %")
-    if entry.get("train_skipped"):
-        parts.append(f"damaged {entry['train_skipped']}")
+    if entry.get("train_damaged"):
+        parts.append(f"damaged {entry['train_damaged']}")
     return "  ".join([*parts, f"lr {entry['lr']:.3g}", f"{speed:,.0f} images/s"])

@@ -171,8 +171,8 @@ def test_damaged_images_are_left_out_and_told(
     assert "not a readable image" in said
     assert train([*skip, "--set", "run.dir=whole"]) == 0
     report = json.loads(Path("whole/report.json").read_text())
-    assert sum(entry["train_skipped"] for entry in report["history"]) == 2 * len(damaged) - sum(
-        entry["train_skipped"] < len(damaged) for entry in report["history"]
+    assert sum(entry["train_damaged"] for entry in report["history"]) == 2 * len(damaged) - sum(
+        entry["train_damaged"] < len(damaged) for entry in report["history"]
     )
     assert any(f"train/: {len(damaged)} images were left out of training" in note for note in report["notes"])
     assert "photos/train" not in json.dumps(report["notes"])

@@ -77,8 +77,8 @@ def test_the_next_in_the_list_takes_the_place(kind: str, section: dict[str, Any]
     expected = [order.index(7 if index == 6 else index) for index in order]
     assert torch.equal(found[0], whole[0][expected])
     assert torch.equal(found[1], whole[1][expected])
-    assert data.take_skipped() == 1
-    assert data.take_skipped() == 0
+    assert data.take_damaged() == 1
+    assert data.take_damaged() == 0
     (told,) = data.remarks
     assert told.startswith("train/: 1 image was left out of training as damaged")
     assert f"the first is {name}: " in told
@@ -96,7 +96,7 @@ def test_the_last_ones_give_their_places_to_the_first(batch: int, section: dict[
     expected = [order.index(0 if index > 9 else index) for index in order]
     assert torch.equal(found[0], whole[0][expected])
     assert torch.equal(found[1], whole[1][expected])
-    assert data.take_skipped() == 2
+    assert data.take_damaged() == 2
 
 
 def test_a_place_is_never_given_to_a_held_out_image(section: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def test_workers_and_a_later_start_change_nothing(section: dict[str, Any], worke
         damage(section, "train", number)
     one, other = opened(section), opened({**section, "workers": workers})
     assert equal(list(one.train_batches(0)), list(other.train_batches(0)))
-    assert one.take_skipped() == other.take_skipped() == 3
+    assert one.take_damaged() == other.take_damaged() == 3
     assert equal(list(one.train_batches(1))[1:], list(opened(section).train_batches(1, skip=1)))
     assert one.remarks == other.remarks
 
@@ -154,7 +154,7 @@ def test_training_images_that_are_not_scored_may_be(section: dict[str, Any]) -> 
     for split in ("train", "validation"):
         assert sum(len(labels) for _, labels in data.eval_batches(split, scored=False)) == data.sizes[split]
         assert sum(len(labels) for _, labels in pixel_batches(data, split, scored=False)) == data.sizes[split]
-    assert data.take_skipped() == 0  # nothing was trained on
+    assert data.take_damaged() == 0  # nothing was trained on
     assert len(data.remarks) == 1
     damage(section, "test", 0)
     with pytest.raises(ImageError):
