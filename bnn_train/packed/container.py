@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from bnn_train.packed import canonical, layout
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.layout import Entry
+from bnn_train.packed.opening import opened
 from bnn_train.packed.program import VERSION, Header
 from bnn_train.packed.validate import MEMORY_LIMIT, check
 
@@ -76,7 +77,7 @@ def read(path: Path | str, memory_limit: int = MEMORY_LIMIT) -> tuple[Header, di
     Raises PackedFileError in one sentence for anything but an intact file of this version.
     """
     try:
-        with Path(path).open("rb") as file:
+        with opened(path) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise PackedFileError("it is no regular file")

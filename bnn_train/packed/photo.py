@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bnn_train.errors import DataError, ImageError, printable
+from bnn_train.packed.opening import opened
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,10 +100,10 @@ def _may_pass(path: Path, error: OSError, listed: bool) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    """A regular file's bytes. A pipe without a writer would be waited for, so the file's kind comes first."""
+    """A regular file's bytes; its kind comes first, since to open a device may set it going."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with opened(path) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
