@@ -8,10 +8,11 @@ class; ``reference`` says it in numpy.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
+from bnn_train.packed.later import LATER, Later
 from bnn_train.record import Record
 
 VERSION = 1
@@ -267,7 +268,7 @@ class Preprocess(Record):
     order)."""
 
 
-class Images(Record):
+class Images(Later):
     """What the model wants to see: uint8 N×H×W×C of this size, and how a file becomes that."""
 
     height: Size
@@ -277,12 +278,8 @@ class Images(Record):
     """Shorter side after resizing, before the centre crop; absent: files must have the size itself."""
     preprocess: Annotated[tuple[Preprocess, ...], Field(strict=False, max_length=16)] = ()
     """Empty where the first layer absorbed the normalization."""
-    exif: Literal["ignore", "apply"] = "ignore"
-    """Whether a file is turned as its EXIF data say; not written where it is not."""
-
-    @model_serializer(mode="wrap")
-    def _spelled(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in fields(self).items() if (key, value) != ("exif", "ignore")}
+    exif: Annotated[Literal["ignore", "apply"], LATER] = "ignore"
+    """Whether a file is turned as its EXIF data say."""
 
 
 class Header(Record):
