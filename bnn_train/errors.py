@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 EXIT_USER_ERROR = 2
 EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
+
+
+def printable(name: str | Path) -> str:
+    """A file's or a class's name for a sentence: on one line, and with bytes that are no UTF-8, and letters
+    that nobody sees, as escapes."""
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(name))
+
+
+def _escaped(letter: str) -> str:
+    byte = ord(letter) - 0xDC00  # os.fsdecode's stand-in for a byte that is no UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else letter.encode("unicode_escape").decode("ascii")
 
 
 class BnnError(Exception):
@@ -26,6 +39,10 @@ class ConfigError(BnnError):
 
 class DataError(BnnError):
     """Images that are missing, damaged or not what the config says they are."""
+
+
+class ImageError(DataError):
+    """One image file that is missing, damaged or unfit; the others may be in order."""
 
 
 class CheckpointError(BnnError):

@@ -12,7 +12,7 @@ from bnn_train.cli.train import main as train
 from tiny import TINY
 
 Command = Callable[[Sequence[str]], int]
-NOTICES = ("run folder: ", "resuming ")
+NOTICES = ("run folder: ", "resuming ", "note: ")
 """What stands on stderr before an error."""
 
 

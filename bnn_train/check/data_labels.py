@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bnn_train.data.files import FILES
 from bnn_train.data.randomness import Ids
 from bnn_train.data.sources import FolderSource, TensorSource
 
+_WORDNET = re.compile(r"n\d{8}")
 UNEVEN = 5.0
 """Largest over smallest class. MNIST 1.24, SVHN's train 2.98, ImageNet 1.78."""
 
@@ -37,7 +39,27 @@ def labels_of(split: Split) -> Ids:
     raise TypeError(f"{type(source).__name__} has no labels")
 
 
+def is_own(s: Subject) -> bool:
+    """Whether the images are a folder of the user's own: its classes are not ImageNet's."""
+    row = DATASETS[s.data.config.name]
+    return row.layout == "folder" and not all(_WORDNET.fullmatch(name) for name in s.data.classes)
+
+
+def _own_counts(s: Subject) -> Line:
+    sizes = s.data.sizes
+    counts = ", ".join(f"{name} {count:,}" for name, count in sizes.items())
+    return Line(
+        name="data files",
+        verdict="look" if s.data.notes else "ok",
+        measured="; ".join([counts, *s.data.notes]),
+        healthy="a folder of your own; every image in it used",
+        advice="Look at what is left out: rename or convert those files, or move them away.",
+    )
+
+
 def _counts(s: Subject) -> Line:
+    if is_own(s):
+        return _own_counts(s)
     row, config, sizes = DATASETS[s.data.config.name], s.data.config, s.data.sizes
     known = row.train + (row.extra if config.extra else 0)
     found = sizes["train"] + sizes["validation"]

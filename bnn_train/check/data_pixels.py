@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bnn_train.check.line import Line, Verdict, judge, worst
+from bnn_train.check.data_labels import is_own
+from bnn_train.check.line import OURS, Line, Verdict, judge, worst
 from bnn_train.check.subject import Subject
-from bnn_train.data.bundle import Split
+from bnn_train.config.schema import MeanStd
 from bnn_train.data.catalog import DATASETS
 from bnn_train.data.randomness import permutation
 
@@ -26,24 +27,46 @@ ALTERED = 0.06
 """… where images are resized, or files are added that the statistics do not include."""
 
 
-def _sample(split: Split, most: int) -> Iterator[Tensor]:
-    chosen = np.sort(
-        permutation(0, 0, len(split.positions))[:most]
-    )  # the same ones again, in the file's order
-    return (images for images, _ in split.source.batches(split.positions[chosen], None, 500))
+def _sample(s: Subject, most: int) -> Iterator[Tensor]:
+    """Training images, the same ones again, in the file's order."""
+    split, spares = s.data.splits["train"], s.data.spares("train")
+    chosen = np.sort(permutation(0, 0, len(split.positions))[:most])
+    return (images for images, _ in split.source.batches(split.positions[chosen], None, 500, spares))
 
 
 def pixels(s: Subject) -> Iterator[Line]:
     """Per-channel mean and standard deviation of the training pixels, as read and as normalized."""
     most = SAMPLES[DATASETS[s.data.config.name].layout]
-    yield _raw(s, most)
-    prepared = torch.cat([s.data.normalizer(x) for x in _sample(s.data.splits["train"], min(most, PREPARED))])
+    yield _own(s, most) if is_own(s) else _raw(s, most)
+    prepared = torch.cat([s.data.normalizer(x) for x in _sample(s, min(most, PREPARED))])
     yield _normalized(s, prepared.double())
+
+
+def _own(s: Subject, most: int) -> Line:
+    """Of the user's own folder, whose numbers nobody has published: beside those that data.normalize uses."""
+    mean, std = _moments(_sample(s, most))
+    used = next((step for step in s.data.normalizer.steps if isinstance(step, MeanStd)), None)
+    known = (used.mean or (), used.std or ()) if used else ((), ())
+    off = max((abs(a - b) for a, b in zip(mean + std, known[0] + known[1], strict=False)), default=0.0)
+    flat = judge(min(std), ok=(0.01, 1), look=(0, 1))
+    return Line(
+        name="data pixels",
+        verdict=worst([flat, judge(off, ok=(0, ALTERED), look=(0, math.inf))]),
+        measured=f"mean {_listed(mean)}, std {_listed(std)} of pixels/255",
+        healthy=f"{_listed(known[0])} and {_listed(known[1])} ± {ALTERED:g}" if used else "std ≥ 0.01",
+        source="the mean and std of data.normalize" if used else OURS,
+        advice="A network learns best from inputs of about mean 0 and std 1. For that, give data.normalize's"
+        f" mean_std the mean {_yaml(mean)} and the std {_yaml(std)}.",
+    )
+
+
+def _yaml(values: list[float]) -> str:
+    return f"[{', '.join(f'{value:.4g}' for value in values)}]"
 
 
 def _raw(s: Subject, most: int) -> Line:
     row, config = DATASETS[s.data.config.name], s.data.config
-    mean, std = _moments(_sample(s.data.splits["train"], most))
+    mean, std = _moments(_sample(s, most))
     off = max(_differences(mean, row.mean) + _differences(std, row.std))
     altered = config.image_size is not None or config.extra or config.train_limit is not None
     tolerance = ALTERED if altered else TOLERANCES[row.layout]
@@ -91,6 +114,8 @@ def _normalized(s: Subject, x: Tensor) -> Line:
     verdict, measured, healthy, source = PROMISES[steps[-1].name](x, steps[-1], s)
     if not bool(torch.isfinite(x).all()):
         verdict, measured = "wrong", f"NaN or infinity; {measured}"
+    elif is_own(s) and verdict == "wrong":
+        verdict = "look"
     names = ", ".join(step.name for step in steps)
     return Line(
         name="data normalized",
@@ -99,7 +124,7 @@ def _normalized(s: Subject, x: Tensor) -> Line:
         healthy=healthy,
         source=source,
         advice="The network does not see what data.normalize promises: give the data set's own mean and std"
-        " (leave them out), and check the order of the steps.",
+        f" ({'see data pixels' if is_own(s) else 'leave them out'}), and check the order of the steps.",
     )
 
 

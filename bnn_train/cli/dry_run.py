@@ -1,21 +1,85 @@
-"""What a config would train: the layer table and the resolved config."""
+"""What a config would train: the layer table, the images where they are files, and the resolved config."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
 import torch
 
 from bnn_train.config.loader import dump
-from bnn_train.config.schema import Experiment
+from bnn_train.config.schema import Data, Experiment
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.data.sources import FolderSource
+from bnn_train.errors import ImageError, printable
 from bnn_train.models.build import build
+from bnn_train.packed.photo import read_photo
 from bnn_train.report.layers import format_layers, layer_table
+
+SAMPLES = 32
+"""Images of each split that are decoded, spread over it."""
 
 
 def dry_run(experiment: Experiment) -> str:
-    """The text of ``--dry-run``. The model is built without memory for its weights."""
+    """The text of ``--dry-run``. The model is built without memory for its weights.
+
+    Raises DataError for an image folder that could not be trained on.
+    """
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
+    lines = []
+    if DATASETS[experiment.data.name].layout == "folder":
+        data = _opened(experiment.data, experiment.seed)
+        classes = classes if data is None else len(data.classes)
+        lines = list(_absent(experiment.data, classes) if data is None else _images(data))
     with torch.device("meta"):
         model = build(experiment.model, experiment.method, shape, classes)
     name = f"{experiment.method.name} {experiment.model.name}"
     title = f"{name}, input {'×'.join(map(str, shape))}, {classes} classes"
-    return f"{title}\n\n{format_layers(layer_table(model, shape))}\n\n{dump(experiment)}"
+    table = format_layers(layer_table(model, shape))
+    return "\n\n".join([title, *(["\n".join(lines)] if lines else []), table, dump(experiment)])
+
+
+def _opened(config: Data, seed: int) -> DataBundle | None:
+    """The listed folder; None where it is not there yet."""
+    root = Path(os.path.expanduser(config.root))
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return None
+    return open_data(config, seed=seed, device=torch.device("cpu"))
+
+
+def _absent(config: Data, classes: int) -> Iterator[str]:
+    root = printable(Path(os.path.expanduser(config.root)).absolute())
+    yield f"images: none, {root} is not there yet; counted with {classes} classes"
+
+
+def _images(data: DataBundle) -> Iterator[str]:
+    sizes = ", ".join(f"{name} {count:,}" for name, count in data.sizes.items())
+    yield f"images: {sizes}, of {', '.join(map(printable, data.classes[:5]))}" + (
+        f" and {len(data.classes) - 5:,} more classes" if len(data.classes) > 5 else ""
+    )
+    yield from (f"note: {note}" for note in data.notes)
+    for split in data.splits:
+        yield from _sampled(data, split)
+
+
+def _sampled(data: DataBundle, split: str) -> Iterator[str]:
+    """Faults and EXIF orientations among some images of a split."""
+    source, positions = data.splits[split].source, data.splits[split].positions
+    if not isinstance(source, FolderSource) or not len(positions):
+        return
+    listing, exif, turned, faults = source.pictures.listing, data.config.exif, 0, []
+    chosen = positions[np.unique(np.linspace(0, len(positions) - 1, SAMPLES).astype(int))]
+    for position in chosen:
+        try:
+            turned += read_photo(listing.path(position), "RGB", exif).turned
+        except ImageError as error:
+            faults.append(str(error))
+    looked = f"of {len(chosen):,} {split} images looked at"
+    if turned:
+        yield f"note: {looked}, {turned:,} have an EXIF orientation other than upright (data.exif: {exif})"
+    if faults:
+        yield f"note: {looked}, {len(faults):,} cannot be used; the first: {faults[0]}"

@@ -57,9 +57,12 @@ def _run(args: argparse.Namespace) -> None:
     scored = _scored(path, args)
     result = scored.evaluation
     say(f"{path}: {scored.title}, {args.split} split of {scored.data}, {result.total} images")
+    for note in scored.notes:
+        say(f"note: {note}")
     low, high = result.interval()
     print(f"loss {result.loss:.4f}")
-    print(f"top-5 {result.top5:.2f} %")
+    if len(result.class_totals) > 5:  # of five or fewer, it is always right
+        print(f"top-5 {result.top5:.2f} %")
     print(f"95 % interval of top-1: {low:.2f}–{high:.2f} %")
     print(f"speed {result.total / scored.seconds:,.0f} images/s")
     print(f"top-1 {result.top1:.2f} %")

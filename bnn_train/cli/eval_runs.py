@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from bnn_train.cli.eval_data import differences, open_split
 from bnn_train.config.loader import from_mapping
 from bnn_train.config.schema import Experiment
-from bnn_train.data.open import DataBundle, open_data
+from bnn_train.data.open import DataBundle
 from bnn_train.data.pixels import pixel_batches
 from bnn_train.errors import CheckpointError, ConfigError
 from bnn_train.packed import PackedModel, load
@@ -33,23 +34,25 @@ class Scored:
     evaluation: Evaluation
     seconds: float
     """Images read, normalized and classified."""
+    notes: tuple[str, ...]
+    """What a reader of the score must know of the images."""
 
 
 def score_checkpoint(path: Path, split: str, changes: Mapping[str, Any], *, device: str) -> Scored:
     """A checkpoint over a split; ``changes``: to the data section."""
     checkpoint, experiment = open_checkpoint(path)
     chosen = choose_device(experiment.run.model_copy(update={"device": device}))
-    data = open_data(
-        experiment.data.model_copy(update=changes),
-        seed=experiment.seed,
-        device=chosen,
-        splits=(split,),
-        preprocess=checkpoint.section("preprocess"),
+    preprocess = checkpoint.section("preprocess")
+    data = open_split(
+        experiment.data, split, changes, seed=experiment.seed, device=chosen, preprocess=preprocess
     )
     same_classes(checkpoint, data)
+    different = differences(data, split, path.absolute().parent.parent)
     start = time.perf_counter()
     _, result = evaluate_checkpoint(checkpoint, data, split, device=chosen)
-    return Scored(_title(experiment), data.config.name, result, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    notes = (*data.remarks, *different)
+    return Scored(_title(experiment), data.config.name, result, seconds, notes)
 
 
 def score_packed(
@@ -58,15 +61,16 @@ def score_packed(
     """A packed file over a split: raw pixels in, as everywhere where it is used."""
     model = load(path, threads=threads, kernel=kernel)
     experiment = _experiment(path, model)
-    section = experiment.data.model_copy(update={**changes, "normalize": ()})
-    data = open_data(
-        section, seed=experiment.seed, device=torch.device("cpu"), splits=(split,), preprocess={}
-    )
+    section = experiment.data.model_copy(update={"normalize": ()})
+    cpu = torch.device("cpu")
+    data = open_split(section, split, changes, seed=experiment.seed, device=cpu, preprocess={})
     _same_classes(path, model, data)
+    different = differences(data, split, None)
     start = time.perf_counter()
     result = _count(model, data, split, experiment)
     title = f"{_title(experiment)}, packed, kernel {model.kernel}"
-    return Scored(title, section.name, result, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Scored(title, section.name, result, seconds, (*data.remarks, *different))
 
 
 def _title(experiment: Experiment) -> str:

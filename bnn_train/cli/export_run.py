@@ -82,6 +82,7 @@ class Export:
                 channels=channels,
                 resize=resize_of(self.experiment, height),
                 preprocess=self.lowered.preprocess,
+                exif=self.experiment.data.exif,
             ),
             classes=classes,
             method=self.experiment.method.name,

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnn_train.config.checks_data import validates
 from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.open import SPLITS, open_data
 from bnn_train.data.pixels import pixel_batches
-from bnn_train.data.splits import validation_size
 from bnn_train.errors import DataError, ExportError
 from bnn_train.training.calibration import recorded
 
@@ -45,7 +45,7 @@ def parity_images(checkpoint: Path, experiment: Experiment, wanted: str | None, 
 
 
 def _default_split(data: Data) -> str:
-    return "validation" if validation_size(data) else "test"
+    return "validation" if validates(data) else "test"
 
 
 def _moved(data: Data, root: str) -> Data:

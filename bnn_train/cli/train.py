@@ -157,10 +157,11 @@ def _warn(sentence: str) -> None:
 
 def _tell(report: dict[str, Any], path: Path) -> None:
     low, high = report["top1_interval"]
+    top5 = f", top-5 {report['top5']:.2f} %" if len(report["classes"]) > 5 else ""
     print(f"report: {path / 'report.md'}")
     print(
         f"top-1 {report['top1']:.2f} %  (95 % interval {low:.2f}–{high:.2f},"
-        f" {report['correct']} of {report['total']} test images, top-5 {report['top5']:.2f} %)"
+        f" {report['correct']} of {report['total']} test images{top5})"
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from bnn_train.config import checks_data, checks_method
 from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
 from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.data.catalog import DATASETS
 from bnn_train.errors import BnnError
 from bnn_train.files import expanded
 
@@ -47,12 +48,12 @@ def _schedule(e: Experiment) -> Problems:
 
 
 def _training(e: Experiment) -> Problems:
-    held_out = checks_data.validation_size(e.data)
-    if e.training.select == "validation" and not held_out:
+    folder = ", data.validation.folder" if DATASETS[e.data.name].layout == "folder" else ""
+    if e.training.select == "validation" and not checks_data.validates(e.data):
         yield (
             ("training", "select"),
             f"validation needs held-out images, and {e.data.name} has none here;"
-            " set data.validation.size (for example 10000) or training.select: last",
+            f" set data.validation.size (for example 10000){folder} or training.select: last",
         )
     if e.training.amp == "fp16" and e.run.device == "cpu":
         yield ("training", "amp"), "fp16 needs a GPU; use bf16 or none on the CPU"

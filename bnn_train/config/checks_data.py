@@ -65,10 +65,16 @@ def _belongs(d: Data) -> Problems:
         "shape": (d.shape is not None, ("synthetic",)),
         "num_classes": (d.num_classes is not None, ("synthetic", "imagenet")),
         "resize": (d.resize is not None, ("imagenet",)),
+        "test_folder": (d.test_folder is not None, ("imagenet",)),
+        "exif": (d.exif != "ignore", ("imagenet",)),
+        "validation.by": (d.validation.by != "name", ("imagenet",)),
+        "validation.drawn": (d.validation.drawn is not None, ("imagenet",)),
+        "validation.folder": (d.validation.folder is not None, ("imagenet",)),
+        "on_error": (d.on_error != "fail", ("imagenet",)),
     }
     for key, (is_set, names) in owners.items():
         if is_set and d.name not in names:
-            yield ("data", key), f"belongs to {' and '.join(names)}, not to {d.name}; remove it"
+            yield ("data", *key.split(".")), f"belongs to {' and '.join(names)}, not to {d.name}; remove it"
     if d.download and DATASETS[d.name].layout == "folder":
         yield ("data", "download"), f"{d.name} cannot be downloaded; {DATASETS[d.name].how_to_get}"
 
@@ -130,4 +136,36 @@ def _sides(step: ResizeCrop, path: KeyPath, crop: int) -> Problems:
         yield (*path, "min_side"), f"must be at least the size that is cropped, {crop}"
 
 
-CHECKS: tuple[Callable[[Data], Problems], ...] = (_belongs, _sizes, _normalize, _augment)
+def _folders(d: Data) -> Problems:
+    folder, path = d.validation.folder, ("data", "validation", "folder")
+    if folder is None:
+        return
+    if d.validation.size:
+        yield (
+            path,
+            f"gives the validation images, so none are held out; remove it, or size ({d.validation.size})",
+        )
+    if folder in ("train", d.test_folder):
+        yield path, f"{folder} holds the {'training' if folder == 'train' else 'test'} images; name another"
+
+
+def validates(data: Data) -> bool:
+    """Whether there are images that choose the checkpoint."""
+    return bool(validation_size(data)) or data.validation.folder is not None
+
+
+def _drawn(d: Data) -> Problems:
+    """A split that a run has drawn, in a config that goes on to say otherwise."""
+    v, path = d.validation, ("data", "validation", "drawn")
+    wanted = (validation_size(d), "random" if v.take == "auto" else v.take)
+    if v.drawn is not None and (v.drawn.size, v.drawn.take) != wanted:
+        yield (
+            path,
+            f"is a split of {v.drawn.size} images ({v.drawn.take}), and data.validation asks for"
+            f" {wanted[0]} ({wanted[1]}); remove it to draw anew",
+        )
+    if v.drawn is not None and v.by == "position":
+        yield path, "is a split by name, and data.validation.by is position; remove one of them"
+
+
+CHECKS: tuple[Callable[[Data], Problems], ...] = (_belongs, _sizes, _folders, _drawn, _normalize, _augment)

@@ -104,6 +104,27 @@ Augmentation = Annotated[
 ]
 
 
+FolderName = Annotated[str, Field(pattern=r"^[^/]+$")]
+
+
+class Drawn(Record):
+    """How the validation images of a folder were drawn when a run began. Each image is on its side by its
+    name alone, so that one which is removed or added moves no other.
+
+    Written by a run into its own config; with it, another run has the same split.
+    """
+
+    size: Natural
+    take: Literal["last", "random", "balanced"]
+    seed: int
+    cut: str = Field(pattern=r"^([0-9a-f]+|g)( ([0-9a-f]+|g))*$")
+    """Keys before it are held out (`last`: the others), in hex (`g`: all); `balanced`: one for each class."""
+    images: Count
+    """How many the training folder held."""
+    names: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of their names."""
+
+
 class Validation(Record):
     """The images held out of the training file to choose the checkpoint."""
 
@@ -112,6 +133,13 @@ class Validation(Record):
     take: Literal["auto", "last", "random", "balanced"] = "auto"
     """`auto`: the last ones of MNIST and CIFAR-10; SVHN's 400 of train and 200 of extra per class
     (of train alone without `extra`); `random` elsewhere. `random` depends on the seed alone."""
+    folder: FolderName | None = None
+    """Image folders: the folder under `root` whose images validate, so that none is held out of training."""
+    by: Literal["name", "position"] = "name"
+    """Image folders: `position` draws as earlier releases did, by the place in the list of all files, so that
+    one which is removed moves others; runs that they began keep it."""
+    drawn: Drawn | None = None
+    """Image folders, `by: name`; written by a run when it begins."""
 
 
 class Data(Record):
@@ -151,6 +179,15 @@ class Data(Record):
     train_limit: Count | None = None
     """Use only the first so many training images (after the validation split), for trials."""
     test_limit: Count | None = None
+    test_folder: FolderName | None = None
+    """Image folders: the folder under `root` that is the test set; default: `val`, as in ImageNet, else the
+    one of `valid`, `validation` and `test` that is there."""
+    exif: Literal["ignore", "apply"] = "ignore"
+    """Image folders: `apply` turns an image as its EXIF orientation says; ImageNet's results are made
+    with `ignore`."""
+    on_error: Literal["fail", "skip"] = "fail"
+    """Image folders, in training alone: `skip` gives the place of a damaged image to the next one in the
+    list, and counts it. A disk that does not answer is no damaged image."""
     shape: tuple[Count, Count, Count] | None = Field(default=None, strict=False)
     """`synthetic` only: C×H×W."""
     num_classes: int | None = Field(default=None, ge=2)

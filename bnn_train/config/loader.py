@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bnn_train.config.checks import problems
+from bnn_train.config.migrate import migrated
 from bnn_train.config.schema import Experiment
 from bnn_train.config.sentences import Mistake, mistake, shown
 from bnn_train.config.sources import Source, compose, overlay
@@ -40,8 +41,9 @@ def override(experiment: Experiment, overrides: Sequence[str]) -> Experiment:
 
 
 def from_mapping(data: Mapping[str, Any]) -> Experiment:
-    """The experiment that a checkpoint or run folder stores. Raises ConfigError."""
-    return _validated(data, lambda key: "")
+    """The experiment that a checkpoint or run folder stores, of this release or an earlier one. Raises
+    ConfigError."""
+    return _validated(migrated(data), lambda key: "")
 
 
 def default_run_dir(path: Path) -> str:

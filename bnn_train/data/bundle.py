@@ -12,7 +12,7 @@ from torch import Tensor
 from bnn_train.config.schema import Data
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import Ids, balanced, permutation
-from bnn_train.data.sources import Source
+from bnn_train.data.sources import FolderSource, Source
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Opened(NamedTuple):
     classes: tuple[str, ...]
     splits: dict[str, Split]
     digests: dict[str, str]
+    config: Data | None = None
+    """The section with how the split was drawn, where opening it drew one."""
+    notes: tuple[str, ...] = ()
+    changed: str | None = None
 
 
 def batches_per_epoch(config: Data, images: int) -> int:
@@ -54,6 +58,10 @@ class DataBundle:
     splits: Mapping[str, Split]
     digests: dict[str, str]
     """File name → digest; for image folders that of the list of files."""
+    notes: tuple[str, ...] = ()
+    """What lies there and is not used, as sentences."""
+    changed: str | None = None
+    """How the training images differ from those that the validation split was drawn from, as a sentence."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -64,6 +72,20 @@ class DataBundle:
         """The names of a split's images as bytes, each once; None where images have no names."""
         chosen = self.splits[split]
         return chosen.source.names_of(chosen.positions)
+
+    @property
+    def remarks(self) -> list[str]:
+        """``notes``, ``changed``, and what was met in the files that were read so far, as sentences."""
+        met = [sentence for source in self._folders() for sentence in source.incidents.sentences()]
+        return [*self.notes, *([self.changed] if self.changed else []), *met]
+
+    def take_damaged(self) -> int:
+        """Places in batches that damaged images left to others, since this was last asked."""
+        return sum(source.incidents.take_places() for source in self._folders())
+
+    def _folders(self) -> list[FolderSource]:
+        sources = {id(split.source): split.source for split in self.splits.values()}
+        return [source for source in sources.values() if isinstance(source, FolderSource)]
 
     @property
     def batches_per_epoch(self) -> int:
@@ -78,8 +100,14 @@ class DataBundle:
         """
         split, size = self.splits["train"], self.config.batch_size
         order = self._order(epoch, split)[: self.batches_per_epoch * size]
-        for images, labels in split.source.batches(split.positions[order[skip * size :]], epoch, size):
+        left = split.positions[order[skip * size :]]
+        for images, labels in split.source.batches(left, epoch, size, self.spares("train")):
             yield self.normalizer(images), labels
+
+    def spares(self, split: str) -> Ids | None:
+        """The images that may take a damaged one's place where a split is not scored; None: none may."""
+        may = split == "train" and self.config.on_error == "skip"
+        return self.splits[split].positions if may else None
 
     def _order(self, epoch: int, split: Split) -> Ids:
         """Indices into the split's positions."""
@@ -89,9 +117,13 @@ class DataBundle:
         return balanced(self.seed, epoch, labels, self.batches_per_epoch * self.config.batch_size)
 
     def eval_batches(
-        self, split: str, batch_size: int | None = None, limit: int | None = None
+        self, split: str, batch_size: int | None = None, limit: int | None = None, *, scored: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image of a split once, in order, not augmented; at most the first ``limit``."""
+        """Every image of a split once, in order, not augmented; at most the first ``limit``.
+
+        ``scored`` images are all read or none; without, training images may be left out as in training.
+        """
         chosen, size = self.splits[split], batch_size or self.config.eval_batch_size
-        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size):
+        spares = None if scored else self.spares(split)
+        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, spares):
             yield self.normalizer(images), labels

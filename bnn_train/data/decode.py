@@ -1,10 +1,8 @@
-"""One image file to one uint8 picture of the model's size. PIL only, so that worker processes start light."""
+"""A decoded image to one uint8 picture of the model's size. PIL only, so that processes start light."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +10,8 @@ from PIL import Image
 
 from bnn_train.config.schema import RandomResizedCrop, ResizeCrop
 from bnn_train.data.randomness import uniform
-from bnn_train.errors import DataError
+from bnn_train.packed.photo import centre, resize_shorter
 
-MAX_PIXELS = 64_000_000
-MAX_ASPECT = 100
-"""An image of one row would grow to gigabytes when its shorter side is resized."""
-_SIXTEEN_BIT = ("I", "F")
 _ATTEMPTS = 10
 """torchvision's RandomResizedCrop gives up after so many and takes the centre."""
 
@@ -39,50 +33,9 @@ class Draws:
         return int(self[number] * end)
 
 
-def read_rgb(path: Path) -> Image.Image:
-    """The decoded image as RGB. EXIF orientation is ignored, as is usual for ImageNet."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # corrupt EXIF, palette transparency: once per image and epoch
-            with Image.open(path) as image:
-                _check(image, path)
-                return image.convert("RGB")
-    except (DataError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
-    except Exception as error:  # PIL's decoders raise nearly anything on damaged files
-        reason = str(error).partition("\n")[0].replace(repr(str(path)), "it")
-        raise DataError(f"{path}: not a readable image ({reason}); replace or remove it") from error
-
-
-def _check(image: Image.Image, path: Path) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(path)
-    if max(image.size) > MAX_ASPECT * min(image.size):
-        raise DataError(f"{path}: {image.width}×{image.height} pixels is too elongated to crop; remove it")
-    if image.mode.partition(";")[0] in _SIXTEEN_BIT:
-        raise DataError(f"{path}: more than 8 bits per channel (PIL mode {image.mode}); convert it to 8 bits")
-
-
-def _too_large(path: Path) -> DataError:
-    return DataError(f"{path}: more than {MAX_PIXELS // 10**6} million pixels; shrink or remove it")
-
-
-def resize_shorter(image: Image.Image, side: int) -> Image.Image:
-    """Shorter side to ``side``, the longer in proportion, rounded down as torchvision does; antialiased."""
-    width, height = image.size
-    short, long = min(width, height), max(width, height)
-    other = side * long // short
-    size = (side, other) if width <= height else (other, side)
-    return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
-
-
 def for_evaluation(image: Image.Image, size: int, resize: int) -> Picture:
     """H×W×3: shorter side to ``resize``, then the centre ``size``×``size``."""
-    image = resize_shorter(image, resize)
-    left, top = (round((side - size) / 2.0) for side in image.size)
-    return _pixels(image.crop((left, top, left + size, top + size)))
+    return _pixels(centre(resize_shorter(image, resize), size, size))
 
 
 def for_training(image: Image.Image, size: int, step: Crop, draws: Draws) -> Picture:

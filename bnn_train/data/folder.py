@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,10 @@ from numpy.typing import NDArray
 
 from bnn_train.config.schema import Data
 from bnn_train.data.catalog import DATASETS
+from bnn_train.data.layout import SPLIT_NAMES, part_folder, unused
 from bnn_train.data.randomness import Ids
-from bnn_train.errors import DataError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""torchvision's ``IMG_EXTENSIONS``."""
-FOLDERS = {"train": "train", "test": "val"}
-_SPLIT_NAMES = {"train", "val", "test", "valid", "validation"}
+from bnn_train.data.walk import SUFFIXES, Census, census, entries, is_image
+from bnn_train.errors import DataError, printable
 
 
 @dataclass(frozen=True)
@@ -28,33 +27,43 @@ class Listing:
 
     root: Path
     classes: tuple[str, ...]
+    """In Unicode's composed form, whichever the disk has."""
     paths: NDArray[Any]
     """Bytes, relative to ``root``."""
     labels: Ids
     fingerprint: str
     """SHA-256 over the relative paths."""
+    notes: tuple[str, ...] = ()
+    """What is there and not used, as sentences."""
 
     def path(self, index: int) -> Path:
         """The file of one image."""
         return self.root / os.fsdecode(self.paths[index])
 
 
+def by_position(config: Data) -> bool:
+    """Whether a run of an earlier release has this config: its images keep their numbers and sides."""
+    return config.validation.by == "position"
+
+
 def list_images(config: Data, part: str) -> Listing:
-    """The images of ``train`` or ``test`` (the folder val/)."""
-    root = _part_root(Path(config.root).absolute(), FOLDERS[part])
-    classes = _class_names(root)
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        files = _image_files(root / name, name)
-        if not files:
-            raise DataError(
-                f"{root / name}: a class folder without an image ({', '.join(SUFFIXES)}); fill or remove it"
-            )
-        paths += files
-        labels += [label] * len(files)
-    _check_count(config, root, len(classes))
+    """The images of ``train`` or ``test`` (the folder val/, unless the config names another)."""
+    root, old = part_folder(config, part), by_position(config)
+    folders, beside = _class_folders(root, old)
+    paths, labels, left_out = [], [], Census()
+    for label, folder in enumerate(folders.values()):
+        found = census(root, folder, by_position=old)
+        if not found.images:
+            raise DataError(_empty(root / folder, found))
+        paths += found.images
+        labels += [label] * len(found.images)
+        left_out.add(found)
+    _check_count(config, root, len(folders))
+    if left_out.gone and config.on_error == "fail" and not old:
+        raise DataError(_gone(root, left_out.gone))
     digest = hashlib.sha256(b"\0".join(paths)).hexdigest()
-    return Listing(root, classes, np.array(paths), np.array(labels, dtype=np.int64), digest)
+    notes = tuple(_notes(config, root, part, left_out, beside))
+    return Listing(root, tuple(folders), np.array(paths), np.array(labels, dtype=np.int64), digest, notes)
 
 
 def same_classes(train: Listing, test: Listing) -> None:
@@ -62,71 +71,96 @@ def same_classes(train: Listing, test: Listing) -> None:
     missing, extra = set(train.classes) - set(test.classes), set(test.classes) - set(train.classes)
     if missing or extra:
         lacks = f"lacks {_some(missing)}" if missing else ""
-        has = f"has {_some(extra)}, unknown to {train.root}" if extra else ""
+        has = f"has {_some(extra)}, unknown to {printable(train.root)}" if extra else ""
         raise DataError(
-            f"{test.root} {' and '.join(filter(None, (lacks, has)))}; both folders must hold the same classes"
+            f"{printable(test.root)} {' and '.join(filter(None, (lacks, has)))};"
+            " both folders must hold the same classes"
         )
 
 
-def _part_root(root: Path, folder: str) -> Path:
-    how = DATASETS["imagenet"].how_to_get
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder (data.root); {how}")
-    part = root / folder
-    if part.is_dir():
-        return part
-    if root.name in FOLDERS.values() and (root.parent / folder).is_dir():
-        raise DataError(f"{root}: data.root is one level too low; set it to {root.parent}")
-    inner = [path for path in _subfolders(root) if (root / path / folder).is_dir()]
-    if inner:
-        raise DataError(f"{root}: data.root is one level too high; set it to {root / inner[0]}")
-    raise DataError(f"{part}: no such folder; {how}")
-
-
-def _class_names(root: Path) -> tuple[str, ...]:
-    names = _subfolders(root)
+def _class_folders(root: Path, old: bool) -> tuple[dict[str, str], int]:
+    """Class → its folder, in label order; and how many images lie beside the folders."""
+    found = entries(root)
+    names = [name for name, kind in found if kind in ("folder", "linked folder")]
+    gone = [os.fsencode(name) for name, kind in found if kind == "gone"]
+    if gone and not old:
+        raise DataError(_gone(root, gone))
+    flat = [name for name, kind in found if kind == "file" and is_image(name)]
     if not names:
-        flat = next((entry for entry in sorted(os.listdir(root)) if _is_image(entry)), None)
-        if flat is None:
-            raise DataError(f"{root}: no class folders; {DATASETS['imagenet'].how_to_get}")
+        raise DataError(_no_classes(root, flat))
+    if set(names) <= SPLIT_NAMES:
         raise DataError(
-            f"{root}: the images ({flat}, …) lie side by side; move each into the folder of its class,"
-            f" {root.name}/<class>/ (ILSVRC2012's development kit lists those of its validation images)"
+            f"{printable(root)} holds {_some(set(names))} instead of classes;"
+            f" set data.root to {printable(root)}"
         )
-    if set(names) <= _SPLIT_NAMES:
-        raise DataError(f"{root} holds {_some(set(names))} instead of classes; set data.root to {root}")
-    return tuple(names)
+    return _by_class(root, names, old), len(flat)
+
+
+def _by_class(root: Path, names: list[str], old: bool) -> dict[str, str]:
+    folders: dict[str, str] = {}
+    for folder in names:
+        try:
+            folder.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{printable(root / folder)}: the class's name is not UTF-8; rename the folder"
+            ) from None
+        name = folder if old else unicodedata.normalize("NFC", folder)
+        if name in folders:
+            raise DataError(
+                f"{printable(root)} holds two folders named {printable(name)}, in two Unicode forms;"
+                " make them one"
+            )
+        folders[name] = folder
+    return {name: folders[name] for name in sorted(folders)}
+
+
+def _no_classes(root: Path, flat: list[str]) -> str:
+    if not flat:
+        return f"{printable(root)}: no class folders; {DATASETS['imagenet'].how_to_get}"
+    return (
+        f"{printable(root)}: the images ({printable(flat[0])}, …) lie side by side; move each into the folder"
+        f" of its class, {printable(root.name)}/<class>/ (ILSVRC2012's development kit lists those of its"
+        " validation images)"
+    )
+
+
+def _empty(folder: Path, found: Census) -> str:
+    instead = found.left_out()
+    holds = f", but with {instead}" if instead else ""
+    endings = ", ".join(SUFFIXES)
+    return f"{printable(folder)}: a class folder without an image ({endings}){holds}; fill or remove it"
+
+
+def _gone(root: Path, links: list[bytes]) -> str:
+    first = printable(root / os.fsdecode(links[0]))
+    more = f", and {len(links) - 1:,} more" if len(links) > 1 else ""
+    return f"{first}: a link that leads nowhere{more}; mend or remove it, or mount the disk it leads to"
+
+
+def _notes(config: Data, root: Path, part: str, left_out: Census, beside: int) -> Iterator[str]:
+    if beside:
+        images = "1 image lies" if beside == 1 else f"{beside:,} images lie"
+        yield f"{root.name}/: {images} beside the class folders, in no class, and left out"
+    told = left_out.left_out()
+    if told:
+        yield f"{root.name}/: left out {told}"
+    if part == "test":
+        others = ", ".join(f"{name}/" for name in unused(config, root))
+        if others:
+            yield f"{root.name}/ is the test set; {others} beside it is not used (data.test_folder chooses)"
+        elif config.test_folder is None and root.name not in ("val", "test"):
+            yield f"{root.name}/ is the test set (data.test_folder chooses another)"
 
 
 def _check_count(config: Data, root: Path, found: int) -> None:
     if config.num_classes not in (None, found):
         raise DataError(
-            f"{root}: {found} class folders, but data.num_classes is {config.num_classes}; correct one"
+            f"{printable(root)}: {found} class folders, but data.num_classes is {config.num_classes};"
+            " correct one"
         )
 
 
-def _subfolders(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror or error})") from error
-
-
-def _image_files(folder: Path, name: str) -> list[bytes]:
-    """Relative paths, sorted; hidden files and folders (``.ipynb_checkpoints``, ``._1.jpg``) left out."""
-    found = []
-    for top, folders, files in os.walk(folder):
-        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
-        within = Path(name) / Path(top).relative_to(folder)
-        found += [os.fsencode(within / file) for file in sorted(files) if _is_image(file)]
-    return found
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(SUFFIXES)
-
-
 def _some(names: set[str]) -> str:
-    listed = sorted(names)
+    listed = [printable(name) for name in sorted(names)]
     return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")

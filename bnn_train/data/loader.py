@@ -9,19 +9,27 @@ import signal
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_training, read_rgb
+from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_training
 from bnn_train.data.folder import Listing
+from bnn_train.data.incidents import Incidents
 from bnn_train.data.randomness import Ids
-from bnn_train.errors import DataError
+from bnn_train.errors import DataError, ImageError, printable
+from bnn_train.packed.photo import Exif, read_photo
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+_OR_SKIP = "or leave such images out of training: --set data.on_error=skip"
+_IN_A_ROW = 100
+"""So many damaged images one after the other are a damaged folder."""
 Key = tuple[int, int | None]
 """(image, epoch); epoch None: as in evaluation."""
 
@@ -30,9 +38,22 @@ SHARED = "/dev/shm"  # noqa: S108  # named in sentences, not written to
 """Where processes on Linux share memory."""
 
 
+class Decoded(NamedTuple):
+    """A batch from a process, every place filled."""
+
+    images: Tensor | Picture
+    """uint8 B×H×W×3; as an array where it came through a pipe."""
+    shown: list[int]
+    """The image in every place: the one that was asked for, unless it is damaged."""
+    damaged: dict[int, str]
+    """Images, and what is wrong with them, their names left out."""
+    turned: list[int]
+    """Images that EXIF data want turned."""
+
+
 @dataclass(frozen=True)
-class Pictures(Dataset[Picture | DataError]):
-    """The pictures of a listing by (image, epoch)."""
+class Pictures(Dataset[Decoded | DataError]):
+    """The pictures of a listing by (image, epoch), a batch at a time."""
 
     listing: Listing
     size: int
@@ -41,14 +62,46 @@ class Pictures(Dataset[Picture | DataError]):
     """Evaluation: shorter side before the centre crop."""
     augment: Crop | None
     seed: int
+    exif: Exif = "ignore"
+    spares: Ids | None = None
+    """Ascending: the next of these, in a circle, takes the place of a damaged image. None: none does."""
 
-    def __getitem__(self, key: Key) -> Picture | DataError:
-        """H×W×3. A fault is returned, not raised: an exception would come out of a process as a traceback."""
-        index, epoch = key
+    def __getitems__(self, keys: list[Key]) -> Decoded | DataError:
+        """A fault is returned, not raised: an exception would come out of a process as a traceback."""
+        pictures, damaged = [], dict[int, str]()
+        shown, turned = [], []
         try:
-            image = read_rgb(self.listing.path(index))
+            for index, epoch in keys:
+                found, picture, is_turned = self._picture(index, epoch, damaged)
+                pictures.append(picture)
+                shown.append(found)
+                turned += [found] if is_turned else []
         except DataError as error:
             return error
+        return Decoded(_shared(np.stack(pictures)), shown, damaged, turned)
+
+    def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
+        """The image that is shown, H×W×3, and whether EXIF data want it turned."""
+        for candidate in self._candidates(index):
+            path = self.listing.path(candidate)
+            try:
+                image, turned = read_photo(path, "RGB", self.exif, listed=True)
+                return candidate, self._cropped(image, candidate, epoch), turned
+            except ImageError as error:
+                if self.spares is None:
+                    raise error if epoch is None else ImageError(f"{error}; {_OR_SKIP}") from error
+                damaged[candidate] = str(error).removeprefix(f"{printable(path)}: ")
+        first = f"{printable(self.listing.path(index))}: {damaged[index]}"
+        raise DataError(f"{first}; and so is every image after it, {len(damaged)} in a row")
+
+    def _candidates(self, index: int) -> Iterator[int]:
+        yield index
+        if self.spares is not None:
+            after = int(np.searchsorted(self.spares, index, side="right"))
+            count = min(_IN_A_ROW, len(self.spares)) - 1
+            yield from (int(self.spares[(after + i) % len(self.spares)]) for i in range(count))
+
+    def _cropped(self, image: Image.Image, index: int, epoch: int | None) -> Picture:
         if epoch is None or self.augment is None:
             return for_evaluation(image, self.size, self.resize)
         return for_training(image, self.size, self.augment, Draws(self.seed, epoch, index))
@@ -58,30 +111,38 @@ class Pictures(Dataset[Picture | DataError]):
 
 
 def load(
-    pictures: Pictures, order: Ids, epoch: int | None, *, batch_size: int, workers: int, pin: bool
+    pictures: Pictures,
+    order: Ids,
+    epoch: int | None,
+    *,
+    batch_size: int,
+    workers: int,
+    pin: bool,
+    incidents: Incidents,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of the images ``order``: uint8 B×3×H×W and int64 labels, on the CPU."""
+    """Batches of the images ``order``: uint8 B×3×H×W and int64 labels, on the CPU. What is met on the way is
+    added to ``incidents`` as its batch is given out."""
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     loader = DataLoader(
         pictures,
         batch_sampler=[[(int(index), epoch) for index in batch] for batch in batches],
         num_workers=min(workers, len(batches)),
-        collate_fn=_collate,
+        collate_fn=_as_it_is,
         worker_init_fn=_start_worker,
         pin_memory=pin,
     )
     decoded = _guarded(_started(loader, workers), workers)
     _LIVE.add(decoded)
-    for batch, images in zip(batches, decoded, strict=True):
-        labels = torch.from_numpy(pictures.listing.labels[batch])
-        yield images.permute(0, 3, 1, 2), labels
+    names, labels_of = pictures.listing.paths, pictures.listing.labels
+    for batch, (images, shown, damaged, turned) in zip(batches, decoded, strict=True):
+        faults = {bytes(names[index]): told for index, told in damaged.items()}
+        places = int((batch != shown).sum()) if epoch is not None else 0
+        incidents.add([bytes(names[index]) for index in turned], faults, places)
+        labels = torch.from_numpy(labels_of[shown])
+        yield torch.as_tensor(images).permute(0, 3, 1, 2), labels
 
 
-Decoded = Tensor | NDArray[np.uint8] | DataError
-"""A batch; as an array where it came through a pipe."""
-
-
-def _started(loader: Iterable[Decoded], workers: int) -> Iterator[Decoded]:
+def _started(loader: Iterable[Decoded | DataError], workers: int) -> Iterator[Decoded | DataError]:
     """As many locks as a pool takes are tried first: torch's cannot clean up after a failed start."""
     context = multiprocessing.get_context()
     try:
@@ -95,14 +156,14 @@ def _started(loader: Iterable[Decoded], workers: int) -> Iterator[Decoded]:
         ) from None
 
 
-def _guarded(batches: Iterator[Decoded], workers: int) -> Generator[Tensor]:
+def _guarded(batches: Iterator[Decoded | DataError], workers: int) -> Generator[Decoded]:
     """The batches, faults raised. The processes end with this generator: no frame that an exception keeps
     alive may hold ``batches``, or they would linger and be shut down from the midst of a later pool."""
     try:
-        while (images := next(batches, None)) is not None:
-            if isinstance(images, DataError):
-                raise images
-            yield images if isinstance(images, Tensor) else torch.from_numpy(images)
+        while (decoded := next(batches, None)) is not None:
+            if isinstance(decoded, DataError):
+                raise decoded
+            yield decoded
     except (RuntimeError, OSError, MemoryError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = lines[-1] if lines[0].startswith("Caught ") else lines[0]
@@ -114,7 +175,7 @@ def _guarded(batches: Iterator[Decoded], workers: int) -> Generator[Tensor]:
         del batches
 
 
-_LIVE: WeakSet[Generator[Tensor]] = WeakSet()
+_LIVE: WeakSet[Generator[Decoded]] = WeakSet()
 
 
 @atexit.register
@@ -125,13 +186,13 @@ def _close_all() -> None:
         decoded.close()
 
 
-def _collate(pictures: list[Picture | DataError]) -> Decoded:
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _shared(images: Picture) -> Tensor | Picture:
     """The batch in shared memory, or, where that has no room, as an array, which goes through a pipe: to find
     out only on sending would print a traceback, and the batch would never come."""
-    faults = [picture for picture in pictures if isinstance(picture, DataError)]
-    if faults:
-        return faults[0]
-    images = np.stack(pictures)  # type: ignore[arg-type]  # no fault among them
     if get_worker_info() is None:
         return torch.from_numpy(images)
     try:

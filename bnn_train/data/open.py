@@ -46,13 +46,15 @@ def open_data(
     opener = open_folder if row.layout == "folder" else open_tensors
     opened = opener(config, seed, device, set(splits), normalizer if preprocess is None else None)
     bundle = DataBundle(
-        config=config,
+        config=opened.config or config,
         seed=seed,
         classes=opened.classes,
         shape=input_shape(config),
         normalizer=normalizer,
         splits={name: opened.splits[name] for name in splits},
         digests=opened.digests,
+        notes=opened.notes,
+        changed=opened.changed,
     )
     _check_batch(bundle)
     return bundle

@@ -19,14 +19,20 @@ Pixels = NDArray[np.uint8]
 
 
 def pixel_batches(
-    data: DataBundle, split: str, batch_size: int | None = None, limit: int | None = None
+    data: DataBundle,
+    split: str,
+    batch_size: int | None = None,
+    limit: int | None = None,
+    *,
+    scored: bool = True,
 ) -> Iterator[tuple[Pixels, Tensor]]:
     """Every image of a split once, in the order of evaluation; at most the first ``limit``.
 
-    uint8 N×H×W×C and int64 labels, on the CPU.
+    uint8 N×H×W×C and int64 labels, on the CPU. See ``eval_batches`` for ``scored``.
     """
     chosen, size = data.splits[split], batch_size or data.config.eval_batch_size
-    for images, labels in chosen.source.batches(chosen.positions[:limit], None, size):
+    spares = None if scored else data.spares(split)
+    for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, spares):
         yield np.ascontiguousarray(images.permute(0, 2, 3, 1).cpu().numpy()), labels.cpu()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from bnn_train.config.schema import PadCropFlip
 from bnn_train.data.augment import DRAWS, pad_crop_flip
+from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
 from bnn_train.data.transfer import to_device
@@ -21,10 +23,11 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 class Source(Protocol):
     """Images by position in their file (a position is also the sample's id for its random draws)."""
 
-    def batches(self, order: Ids, epoch: int | None, batch_size: int) -> Batches:
+    def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """The images ``order``, in that order: uint8 B×C×H×W and int64 labels on the device.
 
-        Augmented as in that epoch; as in evaluation with epoch None.
+        Augmented as in that epoch; as in evaluation with epoch None. ``spares``: where the next of
+        these takes the place of a damaged image.
         """
 
     def labels_of(self, positions: Ids) -> Ids:
@@ -40,7 +43,7 @@ class TensorSource:
     def __init__(self, images: Tensor, labels: Tensor, augment: tuple[PadCropFlip, ...], seed: int) -> None:
         self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
 
-    def batches(self, order: Ids, epoch: int | None, batch_size: int) -> Batches:
+    def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
         positions = to_device(torch.from_numpy(order), self.images.device)
         for at in range(0, len(order), batch_size):
@@ -71,12 +74,20 @@ class FolderSource:
 
     def __init__(self, pictures: Pictures, workers: int, device: torch.device) -> None:
         self.pictures, self.workers, self.device = pictures, workers, device
+        self.incidents = Incidents(pictures.listing.root.name, pictures.exif)
 
-    def batches(self, order: Ids, epoch: int | None, batch_size: int) -> Batches:
+    def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
         pin = self.device.type == "cuda"
+        pictures = replace(self.pictures, spares=spares)
         for images, labels in load(
-            self.pictures, order, epoch, batch_size=batch_size, workers=self.workers, pin=pin
+            pictures,
+            order,
+            epoch,
+            batch_size=batch_size,
+            workers=self.workers,
+            pin=pin,
+            incidents=self.incidents,
         ):
             yield images.to(self.device, non_blocking=pin), to_device(labels, self.device)
 

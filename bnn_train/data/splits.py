@@ -62,16 +62,23 @@ def _per_class_of_parts(parts: list[Ids], size: int) -> Ids:
 
 
 def _first_of_each(labels: Ids, size: int) -> Ids:
-    """The first images of every class, equally many; where it does not divide, one more of the first ones."""
+    """The first images of every class, equally many."""
     classes = np.unique(labels)
-    quotas = [size // len(classes) + (i < size % len(classes)) for i in range(len(classes))]
-    chosen = [np.flatnonzero(labels == c)[:quota] for c, quota in zip(classes, quotas, strict=True)]
-    if sum(map(len, chosen)) < size:
+    pairs = zip(classes, quotas(labels, size), strict=True)
+    return np.sort(np.concatenate([np.flatnonzero(labels == c)[:quota] for c, quota in pairs]))
+
+
+def quotas(labels: Ids, size: int) -> list[int]:
+    """How many of every class there are among ``size`` images; where it does not divide, one more of the
+    first ones."""
+    counts = np.unique(labels, return_counts=True)[1].tolist()
+    wanted = [size // len(counts) + (i < size % len(counts)) for i in range(len(counts))]
+    if any(quota > count for quota, count in zip(wanted, counts, strict=True)):
         raise DataError(
-            f"data.validation.size: {size} images cannot be held out equally from {len(classes)} classes, the"
-            f" smallest has {min(np.bincount(labels)[classes])} images; hold out fewer, or take random"
+            f"data.validation.size: {size} images cannot be held out equally from {len(counts)} classes, the"
+            f" smallest has {min(counts)} images; hold out fewer, or take random"
         )
-    return np.sort(np.concatenate(chosen))
+    return wanted
 
 
 def first_by_class(positions: Ids, labels: Ids, limit: int | None) -> Ids:

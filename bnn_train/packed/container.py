@@ -22,6 +22,7 @@ from bnn_train.files import replace_file
 from bnn_train.packed import canonical, layout
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.layout import Entry
+from bnn_train.packed.opening import opened
 from bnn_train.packed.program import VERSION, Header
 from bnn_train.packed.validate import check
 
@@ -70,7 +71,7 @@ def read(path: Path | str, memory_limit: int | None = None) -> tuple[Header, dic
     Raises PackedFileError in one sentence for anything but an intact file of this version.
     """
     try:
-        with Path(path).open("rb") as file:
+        with opened(path) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise PackedFileError("it is no regular file")

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import FailFast, Field
 
+from bnn_train.packed.later import LATER, Later
 from bnn_train.record import Record
 
 VERSION = 1
@@ -269,7 +270,7 @@ class Preprocess(Record):
     order)."""
 
 
-class Images(Record):
+class Images(Later):
     """What the model wants to see: uint8 N×H×W×C of this size, and how a file becomes that."""
 
     height: Size
@@ -279,6 +280,8 @@ class Images(Record):
     """Shorter side after resizing, before the centre crop; absent: files must have the size itself."""
     preprocess: Annotated[tuple[Preprocess, ...], FailFast(), Field(strict=False, max_length=16)] = ()
     """Empty where the first layer absorbed the normalization."""
+    exif: Annotated[Literal["ignore", "apply"], LATER] = "ignore"
+    """Whether a file is turned as its EXIF data say."""
 
 
 class Header(Record):

@@ -45,7 +45,7 @@ def _headline(report: Report) -> Iterator[str]:
         [
             f"- top-1 **{report['top1']:.2f} %**, 95 % interval {_range(report['top1_interval'])}:"
             f" {report['correct']:,} of {report['total']:,} test images",
-            f"- top-5 {report['top5']:.2f} %, 95 % interval {_range(report['top5_interval'])}",
+            *_top5(report),
             f"- selection: {report['selection_rule']} (epoch {report['best_epoch']} of {report['epochs']})",
             *_published(report),
             *_unscored(report),
@@ -53,6 +53,11 @@ def _headline(report: Report) -> Iterator[str]:
     )
     for note in report["notes"]:
         yield f"> **{note}**"
+
+
+def _top5(report: Report) -> Iterator[str]:
+    if len(report["classes"]) > 5:  # of five or fewer, it is always right
+        yield f"- top-5 {report['top5']:.2f} %, 95 % interval {_range(report['top5_interval'])}"
 
 
 def _range(interval: Sequence[float]) -> str:

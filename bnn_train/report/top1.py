@@ -34,6 +34,7 @@ def build_report(
     images_per_s: float,
     versions: dict[str, str],
     changes: Sequence[str] = (),
+    data_notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything that the two files hold, as JSON values.
 
@@ -45,7 +46,7 @@ def build_report(
         **_scores(evaluation),
         "selection": experiment.training.select,
         "selection_rule": SELECTION[experiment.training.select],
-        "notes": [*_notes(experiment), *changes, *_skipped(history)],
+        "notes": [*_notes(experiment), *changes, *data_notes, *_skipped(history), *_damaged(history)],
         "precision": _precision(experiment),
         "reference": _reference(experiment, evaluation.top1),
         "best_epoch": best_epoch,
@@ -114,6 +115,13 @@ def _skipped(history: Sequence[dict[str, Any]]) -> list[str]:
     if not count:
         return []
     return [f"{count:,} steps were repeated at a lower loss scale, since a gradient overflowed in fp16."]
+
+
+def _damaged(history: Sequence[dict[str, Any]]) -> list[str]:
+    """Over all starts of the run, which the images met in this one do not tell."""
+    places = sum(entry.get("train_damaged", 0) for entry in history)
+    told = f"{places:,} times another image stood in a damaged one's place (data.on_error: skip)."
+    return [told] if places else []
 
 
 def _reference(experiment: Experiment, top1: float) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ COUNT = 16
 def record(folder: Path, data: DataBundle) -> None:
     """Keep the first validation images, or training images where there are none, as uint8 N×H×W×C."""
     split = "validation" if data.sizes.get("validation") else "train"
-    images = np.concatenate([pixels for pixels, _ in pixel_batches(data, split, COUNT, COUNT)])
+    images = np.concatenate([pixels for pixels, _ in pixel_batches(data, split, COUNT, COUNT, scored=False)])
     write_atomic(folder / NAME, save({"images": images}))
 
 

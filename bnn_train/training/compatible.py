@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from bnn_train.config.schema import Experiment
+from bnn_train.config.schema import Drawn, Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.training.checkpoint import Checkpoint
@@ -24,6 +24,7 @@ FREE_KEYS = (
     "data.download",
     "data.workers",
     "data.eval_batch_size",
+    "data.on_error",
     "training.epochs",
     "training.log_every",
     "training.checkpoint_every",
@@ -44,7 +45,11 @@ def same_classes(checkpoint: Checkpoint, data: DataBundle) -> None:
 
 
 def continued(stored: Experiment, wanted: Experiment) -> Experiment:
-    """The wanted config, if the stored run may go on under it; else RunError lists what differs."""
+    """The wanted config, if the stored run may go on under it; else RunError lists what differs.
+
+    Its validation images stay the ones that the run has drawn."""
+    kept = stored.data.validation
+    wanted = with_split(wanted, by=kept.by, drawn=wanted.data.validation.drawn or kept.drawn)
     old, new = _flat(stored.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
     changed = [
         key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _free(key)
@@ -103,6 +108,13 @@ def check_length(wanted: Experiment, progress: Progress, steps_per_epoch: int) -
             f"training.epochs is {epochs}, but the run is in epoch {-(-step // steps_per_epoch)} already;"
             f" set it to {-(-step // steps_per_epoch)} or more, or begin a new run"
         )
+
+
+def with_split(experiment: Experiment, *, by: Literal["name", "position"], drawn: Drawn | None) -> Experiment:
+    """An experiment whose validation images are those that were drawn."""
+    validation = experiment.data.validation.model_copy(update={"by": by, "drawn": drawn})
+    section = experiment.data.model_copy(update={"validation": validation})
+    return experiment.model_copy(update={"data": section})
 
 
 def _free(key: str) -> bool:

@@ -48,6 +48,8 @@ class Progress:
     seconds: Finite = 0.0
     """Training time so far, over all starts."""
     meter: Meter = field(default_factory=Meter)
+    damaged: Count = 0
+    """Places in the current epoch that damaged images left to others."""
     history: list[Entry] = field(default_factory=list)
     """One entry an epoch."""
 

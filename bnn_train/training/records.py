@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -39,6 +41,8 @@ class Recorder:
     signs: dict[str, Tensor]
     saved_step: int = 0
     saved_at: float = 0.0
+    told: set[str] = field(default_factory=set)
+    """Sentences about the data that the terminal has shown."""
 
     def begins(self, progress: Progress) -> None:
         """What the disk has is as far as ``progress``, and the time until the next checkpoint runs."""
@@ -54,6 +58,13 @@ class Recorder:
         minutes = training.checkpoint_minutes
         return minutes > 0 and time.monotonic() - self.saved_at >= 60 * minutes
 
+    def tell(self, sentences: Iterable[str]) -> None:
+        """Show what is new of these, apart from the results on stdout."""
+        for sentence in sentences:
+            if sentence not in self.told:
+                tqdm.write(f"note: {sentence}", file=sys.stderr)
+                self.told.add(sentence)
+
     def save(self, progress: Progress, *, best: bool = False) -> None:
         """Write ``last``; the one before stays as ``previous``.
 
@@ -61,6 +72,7 @@ class Recorder:
         older ``last`` leads to the same weights again, while a newer ``last`` would pass over this epoch.
         """
         folder = self.folder.checkpoints
+        progress.damaged += self.data.take_damaged()
         tensors = self.learner.tensors()
         tensors |= {f"preprocess.{name}": t for name, t in self.data.normalizer.state().items()}
         tensors |= {f"signs.{name}": t for name, t in self.signs.items()}
@@ -84,14 +96,18 @@ class Recorder:
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
         if self.experiment.method.norm.reestimate:
-            reestimate_norms(self.learner.evaluated, self.data.eval_batches("train"), amp=self.learner.amp)
+            batches = self.data.eval_batches("train", scored=False)
+            reestimate_norms(self.learner.evaluated, batches, amp=self.learner.amp)
+        progress.damaged += self.data.take_damaged()
         entry = self._entry(progress, epoch)
+        self.tell(self.data.remarks)
         score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
         best = score >= progress.best_score  # on a tie the later epoch, as the papers' code has it
         if best:
             progress.best_score, progress.best_epoch = score, epoch + 1
         progress.history.append(entry)
         progress.epochs_finished, progress.meter = epoch + 1, Meter()
+        progress.damaged = 0
         self.signs = diagnostics.packed_signs(self.learner.model)
         self.save(progress, best=best)
 
@@ -102,6 +118,8 @@ class Recorder:
             "train_loss": progress.meter.mean_loss,
             "train_top1": progress.meter.top1,
         }
+        if self.experiment.data.on_error == "skip":
+            entry["train_damaged"] = progress.damaged
         split = SELECTION_SPLITS[self.experiment.training.select]
         if split is None and self.data.sizes.get("validation"):
             split = "validation"
@@ -138,7 +156,7 @@ class Recorder:
         for name, rate in flips.items():
             layers.setdefault(name, {})["flip_rate"] = rate
         split = "validation" if self.data.sizes.get("validation") else "train"
-        images, _ = next(iter(self.data.eval_batches(split, limit=256)))
+        images, _ = next(iter(self.data.eval_batches(split, limit=256, scored=False)))
         for name, statistics in diagnostics.activation_statistics(self.learner.model, images).items():
             layers.setdefault(name, {}).update({f"input_{key}": value for key, value in statistics.items()})
         return layers
@@ -171,4 +189,6 @@ def _line(entry: dict[str, Any], epochs: int, speed: float) -> str:
     ]
     if "flip_rate" in entry:
         parts.append(f"flips {100 * entry['flip_rate']:.2f} %")
+    if entry.get("train_damaged"):
+        parts.append(f"damaged {entry['train_damaged']}")
     return "  ".join([*parts, f"lr {entry['lr']:.3g}", f"{speed:,.0f} images/s"])

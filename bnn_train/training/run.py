@@ -21,7 +21,7 @@ from bnn_train.training import calibration, images, manifest
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
-from bnn_train.training.compatible import check_length, continued, same_classes, told_changes
+from bnn_train.training.compatible import check_length, continued, same_classes, told_changes, with_split
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
 from bnn_train.training.fits import check_network, check_optimizers, check_scaler
 from bnn_train.training.folder import RunFolder, Warn, clear, create, refuse_others, reopen, run_path
@@ -83,6 +83,8 @@ def _prepared(experiment: Experiment) -> tuple[DataBundle, Learner]:
 
 
 def _begin(experiment: Experiment, data: DataBundle, learner: Learner, folder: RunFolder) -> dict[str, Any]:
+    drawn = data.config.validation
+    experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
     folder.write_text(CONFIG, dump(experiment))
     calibration.record(folder.path, data)
     images.record(folder.path, images.keys_of(data))
@@ -150,6 +152,7 @@ def _run(
         folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
+    recorder.tell(data.remarks)
     try:
         with StopRequest() as stop:
             train(experiment, data, learner, progress, recorder, log, stop)
@@ -182,6 +185,7 @@ def _report(
         images_per_s=_speed(progress, data, experiment),
         versions=versions(),
         changes=manifest.notes(folder),
+        data_notes=data.remarks,
     )
     write_report(folder.path, report)
     return report

@@ -20,7 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FREE: Any = {
     "reference": True,
     "run": True,
-    "data": {"root": True, "download": True, "workers": True, "eval_batch_size": True},
+    "data": {
+        "root": True,
+        "download": True,
+        "workers": True,
+        "eval_batch_size": True,
+        "on_error": True,
+        "validation": {"by": True, "drawn": True},
+    },
     "training": {"log_every": True, "checkpoint_every": True},
 }
 """What changes no result."""

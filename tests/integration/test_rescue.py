@@ -84,10 +84,10 @@ def failing_evaluation(fail: Failing, patch: pytest.MonkeyPatch) -> None:
     """On reading a validation image: the epoch's steps are done."""
     batches = TensorSource.batches
 
-    def broken(self: TensorSource, order: Any, epoch: int | None, size: int) -> Any:
+    def broken(self: TensorSource, order: Any, epoch: int | None, size: int, spares: Any = None) -> Any:
         if epoch is None and not torch.is_grad_enabled():  # not the images kept for exports
             fail()
-        return batches(self, order, epoch, size)
+        return batches(self, order, epoch, size, spares)
 
     patch.setattr(TensorSource, "batches", broken)
 

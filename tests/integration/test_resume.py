@@ -1,6 +1,5 @@
 """An interrupted and resumed run equals an uninterrupted one: weights, optimizer, metrics, bit for bit."""
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,8 @@ from bnn_train.training import run
 from bnn_train.training.checkpoint import LAST
 from bnn_train.training.run import resume, start
 from same_run import assert_same_run
+from stopping import StopAfter
 from tiny import tiny
-
-
-class StopAfter:
-    """Stands in for the signal handler: the signal arrives during step n of this start."""
-
-    def __init__(self, steps: int) -> None:
-        self.left, self.exit_code = steps, 143
-
-    def __enter__(self) -> "StopAfter":
-        return self
-
-    def __exit__(self, *error: object) -> None: ...
-
-    @property
-    def signal(self) -> signal.Signals | None:
-        self.left -= 1
-        return signal.SIGTERM if self.left <= 0 else None
 
 
 def interrupted(experiment: Experiment, steps: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

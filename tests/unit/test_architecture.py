@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"", *ROWS, *COMMON},
     "binary": {"binary.spec", "binary.methods", "packed", *COMMON},
     "models": {"models.catalog", "binary", "binary.spec", "binary.methods", *COMMON},
-    "data": {"data.catalog", "config", "compat", *COMMON},
+    "data": {"data.catalog", "config", "compat", "packed", *COMMON},
     "report": {"", "config", "binary", "binary.spec", "data.catalog", *COMMON},
     "training": {"", "config", "data", "models", "binary", "report", "packed", *ROWS, *COMMON},
     "check": {"", "config", "data", "models", "binary", "report", "training", *ROWS, *COMMON},

@@ -16,6 +16,7 @@ from bnn_train.errors import ConfigError
 from bnn_train.models.catalog import NETWORKS
 
 BASE = {"method": "bnn", "model": "alexnet", "data": "mnist"}
+DRAWN = {"size": 7, "take": "random", "seed": 1, "cut": "0a", "images": 90, "names": "0" * 64}
 BOP = {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}}
 
 
@@ -65,6 +66,8 @@ def test_every_row_with_plain_defaults_passes(row: str) -> None:
         data("mnist", normalize=["pixel_mean"], image_size=32),
         {**data("synthetic", shape=[2, 32, 32], num_classes=3), "training": {"select": "last"}},
         data("imagenet", validation={"size": 10_000}, augment=["random_resized_crop"], num_classes=10),
+        data("imagenet", validation={"folder": "val"}, test_folder="test", exif="apply", on_error="skip"),
+        data("imagenet", validation={"size": 7, "drawn": DRAWN}),
         data("imagenet", validation={"size": 1}, augment=["resize_crop"], resize=256, normalize=["signed"]),
         {**data("digits"), "model": "mlp"},
         {**data("digits", image_size=32), "model": "nin"},
@@ -159,6 +162,29 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (data("cifar10", shape=[3, 32, 32]), "data.shape", "synthetic"),
         (data("mnist", num_classes=10), "data.num_classes", "synthetic and imagenet"),
         (data("mnist", resize=40), "data.resize", "imagenet"),
+        (data("mnist", exif="apply"), "data.exif", "imagenet"),
+        (data("mnist", on_error="skip"), "data.on_error", "imagenet"),
+        (data("mnist", test_folder="test"), "data.test_folder", "imagenet"),
+        (data("mnist", validation={"folder": "val"}), "data.validation.folder", "imagenet"),
+        (data("mnist", validation={"by": "position"}), "data.validation.by", "imagenet"),
+        (data("imagenet", validation={"folder": "val", "size": 9}), "data.validation.folder", "or size"),
+        (data("imagenet", validation={"folder": "train"}), "data.validation.folder", "training images"),
+        (
+            data("imagenet", validation={"folder": "test"}, test_folder="test"),
+            "data.validation.folder",
+            "test images",
+        ),
+        (data("imagenet", validation={"size": 9, "drawn": DRAWN}), "data.validation.drawn", "draw anew"),
+        (
+            data("imagenet", validation={"size": 7, "take": "last", "drawn": DRAWN}),
+            "data.validation.drawn",
+            "anew",
+        ),
+        (
+            data("imagenet", validation={"size": 7, "by": "position", "drawn": DRAWN}),
+            "data.validation.drawn",
+            "by is position",
+        ),
         (data("imagenet", download=True, validation={"size": 9}), "data.download", "cannot be downloaded"),
         (data("mnist", batch_size=50_001), "data.batch_size", "50000 training images"),
         (data("mnist", batch_size=100, train_limit=99), "data.train_limit", "batch of 100"),

@@ -18,11 +18,12 @@ import torch
 
 from bnn_train.config.schema import Data, RandomResizedCrop
 from bnn_train.data import loader
-from bnn_train.data.decode import Draws, for_evaluation, for_training, read_rgb
+from bnn_train.data.decode import Draws, for_evaluation, for_training
 from bnn_train.data.folder import list_images
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.randomness import permutation
 from bnn_train.errors import DataError
+from bnn_train.packed.photo import Photo, read_photo
 from make_data import WNIDS, write_imagenet
 
 RAW = [{"name": "mean_std", "mean": [0.0], "std": [1 / 255]}]
@@ -69,7 +70,9 @@ def test_training_batches_by_hand(section: dict[str, Any]) -> None:
     images = torch.cat([images for images, _ in data.train_batches(5)]).numpy()
     step = RandomResizedCrop(name="random_resized_crop")
     for image, index in zip(images, order, strict=True):
-        picture = for_training(read_rgb(listing.path(int(index))), 14, step, Draws(1, 5, int(index)))
+        picture = for_training(
+            read_photo(listing.path(int(index)), "RGB").image, 14, step, Draws(1, 5, int(index))
+        )
         np.testing.assert_allclose(image, picture.transpose(2, 0, 1), atol=1e-3)
     numbers = torch.cat([numbers for _, numbers in data.train_batches(5)])
     assert numbers.tolist() == listing.labels[order].tolist()
@@ -81,7 +84,7 @@ def test_evaluation_by_hand(section: dict[str, Any]) -> None:
     images = torch.cat([images for images, _ in data.eval_batches("test")]).numpy()
     assert len(images) == 6
     for index, image in enumerate(images):
-        picture = for_evaluation(read_rgb(listing.path(index)), 14, 16)  # 14 · 256/224 = 16
+        picture = for_evaluation(read_photo(listing.path(index), "RGB").image, 14, 16)  # 14 · 256/224 = 16
         np.testing.assert_allclose(image, picture.transpose(2, 0, 1), atol=1e-3)
 
 
@@ -107,11 +110,11 @@ def test_spawned_workers(section: dict[str, Any]) -> None:
 def test_skipped_batches_are_not_decoded(section: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
 
-    def counting(path: Path) -> Any:
+    def counting(path: Path, *args: Any, **more: Any) -> Photo:
         read.append(path)
-        return read_rgb(path)
+        return read_photo(path, *args, **more)
 
-    monkeypatch.setattr(loader, "read_rgb", counting)
+    monkeypatch.setattr(loader, "read_photo", counting)
     data = opened(section)
     assert not read
     assert len(list(data.train_batches(0, skip=2))) == 1
@@ -124,7 +127,7 @@ def test_validation_from_train_without_augmentation(section: dict[str, Any]) -> 
     listing = list_images(data.config, "train")
     images, numbers = next(data.eval_batches("validation"))
     assert numbers.tolist() == [0, 1, 2]
-    picture = for_evaluation(read_rgb(listing.path(0)), 14, 16)
+    picture = for_evaluation(read_photo(listing.path(0), "RGB").image, 14, 16)
     np.testing.assert_allclose(images[0].numpy(), picture.transpose(2, 0, 1), atol=1e-3)
 
 
@@ -152,21 +155,20 @@ def test_a_damaged_image_is_named(section: dict[str, Any], workers: int) -> None
 
 
 def test_a_killed_worker_is_told(section: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "read_rgb", lambda path: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(loader, "read_photo", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(DataError, match=r"decoding in 1 worker processes failed .* lower data\.workers"):
         list(opened({**section, "workers": 1}).eval_batches("test"))
 
 
 def test_signals_spare_the_workers(section: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def after_signals(path: Path) -> Any:
-        if Path(section["root"], "first").exists():
-            return read_rgb(path)
-        Path(section["root"], "first").touch()
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        return read_rgb(path)
+    def after_signals(path: Path, *args: Any, **more: Any) -> Photo:
+        if not Path(section["root"], "first").exists():
+            Path(section["root"], "first").touch()
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return read_photo(path, *args, **more)
 
-    monkeypatch.setattr(loader, "read_rgb", after_signals)
+    monkeypatch.setattr(loader, "read_photo", after_signals)
     data = opened({**section, "workers": 1})
     assert sum(len(numbers) for _, numbers in data.eval_batches("test")) == 6
 

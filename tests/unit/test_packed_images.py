@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bnn_train.data.decode import for_evaluation, read_rgb
+from bnn_train.data.decode import for_evaluation
 from bnn_train.errors import DataError
 from bnn_train.packed.images import check_array, read_files
+from bnn_train.packed.photo import read_photo
 from bnn_train.packed.program import Images
 
 RNG = np.random.default_rng(0)
@@ -30,7 +31,7 @@ def save(path: Path, width: int, height: int, mode: str = "RGB") -> Path:
 @pytest.mark.parametrize(("width", "height"), [(28, 28), (41, 30), (30, 41), (300, 29), (24, 24), (100, 101)])
 def test_files_are_decoded_as_in_evaluation(tmp_path: Path, suffix: str, width: int, height: int) -> None:
     path = save(tmp_path / f"a.{suffix}", width, height)
-    truth = for_evaluation(read_rgb(path), 24, 28)
+    truth = for_evaluation(read_photo(path, "RGB").image, 24, 28)
     assert np.array_equal(read_files([path], COLOUR)[0], truth)
 
 
@@ -38,7 +39,19 @@ def test_files_are_decoded_as_in_evaluation(tmp_path: Path, suffix: str, width: 
 @pytest.mark.parametrize(("mode", "suffix"), [("L", "png"), ("RGBA", "png"), ("CMYK", "jpg")])
 def test_other_modes_become_rgb(tmp_path: Path, mode: str, suffix: str) -> None:
     path = save(tmp_path / f"a.{suffix}", 40, 30, mode)
-    assert np.array_equal(read_files([str(path)], COLOUR)[0], for_evaluation(read_rgb(path), 24, 28))
+    assert np.array_equal(
+        read_files([str(path)], COLOUR)[0], for_evaluation(read_photo(path, "RGB").image, 24, 28)
+    )
+
+
+def test_files_of_earlier_versions_are_not_turned() -> None:
+    """The header is spelled in one way: a new field must not change how old files are spelled."""
+    old = COLOUR.model_dump()
+    assert set(old) == {"height", "width", "channels", "resize", "preprocess"}
+    assert Images.model_validate(old) == COLOUR
+    turning = COLOUR.model_copy(update={"exif": "apply"})
+    assert turning.model_dump() == {**old, "exif": "apply"}
+    assert Images.model_validate(turning.model_dump()) == turning
 
 
 def test_a_grey_model_gets_grey(tmp_path: Path) -> None:

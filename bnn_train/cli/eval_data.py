@@ -1,0 +1,63 @@
+"""The split that ``bnn-eval`` scores: found where the run had it, and the same images as then."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnn_train.config.schema import Data
+from bnn_train.data.catalog import DATASETS
+from bnn_train.data.files import FILES
+from bnn_train.data.open import DataBundle, open_data
+from bnn_train.errors import DataError, printable
+from bnn_train.training.places import same_places
+
+
+def open_split(
+    section: Data,
+    split: str,
+    changes: Mapping[str, Any],
+    *,
+    seed: int,
+    device: torch.device,
+    preprocess: Mapping[str, Tensor],
+) -> DataBundle:
+    """The split of a run's data section with ``changes`` laid over it. Raises DataError, which says so where
+    ``root`` among the changes would help."""
+    here = section.model_copy(update=changes)
+    root = Path(os.path.expanduser(here.root))
+    moved = "root" not in changes and not here.download and _has_files(here)
+    if moved and not root.exists():
+        raise DataError(
+            f"{printable(root.absolute())}: no such folder, and the run had its images"
+            f" in {printable(section.root)}; give --root FOLDER"
+        )
+    try:
+        return open_data(here, seed=seed, device=device, splits=(split,), preprocess=preprocess)
+    except DataError as error:
+        if moved and not root.is_absolute():
+            raise DataError(f"{error} (or give --root FOLDER, if the images are elsewhere)") from error
+        raise
+
+
+def _has_files(section: Data) -> bool:
+    return section.name in FILES or DATASETS[section.name].layout == "folder"
+
+
+def differences(data: DataBundle, split: str, run: Path | None) -> list[str]:
+    """What a reader of the score must know of its images, beside the data's own remarks. ``run``: the run's
+    folder, where there is one.
+
+    Raises DataError where a split by position has moved: it would score images that were trained on.
+    """
+    if split == "test" or same_places(data, run):
+        return []
+    return [
+        "this run draws its validation images by their place in the list of all, so they are the ones it had"
+        " only where the training folder holds the same files"
+    ]

@@ -1,0 +1,206 @@
+"""One image file to one decoded picture, checked: the same for training, evaluation and packed networks."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import stat
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from bnn_train.errors import DataError, ImageError, printable
+from bnn_train.packed.opening import opened
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Exif = Literal["ignore", "apply"]
+MAX_PIXELS = 64_000_000
+MAX_ASPECT = 100
+"""An image of one row would grow to gigabytes when its shorter side is resized."""
+MAX_BYTES = 2**30
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
+"""What the endings of images promise; PIL's other readers are older, and one starts a program (EPS)."""
+
+WAITS = (0.1, 0.5, 2.0, 5.0, 15.0)
+"""Seconds before each further try at a file whose disk or network does not answer."""
+_PASSING = {
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.ENOLINK),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EREMOTEIO),
+    *(errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ENOTCONN, errno.ENFILE, errno.EMFILE),
+}
+_ORIENTATION = 0x0112
+_DEEP_MODES = ("I", "F")
+_DEEP_RAW = re.compile(r";(?:12|16|24|32)")
+"""In the layout that a PNG or TIFF decoder reads: `RGB;16B` becomes 8 bits without a word."""
+_BITS_PER_SAMPLE = 258
+
+
+class Photo(NamedTuple):
+    """A decoded image, and whether its EXIF data ask for it to be turned or mirrored."""
+
+    image: Image.Image
+    turned: bool
+
+
+def read_photo(path: Path, mode: str, exif: Exif = "ignore", *, listed: bool = False) -> Photo:
+    """The file as PIL mode ``mode``, turned as its EXIF data say where ``exif`` is ``apply``.
+
+    ``listed``: the file was there a while ago, so that a folder which is now gone may come back.
+    Raises ImageError for a file at fault, and DataError where the disk does not answer.
+    """
+    from PIL import Image  # arrays need no PIL
+
+    try:
+        content = _content(path, listed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # corrupt EXIF, palette transparency: once per image and epoch
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                _check(image, path)
+                turned = _is_turned(image)
+                return Photo(_upright(image, exif, turned).convert(mode), turned)
+    except (DataError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    except Exception as error:  # PIL's decoders raise nearly anything on damaged files
+        reason = re.sub(r"<_io\.BytesIO object at \w+>", "it", str(error).partition("\n")[0])
+        raise ImageError(
+            f"{printable(path)}: not a readable image ({reason}); replace or remove it"
+        ) from error
+
+
+# ------------------------------------------------------------------------------------ from the disk
+
+
+def _content(path: Path, listed: bool) -> bytes:
+    """The file's bytes; tried again with growing pauses while the disk does not answer."""
+    for wait in WAITS:
+        try:
+            return _read(path)
+        except OSError as error:
+            if not _may_pass(path, error, listed):
+                raise _unreadable(path, error) from error
+        time.sleep(wait)
+    try:
+        return _read(path)
+    except OSError as error:
+        told = _unanswered if _may_pass(path, error, listed) else _unreadable
+        raise told(path, error) from error
+
+
+def _may_pass(path: Path, error: OSError, listed: bool) -> bool:
+    """Whether another try may find the file: not where it alone is missing or forbidden."""
+    gone = listed and error.errno in (errno.ENOENT, errno.ENOTDIR) and not os.path.isdir(path.parent)
+    return gone or error.errno in _PASSING
+
+
+def _read(path: Path) -> bytes:
+    """A regular file's bytes; its kind comes first, since to open a device may set it going."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
+    with opened(path) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
+        if status.st_size > MAX_BYTES:
+            raise ImageError(f"{printable(path)}: more than {MAX_BYTES >> 20} MiB; shrink or remove it")
+        return file.read()
+
+
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    name = printable(path)
+    if error.errno == errno.ENOENT and os.path.islink(path):
+        return ImageError(f"{name}: a link that leads to no file; mend or remove it")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return ImageError(f"{name}: no such file; put it back")
+    return ImageError(f"{name}: cannot be read ({error.strerror or error}); mend, replace or remove it")
+
+
+def _unanswered(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{printable(path)}: cannot be read ({error.strerror or error}), tried {len(WAITS) + 1} times in"
+        f" {sum(WAITS):.0f} s; see to the disk or network, then go on"
+    )
+
+
+# ------------------------------------------------------------------------------------------ decoded
+
+
+def _check(image: Image.Image, path: Path) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(path)
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        size = f"{image.width}×{image.height} pixels"
+        raise ImageError(f"{printable(path)}: {size} is too elongated to crop; remove it")
+    if _is_deep(image):
+        found = f"{image.format}, PIL mode {image.mode}"
+        raise ImageError(f"{printable(path)}: more than 8 bits per channel ({found}); convert it to 8 bits")
+
+
+def _too_large(path: Path) -> ImageError:
+    return ImageError(
+        f"{printable(path)}: more than {MAX_PIXELS // 10**6} million pixels; shrink or remove it"
+    )
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """More than 8 bits in a channel: PIL's mode tells it of grey images alone."""
+    if image.mode.partition(";")[0] in _DEEP_MODES:
+        return True
+    layouts = [part for tile in getattr(image, "tile", ()) for part in _listed(tile[3])]
+    match image.format:
+        case "TIFF":
+            bits = _listed(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, 8))
+            return any(isinstance(count, int) and count > 8 for count in bits)
+        case "PPM":
+            return any(isinstance(largest, int) and largest > 255 for largest in layouts)
+        case "PNG":
+            return any(_DEEP_RAW.search(str(layout)) for layout in layouts)
+    return False
+
+
+def _listed(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """PIL turns a TIFF by itself, whatever it is asked."""
+    try:
+        return image.format != "TIFF" and image.getexif().get(_ORIENTATION) in range(2, 9)
+    except Exception:  # damaged EXIF data
+        return False
+
+
+def _upright(image: Image.Image, exif: Exif, turned: bool) -> Image.Image:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image) if turned and exif == "apply" else image
+
+
+# ------------------------------------------------------------------------------------------- fitted
+
+
+def resize_shorter(image: Image.Image, side: int) -> Image.Image:
+    """Shorter side to ``side``, the longer in proportion, rounded down as torchvision does; antialiased."""
+    from PIL import Image
+
+    size = resized(image.size, side)
+    return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
+
+
+def resized(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of an image whose shorter side becomes ``side``."""
+    width, height = size
+    other = side * max(size) // min(size)
+    return (side, other) if width <= height else (other, side)
+
+
+def centre(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The middle of an image."""
+    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+    return image.crop((left, top, left + width, top + height))
