@@ -32,6 +32,7 @@ import torch
 from bench import avx2, layers, limits, networks, peers, sizes, training
 from bench.record import Record, provenance
 from bench.timing import CLOCKS, Plan
+from bnn_train.cli import terminal
 from bnn_train.errors import BnnError
 
 SECTIONS = ("limits", "layers", "dense", "networks", "avx2", "sizes", "training")
@@ -89,6 +90,7 @@ def measure(section: str, record: Record, args: argparse.Namespace, present: Seq
 
 def main() -> int:
     """Measure, print, write; 1 if an engine's result was wrong."""
+    terminal.prepare()
     args = arguments()
     random.seed(0)
     present, missing = peers.present(args.peers.split(","))

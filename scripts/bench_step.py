@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from bnn_train.binary.latent import enforce
+from bnn_train.cli import terminal
 from bnn_train.config.loader import load
 from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.training.memory import keep_freed_memory
@@ -99,6 +100,7 @@ def compare(config: Path, batch: int | None, rounds: int, clock: Callable[[], fl
 
 def main() -> None:
     """Measure and print one line a pair; with ``--json`` also write them."""
+    terminal.prepare()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("configs", nargs="*", type=Path, help="default: a choice over all networks")
     parser.add_argument("--rounds", type=int, default=15)
@@ -124,7 +126,7 @@ def main() -> None:
             flush=True,
         )
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

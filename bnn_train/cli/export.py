@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
+from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, say
 from bnn_train.errors import ExportError
 
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
     for name in ("parity_images", "threads"):

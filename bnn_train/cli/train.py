@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
+from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, say
 from bnn_train.config.loader import dump, json_schema, load, override
 from bnn_train.config.schema import Experiment
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
     if not (args.config or args.resume or args.list or args.json_schema):
@@ -90,7 +92,7 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     elif experiment is None:
         raise RunError("--dry-run and --print-config need --config F")
     elif args.print_config:
-        print(dump(experiment), end="")
+        print(dump(experiment, escape=not terminal.is_utf8()), end="")
     elif args.dry_run:
         _dry_run(experiment)
     else:
