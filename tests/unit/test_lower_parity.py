@@ -50,6 +50,12 @@ def gate(made: Pair, tensors: dict[str, np.ndarray]) -> None:
     Gate(made.model, made.lowered, packed, made.normalize).run([pixels(8, SHAPE)])
 
 
+def fused() -> bool:
+    """Whether torch's batch norm rounds x·a + b once on this machine, as the packed one does everywhere."""
+    made = pair(network(), SHAPE)
+    return Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+
+
 def flipped_bit(t: np.ndarray) -> None:
     """Of the second filter; γ of the first is 0."""
     t[0, 1, 0] ^= 1
@@ -81,6 +87,10 @@ def test_any_difference_is_refused(name: str) -> None:
     tensors = {key: t.copy() for key, t in made.lowered.tensors.items()}
     damage, layer = DAMAGE[name]
     gate(made, tensors)
+    if damage is next_float and not fused():
+        pytest.skip(
+            "batch norm rounds twice on this machine: a step behind it is compared within a tolerance"
+        )
     if name == "0.weight":
         tensors[name][2] ^= 64  # the highest digit
     else:
@@ -129,13 +139,14 @@ def test_ties_are_counted_and_told() -> None:
 
 
 def test_exact_steps_are_those_behind_bits() -> None:
+    """… and, where they emit reals, behind a batch norm that rounds once."""
     made = pair(network(), SHAPE)
     result = made.gate()
     assert [(row.layer, row.exact) for row in result.rows] == [
         ("0", False),
         ("2", True),
         ("3", True),
-        ("5", True),
+        ("5", fused()),
         ("8", False),
         ("10", False),
     ]
