@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bnn_train.config.loader import dump
+from bnn_train.config.local import shown_words
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.errors import Interrupted
@@ -29,9 +31,12 @@ from bnn_train.training.restore import evaluate_checkpoint, experiment_of
 from bnn_train.training.setup import Learner, build_learner, build_model, choose_device
 from bnn_train.training.signals import StopRequest
 
+Told = Callable[[str], None]
 
-def start(experiment: Experiment) -> dict[str, Any]:
-    """Train from scratch in a fresh run folder; returns the report."""
+
+def start(experiment: Experiment, begun: Told = lambda sentence: None) -> dict[str, Any]:
+    """Train from scratch in a fresh run folder; returns the report. ``begun`` is told once nothing stands in
+    the way of the first step."""
     device = choose_device(experiment.run)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
     model = build_model(experiment, data.shape, len(data.classes), device)
@@ -40,10 +45,16 @@ def start(experiment: Experiment) -> dict[str, Any]:
         folder.write_text("config.yaml", dump(experiment))
         calibration.record(folder.path, data)
         signs = diagnostics.packed_signs(model)
+        begun(f"run folder: {folder.path}")
         return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
 
 
-def resume(path: Path, experiment: Experiment | None, warn: Any = lambda sentence: None) -> dict[str, Any]:
+def resume(
+    path: Path,
+    experiment: Experiment | None,
+    warn: Told = lambda sentence: None,
+    begun: Told = lambda sentence: None,
+) -> dict[str, Any]:
     """Go on with the run in ``path`` from its newest intact checkpoint; returns the report.
 
     ``experiment``, if given, may differ from the stored one in ``compatible.FREE_KEYS`` alone.
@@ -65,6 +76,7 @@ def resume(path: Path, experiment: Experiment | None, warn: Any = lambda sentenc
         folder.write_text("config.yaml", dump(experiment))
         progress = Progress.from_json(checkpoint.state["progress"])
         signs = checkpoint.section("signs")
+        begun(f"resuming {path}")
         return _run(experiment, data, learner, progress, folder, signs, resumed=True)
 
 
@@ -135,7 +147,7 @@ def _write_manifest(experiment: Experiment, data: DataBundle, folder: RunFolder,
     """What this run ran on; every start of it is listed."""
     started = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *shown_words(sys.argv[1:])],
         "from_step": progress.step,
     }
     manifest = {
