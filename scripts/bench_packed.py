@@ -32,7 +32,7 @@ import torch
 from bench import avx2, layers, limits, networks, peers, sizes, training
 from bench.record import Record, provenance
 from bench.timing import CLOCKS, Plan
-from bnn_train.cli import terminal
+from bnn_train.cli import outputs, terminal
 from bnn_train.errors import BnnError
 
 SECTIONS = ("limits", "layers", "dense", "networks", "avx2", "sizes", "training")
@@ -58,6 +58,10 @@ def arguments() -> argparse.Namespace:
     unknown = set(args.peers.split(",")) - set(peers.PEERS)
     if unknown:
         parser.error(f"--peers: {', '.join(sorted(unknown))}; there are {', '.join(peers.PEERS)}")
+    try:
+        outputs.check({"--json": args.json}, {})
+    except BnnError as error:
+        parser.error(str(error))
     return args
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 import torch
 
 from bnn_train.binary.latent import enforce
-from bnn_train.cli import terminal
+from bnn_train.cli import outputs, terminal
 from bnn_train.config.loader import load
 from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.errors import BnnError
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.setup import build_learner, build_model
 
@@ -111,6 +112,10 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    try:
+        outputs.check({"--json": args.json}, {})
+    except BnnError as error:
+        parser.error(str(error))
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     random.seed(0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-_METHODS = {"open", "read_text", "write_text"}
+_MODE = {"open": ("r", 0), "NamedTemporaryFile": ("w+b", 0), "TemporaryFile": ("w+b", 0), "fdopen": ("r", 1)}
+"""Functions and methods that take a mode: its default, and where among the arguments it stands."""
+_TEXT = {"read_text", "write_text"}
 _PIPES = {"run", "Popen", "check_output"}
-_TEXT = {"text", "universal_newlines"}
-_NOT_TEXT = {("os", "open"), ("Image", "open")}
+_NO_FILES = {("os", "open"), ("Image", "open"), ("self", "write_text"), ("folder", "write_text")}
+"""Calls that are named alike and take no encoding."""
 
 
 def without_encoding(tree: ast.AST) -> Iterator[int]:
@@ -23,20 +25,23 @@ def _keywords(call: ast.Call) -> dict[str | None, ast.expr]:
 
 
 def _is_text(call: ast.Call) -> bool:
-    function = call.func
+    owner, name = _named(call.func)
+    if (owner, name) in _NO_FILES:
+        return False
+    if name in _PIPES:
+        return bool({"text", "universal_newlines"} & _keywords(call).keys())
+    if name not in _MODE:
+        return name in _TEXT
+    default, position = _MODE[name]
+    given = _keywords(call).get("mode") or next(iter(call.args[position + (owner == "") :]), None)
+    mode = given.value if isinstance(given, ast.Constant) else default
+    return "b" not in str(mode)
+
+
+def _named(function: ast.expr) -> tuple[str | None, str]:
+    """The variable before the last dot (``""``: no dot; None: something longer) and the name after it."""
     if isinstance(function, ast.Name):
-        return function.id == "open" and "b" not in _mode(call, 1)
-    if not isinstance(function, ast.Attribute):
-        return False
-    if function.attr in _PIPES:
-        return bool(_TEXT & _keywords(call).keys())
-    owner = function.value.id if isinstance(function.value, ast.Name) else ""
-    if function.attr not in _METHODS or (owner, function.attr) in _NOT_TEXT or owner == "self":
-        return False
-    return function.attr != "open" or "b" not in _mode(call, 0)
-
-
-def _mode(call: ast.Call, position: int) -> str:
-    """The mode, as far as it is written out."""
-    given = _keywords(call).get("mode") or next(iter(call.args[position:]), None)
-    return given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else "r"
+        return "", function.id
+    if isinstance(function, ast.Attribute):
+        return function.value.id if isinstance(function.value, ast.Name) else None, function.attr
+    return None, ""

@@ -16,11 +16,28 @@ def find(path: Path) -> Path:
     if not path.exists():
         raise CheckpointError(f"{path}: no such run or checkpoint")
     if not path.is_dir():
+        _refuse_others(path)
         return path
     best = path / "checkpoints" / "best.safetensors"
     if not best.is_file():
         raise CheckpointError(f"{path}: no finished epoch to evaluate: {best} does not exist")
     return best
+
+
+def _refuse_others(path: Path) -> None:
+    """Raises CheckpointError for a file that is plainly something else, with where that belongs."""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        raise CheckpointError(
+            f"{path}: is a config, not a checkpoint; bnn-train --config {path} trains it, and then its run"
+            " folder is what to name here"
+        )
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"PK\x03\x04" or start[:1] == b"\x80":
+        raise CheckpointError(
+            f"{path}: not a bnn_train checkpoint but a pickle, which can run code and is never read; name a"
+            " run folder, or a file of its checkpoints/"
+        )
 
 
 def is_packed(path: Path) -> bool:

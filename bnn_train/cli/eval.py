@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnn_train import __version__
-from bnn_train.cli import terminal
+from bnn_train.cli import outputs, terminal
 from bnn_train.cli.checkpoints import find, is_packed
 from bnn_train.cli.common import guarded, say
 from bnn_train.errors import BnnError, DataError
@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     path = find(args.checkpoint)
+    outputs.check({"--json": args.json}, {"--checkpoint": path})
     scored = _scored(path, args)
     result = scored.evaluation
     say(f"{path}: {scored.title}, {args.split} split of {scored.data}, {result.total} images")

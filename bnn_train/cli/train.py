@@ -118,16 +118,14 @@ def _start(experiment: Experiment) -> None:
     from bnn_train.training.run import run_path, start
 
     path = run_path(experiment)
-    say(f"run folder: {path}")
-    _tell(start(experiment), path)
+    _tell(start(experiment, begun=say), path)
 
 
 def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str]) -> None:
     from bnn_train.training.run import resume
 
     path, experiment = _to_resume(where, experiment, overrides)
-    say(f"resuming {path}")
-    _tell(resume(path, experiment, warn=_warn), path)
+    _tell(resume(path, experiment, warn=_warn, begun=say), path)
 
 
 def _to_resume(
