@@ -25,15 +25,17 @@ def find(path: Path) -> Path:
 
 
 def _refuse_others(path: Path) -> None:
-    """Raises CheckpointError for a file that is plainly something else, with where that belongs."""
+    """Raises CheckpointError for what is plainly something else, with where that belongs."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is no regular file; name a run folder or a checkpoint")
     if path.suffix.lower() in (".yaml", ".yml"):
         raise CheckpointError(
             f"{path}: is a config, not a checkpoint; bnn-train --config {path} trains it, and then its run"
             " folder is what to name here"
         )
     with path.open("rb") as file:
-        start = file.read(4)
-    if start == b"PK\x03\x04" or start[:1] == b"\x80":
+        start = file.read(9)
+    if start[8:] != b"{" and start.startswith((b"PK\x03\x04", b"\x80")):
         raise CheckpointError(
             f"{path}: not a bnn_train checkpoint but a pickle, which can run code and is never read; name a"
             " run folder, or a file of its checkpoints/"

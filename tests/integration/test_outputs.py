@@ -117,6 +117,15 @@ def test_pytorchs_files_are_no_checkpoints(start: bytes, idle: Path, capsys: Cap
         )
 
 
+def test_a_pipe_is_no_checkpoint(idle: Path, capsys: Capture) -> None:
+    """Nothing would ever come out of it."""
+    os.mkfifo("pipe")
+    for command, more in ((evaluate, ()), (export, ("--out", "m.bnn"))):
+        assert refused(["--checkpoint", "pipe", *more], capsys, command).startswith(
+            "pipe: is no regular file"
+        )
+
+
 def test_a_packed_file_is_packed_already(run: Path, capsys: Capture) -> None:
     assert export([*EXPORT, "--out", "m.bnn"]) == 0
     said = refused(["--checkpoint", "m.bnn", "--out", "again.bnn"], capsys, export)
