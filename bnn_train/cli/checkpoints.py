@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bnn_train.config.local import is_utf8
 from bnn_train.errors import CheckpointError
 from bnn_train.packed import container
 
@@ -15,6 +16,10 @@ def find(path: Path) -> Path:
     """The path itself, or the chosen checkpoint of a run folder."""
     if not path.exists():
         raise CheckpointError(f"{path}: no such run or checkpoint")
+    if not is_utf8(path) and not is_packed(path):
+        raise CheckpointError(
+            f"{path}: its name is not UTF-8, and no checkpoint can be read under it; rename it"
+        )
     if not path.is_dir():
         _refuse_others(path)
         return path

@@ -57,6 +57,15 @@ def _sections(path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def is_utf8(path: PurePath | str) -> bool:
+    """Whether a path can be written down: checkpoints cannot be read under another, nor configs name it."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shown(path: PurePath | str) -> str:
     """A path for a document that may be given away: of an absolute one the last name alone."""
     text = os.fspath(path)

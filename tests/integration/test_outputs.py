@@ -126,6 +126,17 @@ def test_a_pipe_is_no_checkpoint(idle: Path, capsys: Capture) -> None:
         )
 
 
+def test_names_that_no_checkpoint_can_have(idle: Path, capsys: Capture) -> None:
+    """Told before the training, not by the checkpoint that it ends with."""
+    for name in ("\udcff.yaml", "configs/\udcff/t.yaml"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy("t.yaml", name)
+        said = refused(["--config", name], capsys)
+        assert said.endswith("its name is not UTF-8, and so would be the run's; give --set run.dir=FOLDER")
+    idle.rename("\udcff")
+    assert "its name is not UTF-8" in refused(["--checkpoint", "\udcff"], capsys, evaluate)
+
+
 def test_a_packed_file_is_packed_already(run: Path, capsys: Capture) -> None:
     assert export([*EXPORT, "--out", "m.bnn"]) == 0
     said = refused(["--checkpoint", "m.bnn", "--out", "again.bnn"], capsys, export)
