@@ -154,6 +154,35 @@ def test_exact_steps_are_those_behind_bits() -> None:
     assert result.deviation < 1e-5
 
 
+class TwoRoundings(nn.BatchNorm2d):
+    """What torch's batch norm does on a processor without fused multiply-add."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        factor = self.weight * (self.running_var + self.eps).rsqrt()
+        summand = self.bias - self.running_mean * factor
+        return input * factor.view(-1, 1, 1) + summand.view(-1, 1, 1)
+
+
+@pytest.mark.parametrize("after", [nn.ReLU, nn.Hardtanh, nn.Identity])
+def test_a_product_that_the_summand_cancels_is_no_difference(after: type[nn.Module]) -> None:
+    """x·a and b are a hundred times their sum: its error is half a unit of theirs."""
+    torch.manual_seed(0)
+    norm = TwoRoundings(12)
+    model = nn.Sequential(
+        nn.Conv2d(3, 12, 3, padding=1), nn.MaxPool2d(2), norm, after(), nn.Flatten(), nn.Linear(192, 5)
+    ).eval()
+    with torch.no_grad():
+        assert norm.running_mean is not None
+        norm.running_mean.fill_(0.5)
+        norm.weight.fill_(0.01)
+        norm.bias.fill_(0.001)
+    made = pair(model, SHAPE)
+    assert not Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+    assert made.gate(count=64, batches=4).images == 256
+
+
 OPTIONS = {
     "int16": Options(first="int16"),
     "int8 first": Options(first="int8"),
