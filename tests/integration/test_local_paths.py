@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
@@ -100,9 +101,9 @@ def test_a_checkpoint_of_an_earlier_release_names_its_folders(home: Path) -> Non
     ckpt.write(path, checkpoint)
     shutil.copy(path, "away.safetensors")
     assert experiment_of(ckpt.read(Path("away.safetensors"))).data.root == str(home / "my data")
-    written = load(home / "run" / "config.yaml")
-    text = (home / "run" / "config.yaml").read_text(encoding="utf-8")
-    (home / "run" / "config.yaml").write_text(text.replace(written.data.root, "moved"), encoding="utf-8")
+    config = yaml.safe_load((home / "run" / "config.yaml").read_text(encoding="utf-8"))
+    config["data"]["root"] = "moved"
+    (home / "run" / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert experiment_of(ckpt.read(path)).data.root == "moved"
 
 
