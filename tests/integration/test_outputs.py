@@ -152,8 +152,7 @@ def test_a_run_is_announced_when_it_begins(run: Path, capsys: Capture) -> None:
     """… and not before a refusal."""
     config = write_config(Path(), run={"dir": "run", "tensorboard": False})
     assert "holds an earlier run" in refused(["--config", str(config)], capsys)
-    shutil.rmtree("run/checkpoints")
-    assert refused(["--resume", "run"], capsys)
+    assert refused(["--resume", "nowhere"], capsys)
     assert train(["--config", str(config), "--set", "run.dir=other"]) == 0
     assert capsys.readouterr().err == "run folder: other\n"
     assert train(["--resume", "other", "--set", "training.epochs=3"]) == 0
