@@ -81,6 +81,16 @@ def test_as_in_training(names: list[str]) -> None:
     assert_within(found.transpose(0, 3, 1, 2), truth, slack(names, tensors))
 
 
+def test_whitening_with_statistics_in_float64_is_its_formula() -> None:
+    """The bound for float32 sums is wide; these are rounded once, at the end."""
+    _, steps, tensors = twin(["zca"])
+    precise = {name: t.astype(np.float64) for name, t in tensors.items()}
+    x = IMAGES.astype(np.float64).transpose(0, 3, 1, 2).reshape(len(IMAGES), -1)
+    truth = (x - precise["0.mean"]) @ precise["0.matrix"]
+    found = apply(IMAGES, steps, precise).transpose(0, 3, 1, 2).reshape(x.shape)
+    assert_within(found, truth, gamma(1) * abs(truth) + 1e-9)
+
+
 @pytest.mark.parametrize("name", ["scale01", "signed", "mean_std", "pixel_mean"])
 def test_pixel_by_pixel_steps_are_equal_bit_for_bit(name: str) -> None:
     normalizer, steps, tensors = twin([name])
