@@ -31,6 +31,7 @@ import torch
 from bench import avx2, layers, limits, networks, peers, sizes, training
 from bench.record import Record, provenance
 from bench.timing import CLOCKS, Plan
+from bnn_train.cli import outputs, terminal
 from bnn_train.cli.common import path_argument
 from bnn_train.errors import BnnError
 
@@ -57,6 +58,10 @@ def arguments() -> argparse.Namespace:
     unknown = set(args.peers.split(",")) - set(peers.PEERS)
     if unknown:
         parser.error(f"--peers: {', '.join(sorted(unknown))}; there are {', '.join(peers.PEERS)}")
+    try:
+        outputs.check({"--json": args.json}, {})
+    except BnnError as error:
+        parser.error(str(error))
     return args
 
 
@@ -89,6 +94,7 @@ def measure(section: str, record: Record, args: argparse.Namespace, present: Seq
 
 def main() -> int:
     """Measure, print, write; 1 if an engine's result was wrong."""
+    terminal.prepare()
     args = arguments()
     random.seed(0)
     present, missing = peers.present(args.peers.split(","))

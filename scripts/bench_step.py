@@ -20,9 +20,11 @@ from pathlib import Path
 import torch
 
 from bnn_train.binary.latent import enforce
+from bnn_train.cli import outputs, terminal
 from bnn_train.cli.common import path_argument
 from bnn_train.config.loader import load
 from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.errors import BnnError
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.setup import build_learner, build_model
 
@@ -100,6 +102,7 @@ def compare(config: Path, batch: int | None, rounds: int, clock: Callable[[], fl
 
 def main() -> None:
     """Measure and print one line a pair; with ``--json`` also write them."""
+    terminal.prepare()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("configs", nargs="*", type=path_argument, help="default: a choice over all networks")
     parser.add_argument("--rounds", type=int, default=15)
@@ -110,6 +113,10 @@ def main() -> None:
     )
     parser.add_argument("--json", type=path_argument)
     args = parser.parse_args()
+    try:
+        outputs.check({"--json": args.json}, {})
+    except BnnError as error:
+        parser.error(str(error))
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     random.seed(0)
@@ -125,7 +132,7 @@ def main() -> None:
             flush=True,
         )
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=2) + "\n")
+        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

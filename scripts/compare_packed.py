@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnn_train.cli import terminal
 from bnn_train.cli.checkpoints import find
 from bnn_train.cli.common import guarded, path_argument
 from bnn_train.data.open import open_data
@@ -79,6 +80,7 @@ def compare(run: Path, file: Path, split: str, root: str | None) -> Comparison:
 
 def main() -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=path_argument, metavar="RUN")
     parser.add_argument("file", type=path_argument, metavar="MODEL.bnn")

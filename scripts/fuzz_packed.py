@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bnn_train.cli import terminal
 from bnn_train.errors import BnnError
 from bnn_train.packed import kernels as selection
 from fuzz.attempt import file_of
@@ -59,6 +60,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Exit code 0, 1 if a program failed, or 2 and a sentence."""
+    terminal.prepare()
     args = arguments()
     if args.write:
         args.write.write_bytes(file_of(generate(args.seed)))
@@ -96,7 +98,7 @@ def _earlier(args: argparse.Namespace) -> tuple[Found, int]:
     """What the log has already, and the first seed behind it."""
     total, first = Found.nothing(), args.seed
     if args.log and args.log.exists():
-        for text in args.log.read_text().splitlines():
+        for text in args.log.read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
             if line["first"] == first:
                 total.add(line)
@@ -106,7 +108,7 @@ def _earlier(args: argparse.Namespace) -> tuple[Found, int]:
 
 def _log(path: Path | None, seeds: range, found: Found) -> None:
     if path is not None:
-        with path.open("a") as file:
+        with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"first": seeds.start, "end": seeds.stop, **found._asdict()}) + "\n")
 
 

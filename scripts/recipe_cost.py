@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from bench_step import stepper
+from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
@@ -77,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     parser = argparse.ArgumentParser(prog="recipe_cost.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("configs", nargs="+", type=path_argument, metavar="CONFIG")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

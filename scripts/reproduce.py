@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ConfigError, NonFiniteError, RunError
 from bnn_train.report.files import write_atomic
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
     if not (args.table or args.list):

@@ -31,7 +31,7 @@ def ran(name: str, *arguments: object, cwd: Path, **options: Any) -> subprocess.
     return subprocess.run(
         words(name, *arguments, flags=flags),
         cwd=cwd,
-        env=ENVIRONMENT,
+        env=options.pop("env", ENVIRONMENT),
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

@@ -1,7 +1,8 @@
-"""Every test runs on one thread and from the same seeds, whatever ran before it."""
+"""Every test runs on one thread, or on BNN_TEST_THREADS, and from the same seeds, whatever ran before it."""
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("BNN_TEST_THREADS", "1")))
 
 
 @pytest.fixture(autouse=True)

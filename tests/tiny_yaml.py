@@ -12,8 +12,6 @@ from bnn_train.cli.train import main as train
 from tiny import TINY
 
 Command = Callable[[Sequence[str]], int]
-NOTICES = ("run folder: ", "resuming ", "note: ")
-"""What stands on stderr before an error."""
 
 
 def write_config(folder: Path, name: str = "t.yaml", **sections: object) -> Path:
@@ -27,6 +25,10 @@ def write_config(folder: Path, name: str = "t.yaml", **sections: object) -> Path
     return path
 
 
+NOTICES = ("run folder: ", "resuming ")
+"""What stands on stderr before an error that comes after the first step, and before no other."""
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes; folders with nothing."""
     return {
@@ -35,11 +37,16 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def errors(command: Command, arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The sentences, each after ``error: ``, of a command that must fail with exit code 2."""
+def errors(
+    command: Command, arguments: Sequence[str], capsys: pytest.CaptureFixture[str], *, begun: bool = True
+) -> list[str]:
+    """The sentences, each after ``error: ``, of a command that must fail with exit code 2; ``begun``: maybe
+    after a run's first step."""
     capsys.readouterr()
     assert command(list(map(str, arguments))) == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(NOTICES)]
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note: ")]
+    if begun and said[0].startswith(NOTICES):
+        del said[0]
     assert said
     assert all(line.startswith("error: ") for line in said), said
     return [line.removeprefix("error: ") for line in said]
@@ -48,7 +55,7 @@ def errors(command: Command, arguments: Sequence[str], capsys: pytest.CaptureFix
 def refused(arguments: Sequence[str], capsys: pytest.CaptureFixture[str], command: Command = train) -> str:
     """The only sentence of a command that fails and leaves the current directory as it was."""
     before = files(Path())
-    said = errors(command, arguments, capsys)
+    said = errors(command, arguments, capsys, begun=False)
     assert len(said) == 1, said
     assert files(Path()) == before
     return said[0]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bnn_train.cli import terminal
 from bnn_train.errors import EXIT_SIGINT, EXIT_USER_ERROR, BnnError, ConfigError, Interrupted
 from bnn_train.files import expanded
 
@@ -31,7 +31,7 @@ def guarded(command: Callable[[], None]) -> int:
     """Run a command; every foreseen failure is a sentence and an exit code, never a traceback."""
     try:
         command()
-        sys.stdout.flush()
+        terminal.settle()
     except ConfigError as error:
         say("\n".join(f"error: {problem}" for problem in error.problems))
         return error.exit_code
@@ -44,9 +44,7 @@ def guarded(command: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return EXIT_SIGINT
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing to tell
-    except (OSError, MemoryError, RuntimeError) as error:
+    except (OSError, UnicodeEncodeError, MemoryError, RuntimeError) as error:
         say(f"error: {_surroundings(error)}")
         return EXIT_USER_ERROR
     return 0
@@ -54,6 +52,11 @@ def guarded(command: Callable[[], None]) -> int:
 
 def _surroundings(error: Exception) -> str:
     """What the machine refused, as a sentence; the error itself, raised again, if it is ours."""
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"{ascii(error.object)[:200]} cannot be spelled in {error.encoding}; rename it, or set"
+            " PYTHONUTF8=1 where the locale is not UTF-8"
+        )
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     reason = str(error).partition("\n")[0]

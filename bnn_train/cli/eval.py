@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnn_train import __version__
+from bnn_train.cli import outputs, terminal
 from bnn_train.cli.checkpoints import find, is_packed
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import BnnError, DataError
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
     for name in ("batch_size", "threads"):
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     path = find(args.checkpoint)
+    outputs.check({"--json": args.json}, {"--checkpoint": path})
     scored = _scored(path, args)
     result = scored.evaluation
     say(f"{path}: {scored.title}, {args.split} split of {scored.data}, {result.total} images")

@@ -12,6 +12,7 @@ import torch
 
 from bnn_train.cli.eval_data import differences, open_split
 from bnn_train.config.loader import from_mapping
+from bnn_train.config.local import located
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.data.pixels import pixel_batches
@@ -79,7 +80,7 @@ def _title(experiment: Experiment) -> str:
 
 def _experiment(path: Path, model: PackedModel) -> Experiment:
     try:
-        return from_mapping(dict(model.header.experiment))
+        return from_mapping(located(model.header.experiment, path.absolute().parent))
     except ConfigError as error:
         wrong = "; ".join(error.problems)
         raise PackedFileError(f"{path}: the config in it is not one of this bnn_train ({wrong})") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
+from bnn_train.cli import outputs, terminal
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ExportError
 
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
     for name in ("parity_images", "threads"):
@@ -67,23 +69,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> None:
     import torch
 
-    from bnn_train.cli.checkpoints import find
+    from bnn_train.cli.checkpoints import find, is_packed
     from bnn_train.cli.export_report import collect, lines
     from bnn_train.cli.export_run import Export
 
-    if not args.out.absolute().parent.is_dir():
+    path = find(args.checkpoint)
+    outputs.check({"--out": args.out, "--report": args.report}, {"--checkpoint": path})
+    outputs.check_ending(args.out)
+    if is_packed(path):
         raise ExportError(
-            f"{args.out}: the folder {args.out.absolute().parent} does not exist; make it first"
+            f"{path}: is packed already; bnn-export takes the run or the checkpoint that it was made from"
         )
     torch.set_num_threads(args.threads)
-    path = find(args.checkpoint)
     export = Export(path, args)
     for note in export.notes:
         say(f"note: {note}")
     parity = export.compare()
     export.write(args.out)
     report = collect(export, parity, args.out, latency=not args.no_latency)
-    print("\n".join(lines(report)))
+    print("\n".join([*lines(report), f"written: {args.out}"]))
     if args.report:
         _write_json(args.report, report)
 

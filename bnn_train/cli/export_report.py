@@ -8,6 +8,7 @@ from typing import Any
 
 from bnn_train.cli.export_run import Export
 from bnn_train.cli.latency import Run, latencies
+from bnn_train.config.local import shown
 from bnn_train.packed.lower.checks import TOLERANCE
 from bnn_train.packed.lower.parity import LOGITS, Parity
 from bnn_train.packed.lower.sizes import sizes
@@ -31,8 +32,8 @@ def collect(export: Export, parity: Parity, out: Path, *, latency: bool) -> dict
         for name in names
     ]
     return {
-        "checkpoint": str(export.path),
-        "out": str(out),
+        "checkpoint": shown(export.path),
+        "out": shown(out),
         "method": export.experiment.method.name,
         "model": export.experiment.model.name,
         "options": export.options.model_dump(),
@@ -89,7 +90,6 @@ def lines(report: dict[str, Any]) -> list[str]:
         *_compared(report["parity"]),
         *_cost(report),
         *_speed(report),
-        f"written: {report['out']}",
     ]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from bnn_train import __version__
 from bnn_train.cli.parity_images import Images as ParityImages
 from bnn_train.cli.parity_images import parity_images
+from bnn_train.config.local import portable
 from bnn_train.config.schema import Experiment
 from bnn_train.data.catalog import DATASETS
 from bnn_train.data.normalize import Normalizer
@@ -88,7 +89,7 @@ class Export:
             method=self.experiment.method.name,
             model=self.experiment.model.name,
             program=self.lowered.program,
-            experiment=self.experiment.model_dump(mode="json"),
+            experiment=portable(self.experiment),
             made_by=f"bnn_train {__version__}",
         )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
+from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.config.loader import dump, json_schema, load, override
 from bnn_train.config.schema import Experiment
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
+    terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
     if not (args.config or args.resume or args.list or args.json_schema):
@@ -93,7 +95,7 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     elif experiment is None:
         raise RunError("--dry-run and --print-config need --config F")
     elif args.print_config:
-        print(dump(experiment), end="")
+        print(dump(experiment, escape=not terminal.is_utf8()), end="")
     elif args.dry_run:
         _dry_run(experiment)
     else:
@@ -120,8 +122,7 @@ def _start(experiment: Experiment) -> None:
     from bnn_train.training.run import start
 
     path = run_path(experiment)
-    say(f"run folder: {path}")
-    _tell(start(experiment, warn=_warn), path)
+    _tell(start(experiment, warn=_warn, begun=say), path)
 
 
 def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str]) -> None:
@@ -132,8 +133,7 @@ def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str])
         _start(experiment)
         return
     path, experiment = _to_resume(where, experiment, overrides)
-    say(f"resuming {path}")
-    _tell(resume(path, experiment, warn=_warn), path)
+    _tell(resume(path, experiment, warn=_warn, begun=say), path)
 
 
 def _to_resume(

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bnn_train.config.checks import problems
+from bnn_train.config.local import is_utf8
 from bnn_train.config.migrate import migrated
 from bnn_train.config.schema import Experiment
 from bnn_train.config.sentences import Mistake, mistake, shown
@@ -30,7 +31,12 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
     experiment = _checked(compose(path, overrides))
     if experiment.run.dir is not None:
         return experiment
-    run = experiment.run.model_copy(update={"dir": default_run_dir(path)})
+    folder = default_run_dir(path)
+    if not is_utf8(folder):
+        raise ConfigError(
+            [f"{path}: its name is not UTF-8, and so would be the run's; give --set run.dir=FOLDER"]
+        )
+    run = experiment.run.model_copy(update={"dir": folder})
     return experiment.model_copy(update={"run": run})
 
 

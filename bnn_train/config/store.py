@@ -33,9 +33,13 @@ for _name, _pattern, _first in CORE_SCALARS:
     _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
-def dump(experiment: Experiment) -> str:
-    """The fully resolved config as YAML, in the schema's order; it loads again as an equal experiment."""
-    return yaml.dump(experiment.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+def dump(experiment: Experiment, *, escape: bool = False) -> str:
+    """The fully resolved config as YAML, in the schema's order; it loads again as an equal experiment.
+
+    ``escape``: in ASCII alone, for a terminal or pipe that is not UTF-8.
+    """
+    values = experiment.model_dump()
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=not escape, width=100)
 
 
 def experiment_hash(experiment: Experiment) -> str:

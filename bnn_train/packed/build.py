@@ -43,9 +43,9 @@ def _object(source: Path, folder: Path, extra: tuple[str, ...]) -> Path:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # a list, no shell
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # a list, no shell
     if done.returncode:
-        raise BnnError(f"{command[0]} failed: {done.stderr.strip()[:2000]}")
+        raise BnnError(f"{command[0]} failed: {done.stderr.decode('utf-8', 'replace').strip()[:2000]}")
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bnn_train.config.local import portable
 from bnn_train.config.schema import Experiment
 from bnn_train.files import write_atomic
 from bnn_train.report.evaluation import Evaluation
@@ -61,7 +62,7 @@ def build_report(
         "confusion": evaluation.confusion.tolist(),
         "history": list(history),
         "layers": [asdict(row) for row in layers],
-        "config": experiment.model_dump(mode="json"),
+        "config": portable(experiment),
     }
     return plain(report)  # type: ignore[no-any-return]  # a mapping gives a dict
 

@@ -66,10 +66,9 @@ def _git(root: Path, *command: str) -> str | None:
         done = subprocess.run(  # noqa: S603  # fixed words and our own folder
             [git, "--no-optional-locks", "-C", str(root), *command],
             capture_output=True,
-            text=True,
             timeout=20,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return os.fsdecode(done.stdout).strip()  # a path may be of any bytes

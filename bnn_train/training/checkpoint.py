@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bnn_train.config.local import located
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.files import replace_file, sync
 
@@ -109,7 +110,15 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: damaged: the contents do not match their SHA-256; use another checkpoint"
         )
-    return Checkpoint(tensors, _state(path, metadata["state"]))
+    return Checkpoint(tensors, _located(_state(path, metadata["state"]), path))
+
+
+def _located(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The state with the folders that its file does not tell, where it lies in its run."""
+    experiment, folder = state.get("experiment"), path.absolute().parent
+    if not isinstance(experiment, dict) or folder.name != "checkpoints":
+        return state
+    return {**state, "experiment": located(experiment, folder.parent)}
 
 
 def _check_readable(path: Path) -> None:

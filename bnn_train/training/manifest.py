@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bnn_train.config.local import shown_words
 from bnn_train.config.schema import Experiment
 from bnn_train.data.bundle import batches_per_epoch
 from bnn_train.data.open import DataBundle
@@ -29,7 +30,7 @@ def write(
     """Every start of the run is listed; all else is of this one."""
     started = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *shown_words(sys.argv[1:])],
         "from_step": progress.step,
     }
     if changes:

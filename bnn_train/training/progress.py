@@ -65,17 +65,15 @@ class Progress:
         score = state.get("best_score")
         values = {**state, "best_score": float("-inf") if score is None else score}
         try:
-            return TypeAdapter(cls).validate_python(values)
+            progress = TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
             raise CheckpointError(f"the checkpoint's progress is damaged ({place}: {first['msg']})") from None
-
-    def check(self) -> None:
-        """Raise CheckpointError unless the history tells of every epoch that is done, and of the best."""
-        told, done = len(self.history), self.epochs_finished
-        if told != done or self.best_epoch > done:
+        told, done = len(progress.history), progress.epochs_finished
+        if told != done or progress.best_epoch > done:
             raise CheckpointError(
                 f"the checkpoint's progress is damaged ({done} epochs are done, {told} are told of, and the"
-                f" best is number {self.best_epoch})"
+                f" best is number {progress.best_epoch})"
             )
+        return progress

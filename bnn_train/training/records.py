@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bnn_train.binary.layers import binary_layers
+from bnn_train.config.local import portable
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.report import diagnostics
@@ -77,7 +78,7 @@ class Recorder:
         tensors |= {f"preprocess.{name}": t for name, t in self.data.normalizer.state().items()}
         tensors |= {f"signs.{name}": t for name, t in self.signs.items()}
         state = {
-            "experiment": self.experiment.model_dump(mode="json"),
+            "experiment": portable(self.experiment),
             "classes": list(self.data.classes),
             "shape": list(self.data.shape),
             "progress": progress.to_json(),

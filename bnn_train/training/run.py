@@ -33,16 +33,24 @@ from bnn_train.training.setup import Learner, build_learner, build_model, choose
 from bnn_train.training.signals import StopRequest
 
 
-def start(experiment: Experiment, warn: Warn = lambda sentence: None) -> dict[str, Any]:
-    """Train from scratch in a fresh run folder; returns the report."""
+def start(
+    experiment: Experiment, warn: Warn = lambda sentence: None, begun: Warn = lambda sentence: None
+) -> dict[str, Any]:
+    """Train from scratch in a fresh run folder; returns the report. ``begun`` is told once nothing stands in
+    the way of the first step."""
     path, overwrite = run_path(experiment), experiment.run.overwrite
     refuse_others(path, overwrite)
     data, learner = _prepared(experiment)
     with create(path, overwrite=overwrite, warn=warn) as folder:
-        return _begin(experiment, data, learner, folder)
+        return _begin(experiment, data, learner, folder, begun)
 
 
-def resume(path: Path, experiment: Experiment | None, warn: Warn = lambda sentence: None) -> dict[str, Any]:
+def resume(
+    path: Path,
+    experiment: Experiment | None,
+    warn: Warn = lambda sentence: None,
+    begun: Warn = lambda sentence: None,
+) -> dict[str, Any]:
     """Go on with the run in ``path`` from its newest intact checkpoint, or begin it again where it ended
     before its first; returns the report.
 
@@ -50,11 +58,11 @@ def resume(path: Path, experiment: Experiment | None, warn: Warn = lambda senten
     """
     with reopen(path) as folder:
         if not ckpt.saved(folder.checkpoints):
-            return _begin_again(experiment, folder, warn)
+            return _begin_again(experiment, folder, warn, begun)
         checkpoint, skipped = ckpt.newest(folder.checkpoints)
         for sentence in skipped:
             warn(f"{sentence}; using an older checkpoint")
-        return _go_on(checkpoint, experiment, folder, warn)
+        return _go_on(checkpoint, experiment, folder, warn, begun)
 
 
 def stored_experiment(path: Path) -> Experiment:
@@ -82,7 +90,9 @@ def _prepared(experiment: Experiment) -> tuple[DataBundle, Learner]:
     return data, build_learner(experiment, model, device)
 
 
-def _begin(experiment: Experiment, data: DataBundle, learner: Learner, folder: RunFolder) -> dict[str, Any]:
+def _begin(
+    experiment: Experiment, data: DataBundle, learner: Learner, folder: RunFolder, begun: Warn
+) -> dict[str, Any]:
     drawn = data.config.validation
     experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
     folder.write_text(CONFIG, dump(experiment))
@@ -90,26 +100,26 @@ def _begin(experiment: Experiment, data: DataBundle, learner: Learner, folder: R
     images.record(folder.path, images.keys_of(data))
     manifest.write(experiment, data, folder, Progress(), [])
     signs = diagnostics.packed_signs(learner.model)
+    begun(f"run folder: {folder.path}")
     return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
 
 
-def _begin_again(experiment: Experiment | None, folder: RunFolder, warn: Warn) -> dict[str, Any]:
+def _begin_again(experiment: Experiment | None, folder: RunFolder, warn: Warn, begun: Warn) -> dict[str, Any]:
     """A run that ended before its first checkpoint has nothing to lose."""
     experiment = experiment or stored_experiment(folder.path)
     data, learner = _prepared(experiment)
     clear(folder)
     warn(f"{folder.path}: the run ended before its first checkpoint, so it begins again")
-    return _begin(experiment, data, learner, folder)
+    return _begin(experiment, data, learner, folder, begun)
 
 
 def _go_on(
-    checkpoint: Checkpoint, wanted: Experiment | None, folder: RunFolder, warn: Warn
+    checkpoint: Checkpoint, wanted: Experiment | None, folder: RunFolder, warn: Warn, begun: Warn
 ) -> dict[str, Any]:
     stored = experiment_of(checkpoint)
     experiment = stored if wanted is None else continued(stored, wanted)
     check_network(checkpoint, stored)
     progress = Progress.from_json(checkpoint.state["progress"])
-    progress.check()
     device = choose_device(experiment.run)
     preprocess = checkpoint.section("preprocess")
     data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
@@ -124,6 +134,7 @@ def _go_on(
     folder.write_text(CONFIG, dump(experiment))
     manifest.write(experiment, data, folder, progress, changes)
     images.record(folder.path, keys, images.recorded(folder.path))
+    begun(f"resuming {folder.path}")
     return _run(experiment, data, learner, progress, folder, checkpoint.section("signs"), resumed=True)
 
 

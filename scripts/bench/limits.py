@@ -67,7 +67,7 @@ def _compile() -> ctypes.CDLL | None:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "limits.so")
         command = [compiler, "-O3", "-shared", "-fPIC", "-o", str(target), str(SOURCE)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode != 0:
             return None
         return ctypes.CDLL(str(target))

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.table import Row, table
 from bench.timing import Sample
+from bnn_train.config.local import shown_words
 from bnn_train.report.versions import git_revision, machine, versions
 
 PEERS = ("onnxruntime", "onnx", "openvino", "bnn-lab")
@@ -58,7 +59,7 @@ def provenance() -> dict[str, Any]:
     """When, where and with what."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "scripts/bench_packed.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "scripts/bench_packed.py", *shown_words(sys.argv[1:])]),
         "machine": machine() | {"load": [round(x, 2) for x in os.getloadavg()]},
         "versions": versions() | installed(PEERS),
         "revision": git_revision(),

@@ -47,7 +47,7 @@ def sanitized(folder: Path, how: tuple[str, ...] = FAST_CODE) -> Libraries:
 def runtime(name: str) -> str:
     """Where the compiler has its shared library of this name. Raises BnnError if it has none."""
     command = [build.compiler(), f"-print-file-name={name}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     path = Path(done.stdout.strip())
     if done.returncode or not path.is_absolute():
         raise BnnError(f"{command[0]} has no {name}: install the compiler's sanitizers")
@@ -58,7 +58,7 @@ def _heap(to: Path, *flags: str) -> Path:
     """The counter of the heap, compiled."""
     to.parent.mkdir(parents=True, exist_ok=True)
     command = [build.compiler(), "-O2", "-fPIC", "-shared", *flags, "-o", str(to), "-x", "c", str(_HEAP)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         raise BnnError(f"{command[0]} failed: {done.stderr.strip()[:2000]}")
     return to

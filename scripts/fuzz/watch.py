@@ -94,18 +94,25 @@ def _some(plan: Plan, seeds: range, folder: Path, found: Found) -> int:
 def _run(plan: Plan, seeds: range, folder: Path, found: Found) -> tuple[int, tuple[int, str] | None]:
     """The first seed that is not counted; and None, or the seed at which the worker died, and how."""
     progress = folder / "progress"
-    progress.write_text(f"{seeds.start:20d}")
+    progress.write_text(f"{seeds.start:20d}", encoding="utf-8")
     out, log = folder / "out", folder / "log"
     with out.open("wb") as o, log.open("wb") as e:
         worker = subprocess.Popen(_command(plan, progress, seeds), stdout=o, stderr=e, env=_environment(plan))
         code = _wait(worker, progress, plan.seconds)
-    lines = [json.loads(line) for line in out.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    lines = [
+        json.loads(line)
+        for line in out.read_text(encoding="utf-8").splitlines(keepends=True)
+        if line.endswith("\n")
+    ]
     for line in lines:
         found.add(line)
     counted = lines[-1]["end"] if lines else seeds.start
     if code == 0:
         return counted, None
-    return counted, (int(progress.read_text()), _last_words(code, log.read_text(errors="replace")))
+    return counted, (
+        int(progress.read_text(encoding="utf-8")),
+        _last_words(code, log.read_text(encoding="utf-8", errors="replace")),
+    )
 
 
 def _command(plan: Plan, progress: Path, seeds: range) -> list[str]:
@@ -126,7 +133,7 @@ def _wait(worker: subprocess.Popen[bytes], progress: Path, most: float) -> int |
         try:
             return worker.wait(_LOOK)
         except subprocess.TimeoutExpired:
-            now = progress.read_text()
+            now = progress.read_text(encoding="utf-8")
         if now != seen:
             seen, since = now, time.monotonic()
         elif time.monotonic() - since > most:

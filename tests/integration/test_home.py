@@ -43,7 +43,7 @@ def test_every_command(home: Path) -> None:
     assert eval_command.main(given) == 0
     given = ["--checkpoint=~/runs/r", "--out=~/m.bnn", "--parity-data=~/images", "--report=~/e.json"]
     assert export_command.main([*given, "--no-latency"]) == 0
-    assert eval_command.main(["--checkpoint=~/m.bnn"]) == 0
+    assert eval_command.main(["--checkpoint=~/m.bnn", "--root=~/images"]) == 0
     made = {path.name for path in home.iterdir()}
     assert made == {"images", "base.yaml", "c.yaml", "runs", "out.json", "m.bnn", "e.json"}
     assert {path.name for path in (home / "runs").iterdir()} == {"r", "s"}

@@ -49,6 +49,12 @@ def gate(made: Pair, tensors: dict[str, np.ndarray]) -> None:
     Gate(made.model, made.lowered, packed, made.normalize).run([pixels(8, SHAPE)])
 
 
+def fused() -> bool:
+    """Whether torch's batch norm rounds x·a + b once on this machine, as the packed one does everywhere."""
+    made = pair(network(), SHAPE)
+    return Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+
+
 def flipped_bit(t: np.ndarray) -> None:
     """Of the second filter; γ of the first is 0."""
     t[0, 1, 0] ^= 1
@@ -80,6 +86,10 @@ def test_any_difference_is_refused(name: str) -> None:
     tensors = {key: t.copy() for key, t in made.lowered.tensors.items()}
     damage, layer = DAMAGE[name]
     gate(made, tensors)
+    if damage is next_float and not fused():
+        pytest.skip(
+            "batch norm rounds twice on this machine: a step behind it is compared within a tolerance"
+        )
     if name == "0.weight":
         tensors[name][2] ^= 64  # the highest digit
     else:
@@ -128,18 +138,48 @@ def test_ties_are_counted_and_told() -> None:
 
 
 def test_exact_steps_are_those_behind_bits() -> None:
+    """… and, where they emit reals, behind a batch norm that rounds once."""
     made = pair(network(), SHAPE)
     result = made.gate()
     assert [(row.layer, row.exact) for row in result.rows] == [
         ("0", False),
         ("2", True),
         ("3", True),
-        ("5", True),
+        ("5", fused()),
         ("8", False),
         ("10", False),
     ]
     assert result.images == 8
     assert result.deviation < 1e-5
+
+
+class TwoRoundings(nn.BatchNorm2d):
+    """What torch's batch norm does on a processor without fused multiply-add."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        factor = self.weight * (self.running_var + self.eps).rsqrt()
+        summand = self.bias - self.running_mean * factor
+        return input * factor.view(-1, 1, 1) + summand.view(-1, 1, 1)
+
+
+@pytest.mark.parametrize("after", [nn.ReLU, nn.Hardtanh, nn.Identity])
+def test_a_product_that_the_summand_cancels_is_no_difference(after: type[nn.Module]) -> None:
+    """x·a and b are a hundred times their sum: its error is half a unit of theirs."""
+    torch.manual_seed(0)
+    norm = TwoRoundings(12)
+    model = nn.Sequential(
+        nn.Conv2d(3, 12, 3, padding=1), nn.MaxPool2d(2), norm, after(), nn.Flatten(), nn.Linear(192, 5)
+    ).eval()
+    with torch.no_grad():
+        assert norm.running_mean is not None
+        norm.running_mean.fill_(0.5)
+        norm.weight.fill_(0.01)
+        norm.bias.fill_(0.001)
+    made = pair(model, SHAPE)
+    assert not Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+    assert made.gate(count=64, batches=4).images == 256
 
 
 OPTIONS = {

@@ -109,13 +109,13 @@ def test_residual_adds_before_the_nonlinearity() -> None:
 
 def test_bireal_block_is_the_papers() -> None:
     """x ← BN(conv(sign x)) + x, twice; α = mean |w| per filter; sign(0) = +1."""
-    model = build(ResNet20(name="resnet20", width=2), METHODS["bireal"], (1, 6, 6), 3).eval()
-    x = expected = torch.randn(2, 2, 6, 6)
+    model = build(ResNet20(name="resnet20", width=2), METHODS["bireal"], (1, 6, 6), 3).double().eval()
+    x = expected = torch.randn(2, 2, 6, 6, dtype=torch.float64)  # in float32 rounding may turn a sign
     for half in model.stage1[:2]:
         conv, norm = half.body
         w = conv.weight
-        binary = w.abs().mean((1, 2, 3), keepdim=True) * torch.where(w < 0, -1.0, 1.0)
-        expected = norm(F.conv2d(torch.where(expected < 0, -1.0, 1.0), binary, padding=1)) + expected
+        binary = w.abs().mean((1, 2, 3), keepdim=True) * torch.where(w < 0, -1.0, 1.0).double()
+        expected = norm(F.conv2d(torch.where(expected < 0, -1.0, 1.0).double(), binary, padding=1)) + expected
     torch.testing.assert_close(model.stage1[:2](x), expected)
 
 

@@ -198,5 +198,5 @@ def test_resnet18_is_torchvisions() -> None:
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
     ours.load_state_dict(dict(zip(target, source.values(), strict=True)))
-    x = torch.randn(2, 3, 72, 72)
-    torch.testing.assert_close(ours(x), theirs(x))
+    x = torch.randn(2, 3, 72, 72, dtype=torch.float64)
+    torch.testing.assert_close(ours.double()(x), theirs.double()(x))

@@ -107,11 +107,24 @@ class Judge:
 
     def _tolerance(self, i: int, nodes: Nodes) -> NDArray[np.float64]:
         """For each channel of a result, from its largest sum of magnitudes, through the norm's factor."""
-        step = self.program.steps[i]
-        largest = magnitudes(self.lowered.built.sources[i], nodes).double().numpy()
+        step, source = self.program.steps[i], self.lowered.built.sources[i]
+        if isinstance(step, Map) and step.epilogue.norm is not None:
+            source = _norm_before(source)  # its product with the factor is rounded, whatever comes after it
+        largest = magnitudes(source, nodes).double().numpy()
         if isinstance(step, InputScale):
             largest = largest.max(keepdims=True)
         return np.asarray(TOLERANCE * largest * _factor(step, self.tensors))
+
+
+def _norm_before(op: Op) -> Op:
+    """The norm of a map, of which ``op`` is the last operation."""
+    waiting = [op]
+    while waiting:
+        op = waiting.pop(0)
+        if op.kind == "norm":
+            return op
+        waiting += op.inputs
+    raise TypeError("only a step with a norm has one before it")
 
 
 def magnitudes(op: Op, nodes: Nodes) -> Tensor:
