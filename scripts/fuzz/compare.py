@@ -71,8 +71,9 @@ def _bound(step: Step, truth: ReferenceEngine, x: Array) -> Array:
         w = np.abs(reals(weight, truth.tensors, step.geometry, inner).astype(np.float64))
         count = inner * step.geometry.kernel[0] * step.geometry.kernel[1]
         with np.errstate(all="ignore"):
-            total = _real(size, w, step) * (2 * (count + 4) * _EPS)
-            return np.asarray(total * _slope(step.epilogue, truth.tensors))
+            total = _real(size, w, step)
+            order = total * (2 * (count + 4) * _EPS) * _slope(step.epilogue, truth.tensors)
+            return np.asarray(order + _roundings(step.epilogue, truth.tensors, total))
     if isinstance(step, Mean):
         return np.asarray(size.sum(axis=(1, 2), keepdims=True) * 2.0**-50)
     return np.zeros(1)  # sums of |x|: 1e-6 of the result is more than enough
@@ -81,6 +82,16 @@ def _bound(step: Step, truth: ReferenceEngine, x: Array) -> Array:
 def _real(x: Array, w: Array, step: Conv) -> Array:
     """Σ|x||w|, in float32 unless that overflows."""
     return np.asarray(real(x.astype(np.float32), w.astype(np.float32), step.geometry), np.float64)
+
+
+def _roundings(e: Epilogue, tensors: Mapping[str, Array], total: Array) -> Array:
+    """What the roundings of an epilogue's lines may differ by, once its first number does."""
+    large: Array = total if e.scale is None else total * np.abs(tensors[e.scale])
+    if e.bias is not None:
+        large = large + np.abs(tensors[e.bias]).max(axis=0)
+    if e.norm is not None:
+        large = large * np.abs(tensors[e.norm[0]]) + np.abs(tensors[e.norm[1]])
+    return 8 * _EPS * large
 
 
 def _slope(e: Epilogue, tensors: Mapping[str, Array]) -> Array:
