@@ -24,7 +24,8 @@ def subject(**changes: Any) -> Subject:
 
 def after(s: Subject, step: int, epochs: int) -> Subject:
     """The same network, said to stand after so many steps and finished epochs; its optimizers are fresh."""
-    progress = Progress(step=step, epochs_finished=epochs)
+    history = [{"epoch": epoch + 1} for epoch in range(epochs)]
+    progress = Progress(step=step, epochs_finished=epochs, history=history)
     return dataclasses.replace(s, checkpoint=Checkpoint({}, {"progress": progress.to_json()}))
 
 

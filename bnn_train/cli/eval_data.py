@@ -33,10 +33,9 @@ def open_split(
     root = Path(os.path.expanduser(here.root))
     moved = "root" not in changes and not here.download and _has_files(here)
     if moved and not root.exists():
-        raise DataError(
-            f"{printable(root.absolute())}: no such folder, and the run had its images"
-            f" in {printable(section.root)}; give --root FOLDER"
-        )
+        named = section.root != Data.model_fields["root"].default  # what is given away names no folder
+        had = f", and the run had its images in {printable(section.root)}" if named else ""
+        raise DataError(f"{printable(root.absolute())}: no such folder{had}; give --root FOLDER")
     try:
         return open_data(here, seed=seed, device=device, splits=(split,), preprocess=preprocess)
     except DataError as error:

@@ -102,13 +102,13 @@ def test_an_evaluation_tells_of_other_images(photos: Path, capsys: pytest.Captur
     assert train(["--config", "t.yaml"]) == 0
     assert export(["--checkpoint", "runs/t", "--out", "m.bnn", "--no-latency"]) == 0
     (photos / "train" / "cat" / "3.jpg").unlink()
-    for file in ("runs/t", "m.bnn"):
+    for file in (["runs/t"], ["m.bnn", "--root", str(photos)]):
         capsys.readouterr()
-        assert evaluate(["--checkpoint", file, "--split", "validation"]) == 0
+        assert evaluate(["--checkpoint", *file, "--split", "validation"]) == 0
         assert (
             "note: train/ holds other images than when the run began: 59 (60 then)" in capsys.readouterr().err
         )
-        assert evaluate(["--checkpoint", file]) == 0
+        assert evaluate(["--checkpoint", *file]) == 0
         assert "note:" not in capsys.readouterr().err
 
 
