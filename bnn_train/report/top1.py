@@ -121,7 +121,8 @@ def _skipped(history: Sequence[dict[str, Any]]) -> list[str]:
 def _damaged(history: Sequence[dict[str, Any]]) -> list[str]:
     """Over all starts of the run, which the images met in this one do not tell."""
     places = sum(entry.get("train_damaged", 0) for entry in history)
-    told = f"{places:,} times another image stood in a damaged one's place (data.on_error: skip)."
+    often = "Once" if places == 1 else f"{places:,} times"
+    told = f"{often} another image stood in a damaged one's place (data.on_error: skip)."
     return [told] if places else []
 
 
