@@ -140,13 +140,15 @@ def _sums_whole_batches(model: PackedModel) -> bool:
 def _difference(model: PackedModel, way: Way, x: Array, logits: Array) -> str | None:
     """In which way the native kernels' numbers are not what the reference allows."""
     truth = reference.build(model.program, model.tensors)
+    if _sums_whole_batches(model):  # a call's own batches may be smaller than x
+        logits = model._engine.run(x, way.threads)
     equal = same(logits, truth.run(x, 1))
     if equal and not way.steps:
         return None
     step = differing_step(model, truth, x)
     if step is not None:
         return f"{step} differs"
-    if equal or _sums_whole_batches(model):
+    if equal:
         return None
     if not any(order_is_open(step, model.program) for step in model.program.steps):
         return "logits differ and no step alone does"
