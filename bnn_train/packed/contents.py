@@ -15,7 +15,7 @@ Array = NDArray[Any]
 Check = Callable[[Array], str | None]
 MAX_REAL = 1e30
 MAX_THRESHOLD = float(np.finfo(np.float32).max)
-_BLOCK = 2**20
+_BLOCK = 2**16
 
 
 def anything(_tensor: Array) -> str | None:

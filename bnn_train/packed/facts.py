@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bnn_train.packed import contents
 
 Array = NDArray[Any]
-_BLOCK = 2**20
+_BLOCK = 2**14
 
 
 class Fact:
@@ -45,7 +45,7 @@ class Fact:
         """Of int8 digits D×O×…: the largest Σ_d 256^d Σ |digit_d| of any filter."""
         digits, filters = self.tensor.shape[:2]
         rows = self.tensor.reshape(digits, filters, -1)
-        some = max(1, _BLOCK // max(1, digits * rows.shape[2]))
+        some = max(1, _BLOCK // (digits * rows.shape[2]))
         factors = 256 ** np.arange(digits, dtype=np.int64)
         most = 0
         for at in range(0, filters, some):

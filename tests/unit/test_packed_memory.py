@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from bnn_train.packed import PackedModel, native
+from bnn_train.packed import PackedModel, contents, native
 from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.facts import Fact
 from bnn_train.packed.memory import memory, padded_bytes
 from bnn_train.packed.program import Conv, Geometry, Mean, Program, RealWeight, Value
 from bnn_train.packed.reference import engine as reference
@@ -122,3 +123,21 @@ def test_a_tensor_that_many_steps_share_is_not_unpacked_for_nothing() -> None:
     steps.insert(steps.index(conv) + 1, again)
     twice = made.program.model_copy(update={"values": values, "steps": tuple(steps)})
     assert native.build(twice, made.tensors, "portable").peak > one + 64 * 64 * 9 // 8
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("i1", (3, 150_000, 1, 1, 1)), ("f4", (400_000, 1)), ("u2", (400_000, 1))]
+)
+def test_looking_at_a_tensor_takes_little_beside_it(dtype: str, shape: tuple[int, ...]) -> None:
+    """The checks come before the memory of a file is known to fit in its limit."""
+    fact = Fact(np.ones(shape, dtype))
+    tracemalloc.start()
+    try:
+        assert fact.wrong(contents.reals) is None
+        assert fact.extremes == (1, 1)
+        if dtype == "i1":
+            assert fact.digit_sum == 1 + 256 + 256**2
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
