@@ -19,8 +19,8 @@ MAX_WORK = 2**39
 MAX_NUMBERS, MAX_MAP = 2**29 - 1, 2**31 - 1
 """Of one image's value: its numbers, and the bytes of its map with its border, as the kernels index them."""
 _LANES = 16
-_OVERHEAD = 2**12
-"""What one tap of one group costs the numpy engine at least, in products."""
+_OVERHEAD = 2**15
+"""What one tap of one group costs the numpy engine at least, 40 µs, in products."""
 
 
 def work(program: Program) -> int:
