@@ -132,10 +132,9 @@ class ConvStep : public EmittingStep {
   void locate_inputs(const Frame& f, int64_t begin, int count, Pixels& p) const {
     const Place in = f.place(input_), unit = f.place(unit_value_);
     const Layout& l = *in.layout;
-    const int64_t back = int64_t(window_.rows.padding) * int64_t(l.row) + int64_t(window_.columns.padding) * int64_t(l.pixel);
     const size_t step = l.pixel * size_t(window_.columns.stride);
     locate(f, begin, count, p, [&](int i, int length, int n, int y, int x) {
-      uint8_t* first = in.at(n, y * window_.rows.stride, x * window_.columns.stride) - back;
+      uint8_t* first = in.at(n, window_.rows.start(y), window_.columns.start(x));
       f.kernels->spread(first, step, length, p.in + i);
       f.kernels->shift(class_rows_[size_t(y)], class_columns_.data() + x, length, p.class_row + i);
       if (unit) std::fill_n(p.unit + i, length, *unit.at<float>(n, 0, 0));

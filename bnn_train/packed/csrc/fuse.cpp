@@ -43,11 +43,9 @@ class ChainStep : public Step {
 
   void run(const Frame& f, int task, uint8_t* scratch) const override {
     Frame own = f;
-    own.places[size_t(between_)] = {&ring_, scratch + inner_scratch_};
     const int parts = shares(f), part = task % parts, image = task / parts;
+    own.places[size_t(between_)] = {&ring_, scratch + inner_scratch_, image};  // a ring holds one image
     const int begin = height_ * part / parts, end = height_ * (part + 1) / parts;
-    // The ring holds one image: its own number is 0 there.
-    own.places[size_t(between_)].base -= size_t(image) * ring_.image;
     int done = pool_.needs({image, begin, begin + 1}).begin;
     for (int y = begin; y < end; y += kBand) {
       const Rows band{image, y, std::min(end, y + kBand)};

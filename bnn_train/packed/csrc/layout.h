@@ -45,11 +45,12 @@ struct Layout {
 struct Place {
   const Layout* layout = nullptr;
   uint8_t* base = nullptr;
+  int first = 0;  // the image that lies at the base
 
   explicit operator bool() const { return base != nullptr; }
   template <class T = uint8_t>
   T* at(int n, int y, int x) const {
-    return reinterpret_cast<T*>(base + layout->at(size_t(n), y, x));
+    return reinterpret_cast<T*>(base + layout->at(size_t(n - first), y, x));
   }
 };
 

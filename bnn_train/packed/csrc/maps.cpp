@@ -137,9 +137,14 @@ class InputScaleStep : public RowStep {
     const size_t step = size_t(columns.dilation) * size_t(groups_);
     for (int x = 0; x < out_.width; ++x, to += out_.pixel / 4)
       for (int g = 0; g < groups_; ++g) {
-        const double* from = added + int64_t(columns.start(x)) * groups_ + g;
+        const Span seen = across_[size_t(x)];
+        if (seen.begin == seen.end) {
+          to[g] = 0;
+          continue;
+        }
+        const double* from = added + size_t(columns.start(x) + seen.begin * columns.dilation) * size_t(groups_) + size_t(g);
         double sum = 0;
-        for (int c = across_[size_t(x)].begin; c < across_[size_t(x)].end; ++c) sum += from[size_t(c) * step];
+        for (int c = 0; c < seen.end - seen.begin; ++c) sum += from[size_t(c) * step];
         to[g] = float(sum / divisor);
       }
   }
