@@ -51,12 +51,11 @@ def padded_bytes(program: Program) -> list[int]:
     borders: list[Border] = [(0, 0, 0, 0)] * len(program.values)
     for step in program.steps:
         if isinstance(step, Conv) and _copy(step, program.values) is None:
-            border = zip(borders[step.input], _border(step, program.values), strict=True)
-            borders[step.input] = tuple(map(max, border))  # type: ignore[assignment]  # four of four
-    packed = (i == 0 for i in range(len(borders)))  # the caller's array may serve as it is
+            top, left, bottom, right = map(max, borders[step.input], _border(step, program.values))
+            borders[step.input] = top, left, bottom, right
     return [
-        _map_bytes(value, border, first)
-        for value, border, first in zip(program.values, borders, packed, strict=True)
+        _map_bytes(value, border, packed=i == 0)  # the caller's array may serve as it is
+        for i, (value, border) in enumerate(zip(program.values, borders, strict=True))
     ]
 
 
