@@ -24,7 +24,7 @@ from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
-from bnn_train.data.catalog import DATASETS
+from bnn_train.spec.datasets import DATASETS
 from bnn_train.training.setup import choose_device
 
 WARM_UP = 2

@@ -6,8 +6,8 @@ import ast
 import json
 from collections.abc import Iterator
 
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import Method
+from bnn_train.spec.method import Method
+from bnn_train.spec.methods import METHODS
 
 BANNED_MODULES = {
     "pickle",

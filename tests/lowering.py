@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bnn_train.export.first import Pixels
+from bnn_train.export.flips import check_flips
+from bnn_train.export.lower import Lowered, lower
+from bnn_train.export.options import Options
+from bnn_train.export.parity import Gate, Parity
+from bnn_train.export.twin import twin
 from bnn_train.packed import PackedModel
-from bnn_train.packed.lower.first import Pixels
-from bnn_train.packed.lower.flips import check_flips
-from bnn_train.packed.lower.lower import Lowered, lower
-from bnn_train.packed.lower.options import Options
-from bnn_train.packed.lower.parity import Gate, Parity
-from bnn_train.packed.lower.twin import twin
 from bnn_train.packed.program import VERSION, Header, Images
 
 Shape = tuple[int, int, int]

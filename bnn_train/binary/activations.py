@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.sign import sign
-from bnn_train.binary.spec import ActivationSpec
+from bnn_train.spec.method import ActivationSpec
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import get_args
 
 import torch
 
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import Method, Role
+from bnn_train.spec.method import Method, Role
+from bnn_train.spec.methods import METHODS
 
 Border = tuple[int, int, int, int]
 """Padded pixels: left, right, top, bottom, as ``F.pad`` takes them."""

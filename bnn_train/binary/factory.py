@@ -10,7 +10,7 @@ from torch import nn
 
 from bnn_train.binary.layers import LAYERS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
-from bnn_train.binary.spec import Method, Role
+from bnn_train.spec.method import Method, Role
 
 N = TypeVar("N", nn.BatchNorm1d, nn.BatchNorm2d)
 Named = Iterator[tuple[str, nn.Module]]

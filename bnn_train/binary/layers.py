@@ -17,8 +17,8 @@ from bnn_train.binary.activations import quantize_input, unit_of
 from bnn_train.binary.arguments import border_of, check_layer, check_padding, method_of
 from bnn_train.binary.inits import INITS
 from bnn_train.binary.product import SIGNS, Geometry, product
-from bnn_train.binary.spec import Method, Role
 from bnn_train.binary.weights import filter_dims, l1, quantize, quantize_weight
+from bnn_train.spec.method import Method, Role
 
 
 class _Binary(nn.Module):

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_train.binary.signs_product import serves, signs_product
-from bnn_train.binary.spec import WeightSpec
 from bnn_train.binary.weights import latent_gradient, learned_gradient, quantize
+from bnn_train.spec.method import WeightSpec
 
 SIGNS = ("sign", "stochastic_sign")
 """The weight quantizers whose codes are ±1 and nothing else."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from bnn_train.binary.activations import stochastic_sign
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.sign import sign
-from bnn_train.binary.spec import WeightSpec
+from bnn_train.spec.method import WeightSpec
 
 
 def filter_dims(w: Tensor, spec: WeightSpec) -> tuple[int, ...]:

@@ -12,10 +12,10 @@ from torch import Tensor
 from bnn_train.check.line import Line, Verdict, judge, some, worst
 from bnn_train.check.subject import Subject
 from bnn_train.data.bundle import Split
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.files import FILES
 from bnn_train.data.randomness import Ids
 from bnn_train.data.sources import FolderSource, TensorSource
+from bnn_train.spec.datasets import DATASETS
 
 _WORDNET = re.compile(r"n\d{8}")
 UNEVEN = 5.0
@@ -74,7 +74,7 @@ def _counts(s: Subject) -> Line:
         verdict="ok" if whole else "look",
         measured=f"{parts}; digests {some(listed, 2)}",
         healthy=f"train with validation {known:,}, test {row.test:,}{published}",
-        source="bnn_train/data/catalog.py, files.py",
+        source="bnn_train/spec/datasets.py, files.py",
         advice="This is part of the data set (data.train_limit, data.test_limit, or a folder of your own):"
         " a result on it is not comparable with published ones.",
     )

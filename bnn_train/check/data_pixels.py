@@ -14,8 +14,8 @@ from bnn_train.check.data_labels import is_own
 from bnn_train.check.line import OURS, Line, Verdict, judge, worst
 from bnn_train.check.subject import Subject
 from bnn_train.config.schema import MeanStd
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.randomness import permutation
+from bnn_train.spec.datasets import DATASETS
 
 SAMPLES = {"tensor": 50_000, "folder": 128}
 """Training images whose pixels are read, at random: every second image of MNIST has another mean."""
@@ -76,7 +76,7 @@ def _raw(s: Subject, most: int) -> Line:
         verdict=verdict,
         measured=f"mean {_listed(mean)}, std {_listed(std)} of pixels/255",
         healthy=f"{_listed(row.mean)} and {_listed(row.std)} ± {tolerance:g}",
-        source=f"training images of {row.title}, bnn_train/data/catalog.py",
+        source=f"training images of {row.title}, bnn_train/spec/datasets.py",
         advice=f"The images under {config.root} are not those of {config.name}, or were altered before"
         " (resized, brightened, other channels): compare the files with the published ones.",
     )

@@ -13,7 +13,7 @@ from bnn_train.check.line import Line, Verdict, judge, percent, some, worst
 from bnn_train.check.steps import one_step
 from bnn_train.check.subject import Subject
 from bnn_train.config.schema import Experiment
-from bnn_train.report.diagnostics import flip_rates, packed_signs
+from bnn_train.inspect.diagnostics import flip_rates, packed_signs
 from bnn_train.training.loop import steps_per_epoch
 from bnn_train.training.schedules import learning_rate
 from bnn_train.training.setup import Learner

@@ -14,7 +14,7 @@ from bnn_train.binary.layers import BinaryLayer
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.randomness import stream_seed
-from bnn_train.report.layers import layer_table, total
+from bnn_train.inspect.layers import layer_table, total
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import same_classes

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnn_train.binary.spec import Method
 from bnn_train.check.line import Line
 from bnn_train.check.subject import Subject
 from bnn_train.config.loader import from_mapping, load
@@ -17,6 +16,7 @@ from bnn_train.config.schema import Experiment
 from bnn_train.config.sources import parent_of
 from bnn_train.config.yaml_reader import read_yaml
 from bnn_train.errors import ConfigError
+from bnn_train.spec.method import Method
 from bnn_train.training.folder import run_path
 
 NEAR = 1.0

@@ -11,14 +11,14 @@ import torch
 
 from bnn_train.config.loader import dump
 from bnn_train.config.schema import Data, Experiment
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.data.sources import FolderSource
 from bnn_train.errors import ImageError, printable
+from bnn_train.inspect.layers import format_layers, layer_table
 from bnn_train.models.build import build
 from bnn_train.packed.photo import read_photo
-from bnn_train.report.layers import format_layers, layer_table
+from bnn_train.spec.datasets import DATASETS
 
 SAMPLES = 32
 """Images of each split that are decoded, spread over it."""

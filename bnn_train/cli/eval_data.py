@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.files import FILES
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.errors import DataError, printable
+from bnn_train.spec.datasets import DATASETS
 from bnn_train.training.places import same_places
 
 

@@ -17,9 +17,9 @@ from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.data.pixels import pixel_batches
 from bnn_train.errors import CheckpointError, ConfigError
+from bnn_train.inspect.evaluation import Evaluation, Tally
 from bnn_train.packed import PackedModel, load
 from bnn_train.packed.errors import PackedFileError
-from bnn_train.report.evaluation import Evaluation, Tally
 from bnn_train.training.compatible import same_classes
 from bnn_train.training.losses import criterion
 from bnn_train.training.restore import evaluate_checkpoint, open_checkpoint

@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace) -> None:
 
     from bnn_train.cli.checkpoints import find, is_packed
     from bnn_train.cli.export_report import collect, lines
-    from bnn_train.cli.export_run import Export
+    from bnn_train.export.run import Export
 
     path = find(args.checkpoint)
     outputs.check({"--out": args.out, "--report": args.report}, {"--checkpoint": path})

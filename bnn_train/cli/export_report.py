@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn_train.cli.export_run import Export
 from bnn_train.cli.latency import Run, latencies
 from bnn_train.config.local import shown
-from bnn_train.packed.lower.checks import TOLERANCE
-from bnn_train.packed.lower.parity import LOGITS, Parity
-from bnn_train.packed.lower.sizes import sizes
-from bnn_train.report.layers import layer_table
+from bnn_train.export.checks import TOLERANCE
+from bnn_train.export.parity import LOGITS, Parity
+from bnn_train.export.run import Export
+from bnn_train.export.sizes import sizes
+from bnn_train.inspect.layers import layer_table
 
 
 def collect(export: Export, parity: Parity, out: Path, *, latency: bool) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config import schema
-from bnn_train.data.catalog import DATASETS
-from bnn_train.models.catalog import NETWORKS
-from bnn_train.record import Record
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
+from bnn_train.spec.record import Record
 
 
 def _first_line(text: str | None) -> str:

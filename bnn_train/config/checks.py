@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from bnn_train.config import checks_data, checks_method
 from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
 from bnn_train.config.yaml_reader import KeyPath
-from bnn_train.data.catalog import DATASETS
 from bnn_train.errors import BnnError
 from bnn_train.files import expanded
+from bnn_train.spec.datasets import DATASETS
 
 Problems = Iterator[tuple[KeyPath, str]]
 

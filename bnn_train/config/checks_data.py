@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from bnn_train.config.schema import Data, Experiment, MeanStd, ResizeCrop
 from bnn_train.config.yaml_reader import KeyPath
-from bnn_train.data.catalog import DATASETS
-from bnn_train.models.catalog import AlexNet, ResNet18
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.networks import AlexNet, ResNet18
 
 Problems = Iterator[tuple[KeyPath, str]]
 

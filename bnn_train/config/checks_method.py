@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bnn_train.binary.spec import BlockSpec, Method
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import KeyPath
-from bnn_train.models.catalog import MLP
+from bnn_train.spec.method import BlockSpec, Method
+from bnn_train.spec.networks import MLP
 
 Problems = Iterator[tuple[KeyPath, str]]
 WEIGHT: KeyPath = ("method", "weight")

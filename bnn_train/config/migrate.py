@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bnn_train.data.catalog import DATASETS
+from bnn_train.spec.datasets import DATASETS
 
 _WHOLE = {"root", "workers", "augment", "test_limit", "validation"}
 """Keys of a data section that every release has stored, and nobody writes all of."""

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import Method
-from bnn_train.config.data_section import (
+from bnn_train.config.merge import merge
+from bnn_train.spec.data import (
     GCN,
     LCN,
     ZCA,
@@ -26,7 +25,7 @@ from bnn_train.config.data_section import (
     Signed,
     Validation,
 )
-from bnn_train.config.learning_sections import (
+from bnn_train.spec.learning import (
     SGD,
     Adam,
     AdaMax,
@@ -45,10 +44,11 @@ from bnn_train.config.learning_sections import (
     Step,
     Table,
 )
-from bnn_train.config.merge import merge
-from bnn_train.config.scalars import Count, Natural, Positive, Rate, named
-from bnn_train.models.catalog import Network
-from bnn_train.record import Record
+from bnn_train.spec.method import Method
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import Network
+from bnn_train.spec.record import Record
+from bnn_train.spec.scalars import Count, Natural, Positive, Rate, named
 
 __all__ = [
     "GCN",

@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.merge import at
 from bnn_train.config.sections import choices, follow, homes
 from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.spec.methods import METHODS
 
 Mistake = tuple[KeyPath, str]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import CORE_SCALARS
-from bnn_train.data.catalog import DATASETS
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.methods import METHODS
 
 
 class _Dumper(yaml.SafeDumper):

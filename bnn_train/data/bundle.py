@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bnn_train.config.schema import Data
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import Ids, balanced, permutation
 from bnn_train.data.sources import FolderSource, Source
+from bnn_train.spec.data import Data
 
 
 @dataclass(frozen=True)

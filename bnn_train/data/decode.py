@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bnn_train.config.schema import RandomResizedCrop, ResizeCrop
 from bnn_train.data.randomness import uniform
 from bnn_train.packed.photo import centre, resize_shorter
+from bnn_train.spec.data import RandomResizedCrop, ResizeCrop
 
 _ATTEMPTS = 10
 """torchvision's RandomResizedCrop gives up after so many and takes the centre."""

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.layout import SPLIT_NAMES, part_folder, unused
 from bnn_train.data.randomness import Ids
 from bnn_train.data.walk import SUFFIXES, Census, census, entries, is_image
 from bnn_train.errors import DataError, printable
+from bnn_train.spec.data import Data
+from bnn_train.spec.datasets import DATASETS
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.walk import entries, is_image
 from bnn_train.errors import DataError, printable
+from bnn_train.spec.data import Data
+from bnn_train.spec.datasets import DATASETS
 
 TEST_NAMES = ("val", "valid", "validation", "test")
 """ImageNet's first: its `val` is what its results are measured on."""

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from bnn_train.config.schema import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
 from bnn_train.errors import CheckpointError, DataError
+from bnn_train.spec.data import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
 
 Step = Scale01 | Signed | MeanStd | PixelMean | GCN | ZCA | LCN
 State = dict[str, Tensor]

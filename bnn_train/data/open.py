@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bnn_train.config.schema import Data
 from bnn_train.data.bundle import DataBundle
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.open_folder import open_folder
 from bnn_train.data.open_tensors import open_tensors
 from bnn_train.data.shape import input_shape
 from bnn_train.errors import DataError
 from bnn_train.files import expanded
+from bnn_train.spec.data import Data
+from bnn_train.spec.datasets import DATASETS
 
 __all__ = ["SPLITS", "DataBundle", "open_data"]
 

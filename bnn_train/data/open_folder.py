@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from bnn_train.config.schema import Data, RandomResizedCrop, ResizeCrop
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.decode import Crop
 from bnn_train.data.folder import Listing, by_position, list_images, same_classes
@@ -19,6 +18,7 @@ from bnn_train.data.shape import input_shape
 from bnn_train.data.sources import FolderSource
 from bnn_train.data.splits import first_by_class, hold_out
 from bnn_train.errors import DataError
+from bnn_train.spec.data import Data, RandomResizedCrop, ResizeCrop
 
 
 def open_folder(

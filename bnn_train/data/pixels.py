@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bnn_train.config.schema import Data
 from bnn_train.data.bundle import DataBundle
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.shape import input_shape
+from bnn_train.spec.data import Data
+from bnn_train.spec.datasets import DATASETS
 
 Pixels = NDArray[np.uint8]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
+from bnn_train.spec.data import Data
+from bnn_train.spec.datasets import DATASETS
 
 
 def input_shape(config: Data) -> tuple[int, int, int]:

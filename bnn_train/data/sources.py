@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bnn_train.config.schema import PadCropFlip
 from bnn_train.data.augment import DRAWS, pad_crop_flip
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
 from bnn_train.data.transfer import to_device
+from bnn_train.spec.data import PadCropFlip
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 

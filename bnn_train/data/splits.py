@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.randomness import Ids, permutation
 from bnn_train.errors import DataError
+from bnn_train.spec.data import Data
+from bnn_train.spec.datasets import DATASETS
 
 _ORDER = -1
 """The "epoch" that draws a random validation split."""

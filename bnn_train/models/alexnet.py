@@ -12,9 +12,9 @@ from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
 from bnn_train.errors import BnnError
-from bnn_train.models.catalog import AlexNet
 from bnn_train.models.init import he_in, initialise_real
 from bnn_train.models.sizes import Shape, after, require
+from bnn_train.spec.networks import AlexNet
 
 LEAST = 15  # small stem: 15 → 7 → 3 → 1
 IMAGENET_FROM = 64  # pixels; the first size that leaves the paper's stem and poolings a 1×1 map

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from bnn_train.binary.factory import Layers
-from bnn_train.binary.spec import Method
 from bnn_train.models.alexnet import alexnet
-from bnn_train.models.catalog import Network
 from bnn_train.models.convnet import convnet, vgg_small
 from bnn_train.models.extraction import extraction
 from bnn_train.models.lenet import lenet5
@@ -17,6 +15,8 @@ from bnn_train.models.mlp import mlp
 from bnn_train.models.nin import nin
 from bnn_train.models.resnet import resnet18, resnet20, resnet34
 from bnn_train.models.sizes import Shape
+from bnn_train.spec.method import Method
+from bnn_train.spec.networks import Network
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,

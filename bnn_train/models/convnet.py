@@ -7,9 +7,9 @@ from itertools import pairwise
 from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
-from bnn_train.models.catalog import ConvNet, VGGSmall
 from bnn_train.models.init import glorot, he_out, initialise_real
 from bnn_train.models.sizes import Shape, require
+from bnn_train.spec.networks import ConvNet, VGGSmall
 
 LEAST = 8  # three poolings by 2
 HIDDEN = 1024  # the dense layers stay this wide when the convolutions halve for SVHN

@@ -7,10 +7,10 @@ from itertools import pairwise
 from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
-from bnn_train.binary.spec import Role
-from bnn_train.models.catalog import Extraction
 from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape, require
+from bnn_train.spec.method import Role
+from bnn_train.spec.networks import Extraction
 
 LEAST = 16  # four poolings by 2
 IMAGENET_FROM = 64  # pixels; below, a 3×3/1 stem without pooling

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
-from bnn_train.models.catalog import LeNet5
 from bnn_train.models.init import he_in, initialise_real
 from bnn_train.models.sizes import Shape, after, require
+from bnn_train.spec.networks import LeNet5
 
 LEAST = 16  # 16 → 12 → 6 → 2 → 1
 

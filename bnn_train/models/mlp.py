@@ -8,9 +8,9 @@ from collections import OrderedDict
 from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
-from bnn_train.models.catalog import MLP
 from bnn_train.models.init import glorot, initialise_real
 from bnn_train.models.sizes import Shape
+from bnn_train.spec.networks import MLP
 
 
 def mlp(network: MLP, layers: Layers, shape: Shape, classes: int) -> nn.Module:

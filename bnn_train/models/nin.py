@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
-from bnn_train.models.catalog import NIN
 from bnn_train.models.init import initialise_real, normal_005
 from bnn_train.models.sizes import Shape
+from bnn_train.spec.networks import NIN
 
 
 def nin(network: NIN, layers: Layers, shape: Shape, classes: int) -> nn.Module:

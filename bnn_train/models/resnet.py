@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.factory import Layers
-from bnn_train.models.catalog import ResNet18, ResNet20
 from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape
+from bnn_train.spec.networks import ResNet18, ResNet20
 
 IMAGENET_FROM = 64  # pixels, where stem "auto" becomes "imagenet"
 ONEDNN_BLOCK = 16

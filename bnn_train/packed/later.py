@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from bnn_train.record import Record
+from bnn_train.spec.record import Record
 
 LATER = "later"
 """Marks such a field, in ``Annotated``."""

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import FailFast, Field
 
 from bnn_train.packed.later import LATER, Later
-from bnn_train.record import Record
+from bnn_train.spec.record import Record
 
 VERSION = 1
 

@@ -11,9 +11,9 @@ from typing import Any
 from bnn_train.config.local import portable
 from bnn_train.config.schema import Experiment
 from bnn_train.files import write_atomic
-from bnn_train.report.evaluation import Evaluation
+from bnn_train.inspect.evaluation import Evaluation
+from bnn_train.inspect.layers import LayerRow, total
 from bnn_train.report.files import plain
-from bnn_train.report.layers import LayerRow, total
 from bnn_train.report.markdown import render
 
 SELECTION = {

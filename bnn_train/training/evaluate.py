@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnn_train.report.evaluation import Evaluation, Tally
+from bnn_train.inspect.evaluation import Evaluation, Tally
 from bnn_train.training.losses import Criterion
 from bnn_train.training.precision import precise
 

@@ -16,8 +16,8 @@ from bnn_train.binary.layers import binary_layers
 from bnn_train.config.local import portable
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
-from bnn_train.report import diagnostics
-from bnn_train.report.evaluation import Evaluation
+from bnn_train.inspect import diagnostics
+from bnn_train.inspect.evaluation import Evaluation
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint

@@ -12,8 +12,8 @@ from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.shape import input_shape
 from bnn_train.errors import CheckpointError, Interrupted
-from bnn_train.report import diagnostics
-from bnn_train.report.layers import layer_table
+from bnn_train.inspect import diagnostics
+from bnn_train.inspect.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import versions

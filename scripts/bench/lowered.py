@@ -13,9 +13,9 @@ import bnn_train
 from bench.twins import MEAN, STD
 from bnn_train.config.schema import Experiment
 from bnn_train.data.shape import input_shape, num_classes
-from bnn_train.packed.lower.first import Pixels
-from bnn_train.packed.lower.lower import lower
-from bnn_train.packed.lower.options import Options
+from bnn_train.export.first import Pixels
+from bnn_train.export.lower import lower
+from bnn_train.export.options import Options
 from bnn_train.packed.program import VERSION, Header, Images, Program
 
 EXACT = "exact"

@@ -7,9 +7,9 @@ from bench.record import Record
 from bench.table import Row
 from bench.twins import prepared
 from bnn_train.data.shape import input_shape
+from bnn_train.export.options import Options
+from bnn_train.inspect.layers import layer_table, total
 from bnn_train.packed import container
-from bnn_train.packed.lower.options import Options
-from bnn_train.report.layers import layer_table, total
 
 SMALLEST = Options(first="int8", last="int8", real="bf16")
 FILES = (

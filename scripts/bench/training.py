@@ -12,7 +12,7 @@ from bench.record import Record
 from bench.table import Row
 from bench.timing import Engine, Plan, Sample, interleave, ratio
 from bnn_train.binary.layers import BinaryConv2d
-from bnn_train.binary.methods import METHODS
+from bnn_train.spec.methods import METHODS
 from bnn_train.training.memory import keep_freed_memory
 
 BLOCKS = 3

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnn_train.data.catalog import DATASETS
 from bnn_train.report.markdown import table as markdown_table
+from bnn_train.spec.datasets import DATASETS
 from reproduction.curves import curve_of, curves
 from reproduction.outcomes import Outcome
 from reproduction.plans import ROOT, Options, Plan

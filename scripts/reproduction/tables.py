@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from bnn_train.errors import RunError
-from bnn_train.record import Record
+from bnn_train.spec.record import Record
 
 
 class Row(Record):

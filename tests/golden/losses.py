@@ -15,10 +15,10 @@ from torch import nn
 
 from bnn_train.binary.latent import enforce
 from bnn_train.binary.layers import binary_layers
-from bnn_train.binary.methods import METHODS
 from bnn_train.binary.sign import sign
 from bnn_train.config.schema import Experiment
 from bnn_train.models.build import build
+from bnn_train.spec.methods import METHODS
 from bnn_train.training.losses import criterion
 from bnn_train.training.optimizers import Optimizers
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bnn_train.binary.methods import METHODS
+from bnn_train.spec.methods import METHODS
 from losses import FILE, NETWORKS, first_losses
 
 GOLDEN: dict[str, list[float]] = json.loads(FILE.read_text(encoding="utf-8"))

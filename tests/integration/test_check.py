@@ -9,7 +9,7 @@ import pytest
 
 from bnn_train.cli.train import main
 from bnn_train.config.loader import load
-from bnn_train.data.catalog import DATASETS
+from bnn_train.spec.datasets import DATASETS
 from shipped import PATHS, label, trial, write_sets
 from tiny_yaml import files, refused, write_config
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.cli.train import main as train
 from bnn_train.config.loader import load
-from bnn_train.data.catalog import DATASETS
-from bnn_train.models.catalog import NETWORKS
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
 from commands import ENVIRONMENT, PATIENCE_S, ROOT, ran, words
 from same_run import results
 from tiny_yaml import files, write_config

@@ -15,8 +15,8 @@ import compare_packed
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
 from bnn_train.cli.train import main as train
+from bnn_train.export import parity
 from bnn_train.packed import container, load
-from bnn_train.packed.lower import parity
 from commands import ran
 from compare_packed import compare
 from tiny_yaml import files, refused, write_config

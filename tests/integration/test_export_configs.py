@@ -7,17 +7,17 @@ import math
 import pytest
 import torch
 
-from bnn_train.cli.export_run import pixel_steps
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.export.lower import Lowered
+from bnn_train.export.parity import Gate
+from bnn_train.export.run import pixel_steps
+from bnn_train.export.sizes import sizes
 from bnn_train.models.build import build
 from bnn_train.packed import PackedModel, native
-from bnn_train.packed.lower.lower import Lowered
-from bnn_train.packed.lower.parity import Gate
-from bnn_train.packed.lower.sizes import sizes
+from bnn_train.spec.datasets import DATASETS
 from lowering import Pair, header_of, pair, pixels, scramble
 from shipped import PATHS, WIDTHS, label
 

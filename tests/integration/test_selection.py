@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnn_train.report.evaluation import Evaluation
+from bnn_train.inspect.evaluation import Evaluation
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.records import Recorder
 from bnn_train.training.run import start

@@ -6,7 +6,7 @@ import torch
 
 from bnn_train.binary.activations import quantize_input
 from bnn_train.binary.estimators import ESTIMATORS
-from bnn_train.binary.spec import ActivationSpec
+from bnn_train.spec.method import ActivationSpec
 
 EDGES = np.array(
     [-2, -1.0000001, -1, -0.9999999, -0.5, -1e-40, -0.0, 0.0, 1e-40, 0.3, 0.9999999, 1, 1.0000001, 2]

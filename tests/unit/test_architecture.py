@@ -14,37 +14,24 @@ from architecture import NAMES, forbidden, imports, names_a_method, own_imports
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "bnn_train"
 
-# Who may import whom. A module belongs to the longest name here that it starts with.
-ROWS = {"binary.spec", "binary.methods", "data.catalog", "models.catalog"}
-COMMON = {"errors", "files", "record"}
-ALLOWED: dict[str, set[str]] = {
-    "": set(),
-    "errors": set(),
-    "files": {"errors"},
-    "record": set(),
-    "compat": {"errors"},
-    "binary.spec": {"record"},
-    "binary.methods": {"binary.spec"},
-    "data.catalog": {"record"},
-    "models.catalog": {"record"},
-    "config": {"", *ROWS, *COMMON},
-    "binary": {"binary.spec", "binary.methods", "packed", *COMMON},
-    "models": {"models.catalog", "binary", "binary.spec", "binary.methods", *COMMON},
-    "data": {"data.catalog", "config", "compat", "packed", *COMMON},
-    "report": {"", "config", "binary", "binary.spec", "data.catalog", *COMMON},
-    "training": {"", "config", "data", "models", "binary", "report", "packed", *ROWS, *COMMON},
-    "check": {"", "config", "data", "models", "binary", "report", "training", *ROWS, *COMMON},
-    "packed": COMMON,
-    "packed.lower": {"packed", "models", "binary", "binary.spec", *COMMON},
-    "cli": {
-        *("", "config", "data", "models", "binary", "report", "training", "check"),
-        *("packed", "packed.lower", "compat"),
-        *ROWS,
-        *COMMON,
-    },
-}
+# Imports go down this list, never up or sideways. A file at the top of the package stands by its own name.
+STAGES: tuple[set[str], ...] = (
+    {"", "errors", "compat"},
+    {"files", "spec"},
+    {"packed"},
+    {"config"},
+    {"data"},
+    {"binary"},
+    {"models"},
+    {"inspect"},
+    {"report"},
+    {"training"},
+    {"check", "export"},
+    {"cli"},
+)
+STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
 TORCH = {"torch", "torchvision"}
-NAMELESS = ("binary", "models", "data", "training", "report", "check")
+NAMELESS = ("binary", "models", "data", "inspect", "report", "training", "check", "export")
 MAX_LINES, MEDIAN_FUNCTION = 300, 10
 
 
@@ -57,11 +44,9 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def layer(module: str) -> str:
-    """The entry of the table that a module falls under."""
-    while module not in ALLOWED:
-        module = module.rpartition(".")[0]
-    return module
+def room(module: str) -> str:
+    """The folder, or the file at the top of the package, that a module is in."""
+    return module.partition(".")[0]
 
 
 def closure(module: str) -> set[str]:
@@ -78,9 +63,8 @@ def closure(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module: str) -> None:
-    own = layer(module)
-    foreign = {name for name in own_imports(MODULES[module], set(MODULES)) if layer(name) != own}
-    assert {name for name in foreign if layer(name) not in ALLOWED[own]} == set()
+    foreign = {name for name in own_imports(MODULES[module], set(MODULES)) if room(name) != room(module)}
+    assert {name for name in foreign if STAGE[room(name)] >= STAGE[room(module)]} == set()
 
 
 def test_no_cycles() -> None:
@@ -89,7 +73,7 @@ def test_no_cycles() -> None:
 
 
 def test_config_needs_no_torch() -> None:
-    reached = set().union(*(closure(name) for name in MODULES if layer(name) in {"config", *ROWS}))
+    reached = set().union(*(closure(name) for name in MODULES if room(name) in {"config", "spec"}))
     heavy = {
         name for name in reached if any(full.partition(".")[0] in TORCH for full in imports(MODULES[name]))
     }
@@ -98,10 +82,9 @@ def test_config_needs_no_torch() -> None:
 
 
 def test_packed_networks_need_no_torch() -> None:
-    reached = set().union(*(closure(name) for name in MODULES if layer(name) == "packed"))
+    reached = set().union(*(closure(name) for name in MODULES if room(name) == "packed"))
     outside = {full.partition(".")[0] for name in reached for full in imports(MODULES[name])}
     assert {"packed.runtime", "packed.reference.engine", "packed.container"} <= reached
-    assert not any(name.startswith("packed.lower") for name in reached)
     assert outside & (TORCH | {"yaml", "tqdm", "sklearn", "scipy", "tensorboard", "safetensors"}) == set()
 
 
@@ -191,6 +174,6 @@ def test_an_axis_is_no_method() -> None:
 
 
 def test_an_import_is_seen_wherever_it_stands() -> None:
-    tree = ast.parse("def f():\n    from bnn_train.models import build\nimport bnn_train.data.catalog as c")
-    known = {"", "models", "data", "data.catalog"}
-    assert own_imports(tree, known) == {"models", "data.catalog"}
+    tree = ast.parse("def f():\n    from bnn_train.models import build\nimport bnn_train.spec.datasets as c")
+    known = {"", "models", "spec", "spec.datasets"}
+    assert own_imports(tree, known) == {"models", "spec.datasets"}

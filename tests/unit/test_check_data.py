@@ -13,9 +13,9 @@ from bnn_train.check import data_pixels
 from bnn_train.check.data_labels import labels
 from bnn_train.check.data_pixels import pixels
 from bnn_train.check.subject import Subject
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.sources import TensorSource
+from bnn_train.spec.datasets import DATASETS
 from check_subject import lines, subject, verdicts
 
 STEPS: tuple[list[Any], ...] = (

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary import activations, estimators, layers, weights
-from bnn_train.binary.methods import METHODS
 from bnn_train.check.gradients import gradients
 from bnn_train.check.subject import Subject
 from bnn_train.check.surrogate import PIECES
+from bnn_train.spec.methods import METHODS
 from check_subject import lines, subject, verdicts
 
 CONV = {"model": {"name": "resnet20", "width": 4}, "data": {"shape": [2, 8, 8], "batch_size": 16}}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
+from bnn_train.spec.methods import METHODS
 
 QUICK = ("bnn", "xnor_k", "dorefa")
 """Compiling one takes seconds."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.checks import problems
 from bnn_train.config.loader import from_mapping, load
 from bnn_train.config.merge import merge
 from bnn_train.errors import ConfigError
-from bnn_train.models.catalog import NETWORKS
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
 
 BASE = {"method": "bnn", "model": "alexnet", "data": "mnist"}
 DRAWN = {"size": 7, "take": "random", "seed": 1, "cut": "0a", "images": 90, "names": "0" * 64}

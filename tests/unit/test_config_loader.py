@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.loader import load, override
 from bnn_train.errors import ConfigError
+from bnn_train.spec.methods import METHODS
 from make_config import BASE, mistake, mistakes, write
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.loader import from_mapping, load
 from bnn_train.errors import ConfigError
-from bnn_train.models.catalog import NETWORKS
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
 from make_config import BASE, mistake, mistakes, write
 
 

@@ -11,12 +11,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.loader import dump, experiment_hash, from_mapping, json_schema, load
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import read_yaml
-from bnn_train.data.catalog import DATASETS
-from bnn_train.models.catalog import NETWORKS
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
 
 PLAIN: dict[str, Any] = {"method": "xnor", "model": "nin", "data": "cifar10"}
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment, Reference
-from bnn_train.data.catalog import DATASETS
-from bnn_train.models.catalog import NETWORKS
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))

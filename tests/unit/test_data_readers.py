@@ -14,9 +14,9 @@ from sklearn.datasets import load_digits
 
 from bnn_train.compat import import_torchvision
 from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.readers import Images, read
 from bnn_train.errors import DataError
+from bnn_train.spec.datasets import DATASETS
 from make_data import accept, labels, write_cifar10, write_mnist, write_svhn
 
 import_torchvision()

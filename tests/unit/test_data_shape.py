@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.spec.datasets import DATASETS
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.merge import merge
 from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.bundle import DataBundle
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.sources import TensorSource
+from bnn_train.inspect.evaluation import Tally
+from bnn_train.inspect.probe import observe
 from bnn_train.models.build import BUILDERS, build
-from bnn_train.report.evaluation import Tally
-from bnn_train.report.probe import observe
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.methods import METHODS
 from bnn_train.training.progress import Meter
 from bnn_train.training.run import start
 from bnn_train.training.setup import Learner, build_learner

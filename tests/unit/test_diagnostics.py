@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
-from bnn_train.report.diagnostics import activation_statistics, flip_rates, latent_statistics, packed_signs
+from bnn_train.inspect.diagnostics import activation_statistics, flip_rates, latent_statistics, packed_signs
+from bnn_train.spec.methods import METHODS
 
 BNN = METHODS["bnn"]
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.factory import Layers
-from bnn_train.binary.methods import METHODS
+from bnn_train.spec.methods import METHODS
 from bnn_train.training.evaluate import evaluate, evaluating, reestimate_norms
 
 BATCHES = [

@@ -5,8 +5,8 @@ from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
 from bnn_train.binary.layers import binary_layers
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import BlockSpec, Method, NormSpec
+from bnn_train.spec.method import BlockSpec, Method, NormSpec
+from bnn_train.spec.methods import METHODS
 
 SCOPES = {  # role → which layers are binary, from the papers
     "fp": set(),

@@ -10,8 +10,8 @@ from torch import nn
 from bnn_train.binary.factory import Layers
 from bnn_train.binary.latent import enforce, lr_scale
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import LatentSpec
+from bnn_train.spec.method import LatentSpec
+from bnn_train.spec.methods import METHODS
 from bounds import assert_within, gamma
 
 

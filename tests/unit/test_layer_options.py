@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bnn_train.binary import signs_product
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import Method
+from bnn_train.spec.method import Method
+from bnn_train.spec.methods import METHODS
 
 ROWS = ("bnn", "bnn_stochastic", "xnor", "xnor_k", "dorefa", "bireal", "bc", "bwn", "twn", "bop", "fp")
 GEOMETRIES: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.factory import Layers
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
+from bnn_train.spec.methods import METHODS
 
 
 def np_sign(x: Tensor) -> Tensor:

@@ -12,11 +12,11 @@ from torch import nn
 
 from bnn_train.binary.factory import Layers, Unit
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear, binary_layers
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import Method
 from bnn_train.config.merge import merge
 from bnn_train.config.schema import Experiment
-from bnn_train.report.layers import layer_table
+from bnn_train.inspect.layers import layer_table
+from bnn_train.spec.method import Method
+from bnn_train.spec.methods import METHODS
 from bnn_train.training.optimizers import Optimizers
 from bounds import gamma
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryConv2d
-from bnn_train.binary.methods import METHODS
-from bnn_train.packed.lower.first import GAIN_LIMIT, Pixels, affine, gains
-from bnn_train.packed.lower.options import Options
+from bnn_train.export.first import GAIN_LIMIT, Pixels, affine, gains
+from bnn_train.export.options import Options
+from bnn_train.spec.methods import METHODS
 from lowering import MeanStd, pair, pixels
 
 SHAPE = (3, 7, 6)

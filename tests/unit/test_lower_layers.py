@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import Method
 from bnn_train.models.resnet import PadShortcut, Residual
 from bnn_train.packed.program import Conv
+from bnn_train.spec.method import Method
+from bnn_train.spec.methods import METHODS
 from lowering import pair, scramble
 
 SHAPE = (3, 9, 8)

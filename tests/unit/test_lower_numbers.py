@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from bnn_train.binary.layers import BinaryLinear
-from bnn_train.binary.methods import METHODS
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower.graph import Op
-from bnn_train.packed.lower.numbers import fused, norm_of
-from bnn_train.packed.lower.weights import LIMITS, bfloat16, channel_last, digits_of, real_weight, whole
+from bnn_train.export.graph import Op
+from bnn_train.export.numbers import fused, norm_of
+from bnn_train.export.weights import LIMITS, bfloat16, channel_last, digits_of, real_weight, whole
+from bnn_train.spec.methods import METHODS
 
 
 def norm_op(channels: int, module: nn.Module) -> Op:

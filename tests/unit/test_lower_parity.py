@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
 from bnn_train.errors import ExportError
+from bnn_train.export.flips import check_flips
+from bnn_train.export.options import Options
+from bnn_train.export.parity import Gate
+from bnn_train.export.sizes import sizes
 from bnn_train.packed import PackedModel
-from bnn_train.packed.lower.flips import check_flips
-from bnn_train.packed.lower.options import Options
-from bnn_train.packed.lower.parity import Gate
-from bnn_train.packed.lower.sizes import sizes
+from bnn_train.spec.methods import METHODS
 from lowering import Pair, header_of, pair, pixels, scramble
 
 SHAPE = (3, 8, 8)

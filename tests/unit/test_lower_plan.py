@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
 from bnn_train.config.loader import load
 from bnn_train.errors import ExportError
 from bnn_train.models.build import build
 from bnn_train.packed.program import Conv, Map, Pool
+from bnn_train.spec.methods import METHODS
 from lowering import Pair, pair, scramble
 from shipped import ROOT, WIDTHS
 

@@ -8,11 +8,11 @@ from torch import nn
 
 from bnn_train.binary.factory import Layers
 from bnn_train.binary.layers import binary_layers
-from bnn_train.binary.methods import METHODS
-from bnn_train.binary.spec import Method
 from bnn_train.config.merge import merge
-from bnn_train.models.catalog import ConvNet
 from bnn_train.models.convnet import convnet
+from bnn_train.spec.method import Method
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import ConvNet
 from lowering import pair, scramble
 
 SHAPE = (3, 8, 8)

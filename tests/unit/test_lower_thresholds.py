@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.activations import quantize_input
-from bnn_train.binary.spec import ActivationSpec
-from bnn_train.packed.lower.numbers import Function, apply, chain_function
-from bnn_train.packed.lower.thresholds import LARGEST, float_thresholds, integer_thresholds, of_ordinal
+from bnn_train.export.numbers import Function, apply, chain_function
+from bnn_train.export.thresholds import LARGEST, float_thresholds, integer_thresholds, of_ordinal
+from bnn_train.spec.method import ActivationSpec
 
 BOUND = 60
 GAMMAS = torch.tensor([1.0, -1.0, 0.0, -0.0, 0.3, -0.02, 1e-4, 30.0, -1e-30])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bnn_train.binary.methods import METHODS
+from bnn_train.spec.methods import METHODS
 
 REAL = {  # the twin: plain networks of real layers
     "weight.quantizer": "none",

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from bnn_train.binary.layers import BinaryLayer, binary_layers
-from bnn_train.binary.methods import METHODS
 from bnn_train.errors import BnnError
 from bnn_train.models.build import BUILDERS, build
-from bnn_train.models.catalog import (
+from bnn_train.models.resnet import PadShortcut, Residual
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import (
     MLP,
     NETWORKS,
     NIN,
@@ -27,7 +28,6 @@ from bnn_train.models.catalog import (
     ResNet34,
     VGGSmall,
 )
-from bnn_train.models.resnet import PadShortcut, Residual
 
 # Each network, slim, and the smallest image it takes.
 SMALLEST: list[tuple[Network, tuple[int, int, int]]] = [

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.compat import import_torchvision
 from bnn_train.models.build import build
-from bnn_train.models.catalog import (
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import (
     MLP,
     NIN,
     AlexNet,

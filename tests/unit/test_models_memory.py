@@ -8,9 +8,9 @@ import weakref
 import pytest
 import torch
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.models.build import build
-from bnn_train.models.catalog import NETWORKS
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
 
 SMALL = {"mlp": {"width": 8}, "convnet": {"width": 4}, "vgg_small": {"width": 4}, "alexnet": {"width": 0.02}}
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnn_train.binary.methods import METHODS
 from bnn_train.models.build import build
-from bnn_train.models.catalog import ResNet18, ResNet20
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import ResNet18, ResNet20
 
 NARROW = [
     ResNet18(name="resnet18", width=4),

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.binary.methods import METHODS
 from bnn_train.models.build import build
-from bnn_train.models.catalog import (
+from bnn_train.models.resnet import PadShortcut, Residual
+from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import (
     MLP,
     NIN,
     AlexNet,
@@ -23,7 +24,6 @@ from bnn_train.models.catalog import (
     ResNet20,
     VGGSmall,
 )
-from bnn_train.models.resnet import PadShortcut, Residual
 
 CIFAR = (3, 32, 32)
 LETTERS: tuple[tuple[type[nn.Module], str], ...] = (

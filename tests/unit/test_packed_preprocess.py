@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from bnn_train.config.data_section import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
 from bnn_train.data.normalize import Normalizer
 from bnn_train.packed.preprocess import apply
 from bnn_train.packed.preprocess_rules import KINDS
 from bnn_train.packed.program import Preprocess
+from bnn_train.spec.data import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
 from bounds import assert_within, gamma
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 6, 5, 3), dtype=np.uint8)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bnn_train.config.schema import Data
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.open import open_data
 from bnn_train.data.readers import read
+from bnn_train.spec.datasets import DATASETS
 
 pytestmark = pytest.mark.data
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bnn_train.errors import DataError
-from bnn_train.report.evaluation import Evaluation, Tally, wilson
+from bnn_train.inspect.evaluation import Evaluation, Tally, wilson
 
 
 def tally(logits: Tensor, labels: Tensor, batch: int) -> Evaluation:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.factory import Layers
-from bnn_train.binary.methods import METHODS
-from bnn_train.report.layers import LayerRow, format_layers, layer_table, total
+from bnn_train.inspect.layers import LayerRow, format_layers, layer_table, total
+from bnn_train.spec.methods import METHODS
 
 
 class Net(nn.Module):

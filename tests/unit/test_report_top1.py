@@ -13,8 +13,8 @@ import torch
 
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import RunError
-from bnn_train.report.evaluation import Evaluation, wilson
-from bnn_train.report.layers import LayerRow
+from bnn_train.inspect.evaluation import Evaluation, wilson
+from bnn_train.inspect.layers import LayerRow
 from bnn_train.report.markdown import sparkline
 from bnn_train.report.top1 import build_report, write_report
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from bnn_train.binary.factory import Layers
-from bnn_train.binary.methods import METHODS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d, ap2
-from bnn_train.binary.spec import NormSpec
+from bnn_train.spec.method import NormSpec
+from bnn_train.spec.methods import METHODS
 from bnn_train.training.evaluate import reestimate_norms
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ from torch import Tensor
 from bnn_train.binary import signs_product as module
 from bnn_train.binary.product import product
 from bnn_train.binary.signs_product import signs_product
-from bnn_train.binary.spec import WeightScale, WeightSpec
+from bnn_train.spec.method import WeightScale, WeightSpec
 
 pytestmark = pytest.mark.skipif(module.kernel() is None, reason="the packed kernels are not built")
 
@@ -75,7 +75,7 @@ def test_product_and_its_gradients_do_not_depend_on_who_multiplies(
 def test_only_signs_reach_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dropped-out input has zeros, a ternary weight too: PyTorch multiplies those."""
     from bnn_train.binary.layers import BinaryLinear
-    from bnn_train.binary.methods import METHODS
+    from bnn_train.spec.methods import METHODS
 
     seen: list[int] = []
     real = module.signs_product

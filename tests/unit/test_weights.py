@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bnn_train.binary.spec import WeightScale, WeightSpec
 from bnn_train.binary.weights import GRADIENTS, quantize, quantize_weight
+from bnn_train.spec.method import WeightScale, WeightSpec
 
 RNG = np.random.default_rng(0)
 SHAPES = [(4, 3, 3, 3), (5, 7), (2, 4, 1, 1)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bnn_train.binary.activations import quantize_input, unit_of
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower.graph import Op, binary
+from bnn_train.export.graph import Op, binary
 
 F32 = NDArray[np.float32]
 Function = Callable[[Tensor], Tensor]

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from bnn_train.errors import ExportError
+from bnn_train.export.emit import modules_of
+from bnn_train.export.graph import Op, binary
+from bnn_train.export.lower import Lowered
+from bnn_train.export.numbers import chain_function, codes_function, product_function
+from bnn_train.export.weights import bound_of
 from bnn_train.packed.bits import code_numbers
-from bnn_train.packed.lower.emit import modules_of
-from bnn_train.packed.lower.graph import Op, binary
-from bnn_train.packed.lower.lower import Lowered
-from bnn_train.packed.lower.numbers import chain_function, codes_function, product_function
-from bnn_train.packed.lower.weights import bound_of
 from bnn_train.packed.program import Code, Conv, Program
 
 Tensors = Mapping[str, NDArray[Any]]

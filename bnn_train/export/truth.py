@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from bnn_train.binary.activations import QUANTIZERS
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
-from bnn_train.binary.spec import ActivationSpec
 from bnn_train.errors import ExportError
+from bnn_train.export.builder import Meaning
+from bnn_train.export.emit import modules_of
+from bnn_train.export.graph import Key, Shape, binary
+from bnn_train.export.weights import code_of_key
 from bnn_train.packed.bits import encode
-from bnn_train.packed.lower.builder import Meaning
-from bnn_train.packed.lower.emit import modules_of
-from bnn_train.packed.lower.graph import Key, Shape, binary
-from bnn_train.packed.lower.weights import code_of_key
+from bnn_train.spec.method import ActivationSpec
 
 Nodes = dict[str, Tensor]
 Array = NDArray[Any]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bnn_train.record import Record
+from bnn_train.spec.record import Record
 
 
 class Dataset(Record):

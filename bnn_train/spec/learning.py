@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bnn_train.config.scalars import Count, Positive, Rate, named
-from bnn_train.record import Record
+from bnn_train.spec.record import Record
+from bnn_train.spec.scalars import Count, Positive, Rate, named
 
 
 class Bop(Record):

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bnn_train.packed.lower.numbers import Function
+from bnn_train.export.numbers import Function
 
 LARGEST = 2.0**99
 """Float thresholds are exact for numbers to this size."""

@@ -8,13 +8,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from bnn_train.packed.lower.first import border_classes_of
-from bnn_train.packed.lower.graph import Op, binary, key_of, scales_input
-from bnn_train.packed.lower.lower import Lowered
-from bnn_train.packed.lower.numbers import bias_of, falls, product_scale
-from bnn_train.packed.lower.options import DIGITS
-from bnn_train.packed.lower.plan import Plan, Quantization, emits, segment
-from bnn_train.packed.lower.weights import code_of_weight, quantized_weight
+from bnn_train.export.first import border_classes_of
+from bnn_train.export.graph import Op, binary, key_of, scales_input
+from bnn_train.export.lower import Lowered
+from bnn_train.export.numbers import bias_of, falls, product_scale
+from bnn_train.export.options import DIGITS
+from bnn_train.export.plan import Plan, Quantization, emits, segment
+from bnn_train.export.weights import code_of_weight, quantized_weight
 
 WORD = 4
 """Bytes of a float32 and an int32."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bnn_train.record import Record
+from bnn_train.spec.record import Record
 
 
 class Options(Record):

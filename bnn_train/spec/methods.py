@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnn_train.binary.spec import (
+from bnn_train.spec.method import (
     ActivationSpec,
     BlockSpec,
     LatentSpec,

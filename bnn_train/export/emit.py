@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower import numbers
-from bnn_train.packed.lower.builder import Builder, Meaning
-from bnn_train.packed.lower.first import Affine
-from bnn_train.packed.lower.graph import ELEMENTWISE, Key, Op, binary, key_of, scales_input
-from bnn_train.packed.lower.options import Options
-from bnn_train.packed.lower.plan import Plan, Quantization, Segment, emits, segment
-from bnn_train.packed.lower.pools import pool_step, real_step
-from bnn_train.packed.lower.products import Product, product_of
-from bnn_train.packed.lower.thresholds import Found, float_thresholds, integer_thresholds
-from bnn_train.packed.lower.weights import code_of_key
+from bnn_train.export import numbers
+from bnn_train.export.builder import Builder, Meaning
+from bnn_train.export.first import Affine
+from bnn_train.export.graph import ELEMENTWISE, Key, Op, binary, key_of, scales_input
+from bnn_train.export.options import Options
+from bnn_train.export.plan import Plan, Quantization, Segment, emits, segment
+from bnn_train.export.pools import pool_step, real_step
+from bnn_train.export.products import Product, product_of
+from bnn_train.export.thresholds import Found, float_thresholds, integer_thresholds
+from bnn_train.export.weights import code_of_key
 from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Thresholds
 
 

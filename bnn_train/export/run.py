@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnn_train import __version__
-from bnn_train.cli.parity_images import Images as ParityImages
-from bnn_train.cli.parity_images import parity_images
 from bnn_train.config.local import portable
 from bnn_train.config.schema import Experiment
-from bnn_train.data.catalog import DATASETS
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.pixels import fitted_normalizer
+from bnn_train.export.first import Pixels
+from bnn_train.export.flips import check_flips
+from bnn_train.export.lower import Lowered, lower
+from bnn_train.export.options import Options
+from bnn_train.export.parity import Gate, Parity
+from bnn_train.export.parity_images import Images as ParityImages
+from bnn_train.export.parity_images import parity_images
+from bnn_train.export.twin import twin
 from bnn_train.packed import container
-from bnn_train.packed.lower.first import Pixels
-from bnn_train.packed.lower.flips import check_flips
-from bnn_train.packed.lower.lower import Lowered, lower
-from bnn_train.packed.lower.options import Options
-from bnn_train.packed.lower.parity import Gate, Parity
-from bnn_train.packed.lower.twin import twin
 from bnn_train.packed.program import VERSION, Header, Images
 from bnn_train.packed.runtime import PackedModel
+from bnn_train.spec.datasets import DATASETS
 from bnn_train.training.restore import model_of, open_checkpoint
 
 _BATCH_BYTES = 2**28

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed.lower.graph import Key, Op, Shape
+from bnn_train.export.graph import Key, Op, Shape
 from bnn_train.packed.program import Code, Program, Step, Value
 
 

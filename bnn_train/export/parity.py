@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bnn_train.errors import ExportError
+from bnn_train.export.checks import Check, Judge
+from bnn_train.export.lower import Lowered
+from bnn_train.export.truth import truth
 from bnn_train.packed.engine import reads
-from bnn_train.packed.lower.checks import Check, Judge
-from bnn_train.packed.lower.lower import Lowered
-from bnn_train.packed.lower.truth import truth
 from bnn_train.packed.runtime import PackedModel
 
 Array = NDArray[Any]

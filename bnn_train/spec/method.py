@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bnn_train.record import Record
+from bnn_train.spec.record import Record
 
 Role = Literal["first", "body", "downsample", "last"]
 Estimator = Literal["identity", "clip", "clip_open", "approx_sign", "unit"]
@@ -97,6 +97,26 @@ class BlockSpec(Record):
     before_last: Literal["norm_relu", "norm", "none"] = "norm_relu"
     """Plain chains in the order `bn-act-conv-pool`: what stands before a real last layer. The authors'
     AlexNet has norm and ReLU, the PyTorch port's Network-in-Network the norm, its LeNet-5 neither."""
+
+    @property
+    def norms_first(self) -> bool:
+        """Whether norm and nonlinearity stand before a layer and not behind it."""
+        return self.order == "bn-act-conv-pool"
+
+    @property
+    def pools_before_norm(self) -> bool:
+        """Whether a layer's result is pooled before it is normalized."""
+        return self.order == "conv-pool-bn-act"
+
+    @property
+    def shortcut_per_conv(self) -> bool:
+        """Whether every convolution has a shortcut of its own."""
+        return self.shortcut == "per_conv"
+
+    @property
+    def pools_shortcut(self) -> bool:
+        """Whether type-B shortcuts average before their convolution."""
+        return self.downsample == "avgpool_conv"
 
 
 class NormSpec(Record):

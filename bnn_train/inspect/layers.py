@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryLayer
-from bnn_train.binary.spec import WeightSpec
-from bnn_train.report.probe import observe
+from bnn_train.inspect.probe import observe
+from bnn_train.spec.method import WeightSpec
 
 # Bits that store one weight code. A ternary code is a sign and a mask.
 CODE_BITS = {"sign": 1, "stochastic_sign": 1, "ternary": 2, "stored": 1}

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import ExportError
-from bnn_train.packed.bits import pack_filters
-from bnn_train.packed.lower.builder import Builder
-from bnn_train.packed.lower.first import Affine, border_bias, gains, per_input
-from bnn_train.packed.lower.graph import Op, binary, key_of
-from bnn_train.packed.lower.numbers import F32, bias_of, product_scale
-from bnn_train.packed.lower.options import DIGITS
-from bnn_train.packed.lower.weights import (
+from bnn_train.export.builder import Builder
+from bnn_train.export.first import Affine, border_bias, gains, per_input
+from bnn_train.export.graph import Op, binary, key_of
+from bnn_train.export.numbers import F32, bias_of, product_scale
+from bnn_train.export.options import DIGITS
+from bnn_train.export.weights import (
     bfloat16,
     bound_of,
     code_of_weight,
@@ -25,6 +24,7 @@ from bnn_train.packed.lower.weights import (
     real_weight,
     whole,
 )
+from bnn_train.packed.bits import pack_filters
 from bnn_train.packed.program import BitWeight, Geometry, IntWeight, RealWeight, Weight
 
 EXACT = 2**24

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryLayer, binary_layers
-from bnn_train.packed.lower.first import Affine, Pixels, absorbs, affine, per_input
-from bnn_train.packed.lower.graph import Graph, Op, Shape, key_of
-from bnn_train.packed.lower.options import DIGITS, Options
-from bnn_train.packed.lower.trace import trace
-from bnn_train.packed.lower.weights import quantized_weight, real_weight, whole
+from bnn_train.export.first import Affine, Pixels, absorbs, affine, per_input
+from bnn_train.export.graph import Graph, Op, Shape, key_of
+from bnn_train.export.options import DIGITS, Options
+from bnn_train.export.trace import trace
+from bnn_train.export.weights import quantized_weight, real_weight, whole
 
 
 @dataclass(frozen=True)

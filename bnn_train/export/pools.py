@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower.graph import Op
+from bnn_train.export.graph import Op
 from bnn_train.packed.program import Geometry, Mean, Pool, Step, Subsample
 
 

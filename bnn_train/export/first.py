@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnn_train.export.graph import Graph, Op, key_of
+from bnn_train.export.weights import geometry_of, quantized_weight
 from bnn_train.packed import shapes
-from bnn_train.packed.lower.graph import Graph, Op, key_of
-from bnn_train.packed.lower.weights import geometry_of, quantized_weight
 
 F64 = NDArray[np.float64]
 GAIN_LIMIT = 2**23 - 1

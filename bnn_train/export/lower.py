@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower.builder import Builder
-from bnn_train.packed.lower.emit import Emission
-from bnn_train.packed.lower.first import Affine, Pixels, absorbs, affine
-from bnn_train.packed.lower.graph import Shape
-from bnn_train.packed.lower.options import Options
-from bnn_train.packed.lower.plan import Plan, plan
-from bnn_train.packed.lower.trace import Traced, trace
+from bnn_train.export.builder import Builder
+from bnn_train.export.emit import Emission
+from bnn_train.export.first import Affine, Pixels, absorbs, affine
+from bnn_train.export.graph import Shape
+from bnn_train.export.options import Options
+from bnn_train.export.plan import Plan, plan
+from bnn_train.export.trace import Traced, trace
 from bnn_train.packed.program import Preprocess, Program
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower.graph import Key, Op, binary, key_of
-from bnn_train.packed.lower.numbers import array
+from bnn_train.export.graph import Key, Op, binary, key_of
+from bnn_train.export.numbers import array
 from bnn_train.packed.program import Code, Geometry
 
 Array = NDArray[Any]

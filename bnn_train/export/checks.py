@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bnn_train.export.graph import Op, binary
+from bnn_train.export.lower import Lowered
+from bnn_train.export.numbers import fused, norm_of
+from bnn_train.export.truth import Nodes, channel_last
 from bnn_train.packed.bits import unpack_words
-from bnn_train.packed.lower.graph import Op, binary
-from bnn_train.packed.lower.lower import Lowered
-from bnn_train.packed.lower.numbers import fused, norm_of
-from bnn_train.packed.lower.truth import Nodes, channel_last
 from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Mean, Pool, Step, Thresholds
 
 Array = NDArray[Any]

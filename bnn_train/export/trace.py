@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from bnn_train.errors import ExportError
+from bnn_train.export.graph import Graph, Kind, Op, Shape
 from bnn_train.models.resnet import PadShortcut
-from bnn_train.packed.lower.graph import Graph, Kind, Op, Shape
 
 PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten)
 MODULES: tuple[tuple[Any, Kind], ...] = (

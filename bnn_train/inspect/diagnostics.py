@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.activations import quantize_input
 from bnn_train.binary.layers import BinaryLayer, binary_layers
-from bnn_train.report.probe import observe
+from bnn_train.inspect.probe import observe
 
 
 def packed_signs(model: nn.Module) -> dict[str, Tensor]:

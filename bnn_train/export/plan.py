@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from bnn_train.errors import ExportError
-from bnn_train.packed.lower.graph import ELEMENTWISE, Graph, Key, Op, key_of, scales_input
+from bnn_train.export.graph import ELEMENTWISE, Graph, Key, Op, key_of, scales_input
 from bnn_train.packed.program import Activation
 
 

@@ -1,0 +1,74 @@
+"""Numbers that change while a network trains, as functions of how far the run has come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from bnn_train.spec.record import Record
+from bnn_train.spec.scalars import Count
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a run has come: optimizer steps done, the same in epochs, and the epochs of the whole run."""
+
+    step: int = 0
+    epoch: float = 0.0
+    """Steps done over steps per epoch."""
+    epochs: int = 1
+    """Of the whole run."""
+
+    @property
+    def fraction(self) -> float:
+        """From 0 at the first step to 1 at the end."""
+        return self.epoch / self.epochs
+
+
+START = Position()
+END = Position(epoch=1.0)
+"""The end of a run of any length."""
+
+
+class Curve(Record):
+    """A number that goes from one value to another during training."""
+
+    begin: float = Field(alias="from")
+    """The value of the first epoch."""
+    to: float
+    """The value at the end of the curve, and after it."""
+    curve: Literal["linear", "cosine", "exponential"] = "linear"
+    """`linear`: from + (to − from)·t; `cosine`: half a wave; `exponential`: from·(to/from)^t."""
+    over: Count | None = None
+    """Epochs that the curve takes; default: the whole run."""
+    per: Literal["epoch", "step"] = "epoch"
+    """When the number may change."""
+
+    @model_serializer(mode="wrap")
+    def _by_its_name(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = dump(self)
+        return {"from" if key == "begin" else key: value for key, value in values.items()}
+
+
+Annealed = float | Curve
+"""A number, or a curve on which it moves."""
+
+CURVES: dict[str, Callable[[float, float, float], float]] = {
+    "linear": lambda begin, to, t: begin + (to - begin) * t,
+    "cosine": lambda begin, to, t: to + (begin - to) * (1 + math.cos(math.pi * t)) / 2,
+    "exponential": lambda begin, to, t: begin * (to / begin) ** t,
+}
+"""By name the value at t, which runs from 0 to 1."""
+
+
+def number_at(number: Annealed, position: Position) -> float:
+    """The value of a number at a position of the run."""
+    if not isinstance(number, Curve):
+        return number
+    epoch = position.epoch if number.per == "step" else math.floor(position.epoch)
+    t = min(1.0, epoch / (number.over or position.epochs))
+    return CURVES[number.curve](number.begin, number.to, t)
