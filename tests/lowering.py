@@ -18,7 +18,7 @@ from bnn_train.export.options import Options
 from bnn_train.export.parity import Gate, Parity
 from bnn_train.export.twin import twin
 from bnn_train.packed import PackedModel
-from bnn_train.packed.program import VERSION, Header, Images
+from bnn_train.packed.program import Header, Images, version_of
 
 Shape = tuple[int, int, int]
 
@@ -76,7 +76,7 @@ def header_of(lowered: Lowered, shape: Shape) -> Header:
     channels, height, width = shape
     classes = lowered.program.values[lowered.program.output].channels
     return Header(
-        version=VERSION,
+        version=version_of(lowered.program),
         images=Images(height=height, width=width, channels=channels, preprocess=lowered.preprocess),
         classes=tuple(map(str, range(classes))),
         method="m",

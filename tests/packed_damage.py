@@ -64,9 +64,9 @@ def put(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return raw
 
 
-def file_of(raw: dict[str, Any], tensors: Tensors) -> bytes:
+def file_of(raw: dict[str, Any], tensors: Tensors, version: int = 1) -> bytes:
     """The file with this header, whatever it says, and right digests."""
-    return container.assemble(canonical.dump(raw), tensors)
+    return container.assemble(canonical.dump(raw), tensors, version)
 
 
 def with_field(made: tuple[Header, Tensors], path: str, value: Any) -> bytes:

@@ -213,7 +213,7 @@ def residual_net(seed: int = 0, channels: int = 24, outputs: int = 40) -> Made:
     one = Epilogue(norm=(m.reals("1.a", outputs, scale=0.1), m.reals("1.b", outputs)), activation="hardtanh",
                    residual=short, stream="relu")  # fmt: skip
     w = m.weight("1", SIGN, outputs, stride, channels)
-    rule = m.thresholds("1", 1, outputs, 0.5, exact=False, flip=True)
+    rule = m.thresholds("1", SIGN, outputs, 0.5, exact=False, flip=True)
     m.steps.append(
         Conv(
             layer="1",
@@ -231,7 +231,7 @@ def residual_net(seed: int = 0, channels: int = 24, outputs: int = 40) -> Made:
     w = m.weight("2", SIGN, outputs, SAME, outputs)
     m.steps.append(Conv(layer="2", input=y_bits, output=z, weight=w, geometry=SAME, pad=1, epilogue=two))
     z_bits = m.value("bits", 4, 4, outputs, UNSIGNED_2)
-    rule = m.thresholds("3", 2, outputs, 0.5, exact=False, flip=True)
+    rule = m.thresholds("3", UNSIGNED_2, outputs, 0.5, exact=False, flip=True)
     three = Epilogue(scale=m.reals("3.s", outputs), bias=m.reals("3.b", 1, outputs), activation="relu")
     m.steps.append(Map(layer="3", input=z, bits=z_bits, epilogue=three, thresholds=rule))
     return m.done(m.head(z, z_bits))

@@ -86,7 +86,7 @@ class Judge:
     def bits(self, i: int, v: int, found: Array, true: Array, nodes: Nodes) -> Check:
         """A ``bits`` value of step ``i``."""
         value = self.program.values[v]
-        planes = 1 if value.code is None else len(value.code.values)
+        planes = 1 if value.code is None else value.code.planes
         count = len(found) * value.height * value.width * value.channels * planes
         if np.array_equal(found, true):
             return Check(bits=count)

@@ -16,6 +16,7 @@ from bnn_train.export.lower import Lowered
 from bnn_train.export.numbers import chain_function, codes_function, product_function
 from bnn_train.export.weights import bound_of
 from bnn_train.packed.bits import code_numbers
+from bnn_train.packed.operands import term_code
 from bnn_train.packed.program import Code, Conv, Program
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -41,7 +42,7 @@ def _check(step: Conv, lowered: Lowered, op: Op, tensors: Tensors) -> int:
     bound = bound_of(op)
     numbers = np.concatenate([levels - 1, levels, levels + 1]).clip(-bound, bound)
     passed = np.where(flip, numbers[:, None] <= levels, numbers[:, None] >= levels).sum(axis=1)
-    code = lowered.program.values[step.bits].code or Code()
+    code = term_code(lowered.program.values[step.bits].code or Code())
     wrong = _codes(lowered, step.bits, op, numbers) != code_numbers(code)[passed]
     if wrong.any():
         raise ExportError(f"{step.layer}: {wrong.sum()} thresholds differ from its modules; report this")

@@ -27,7 +27,7 @@ from bnn_train.export.parity_images import Images as ParityImages
 from bnn_train.export.parity_images import parity_images
 from bnn_train.export.twin import twin
 from bnn_train.packed import container
-from bnn_train.packed.program import VERSION, Header, Images
+from bnn_train.packed.program import Header, Images, version_of
 from bnn_train.packed.runtime import PackedModel
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.training.restore import model_of, open_checkpoint
@@ -76,7 +76,7 @@ class Export:
     def _header(self, classes: tuple[str, ...]) -> Header:
         channels, height, width = self.shape
         return Header(
-            version=VERSION,
+            version=version_of(self.lowered.program),
             images=Images(
                 height=height,
                 width=width,

@@ -39,14 +39,14 @@ def pack(header: Header, tensors: dict[str, Array]) -> bytes:
     check(header, arrays)
     text = canonical.dump(header.model_dump())
     parse_header(text)
-    return assemble(text, arrays)
+    return assemble(text, arrays, header.version)
 
 
-def assemble(header: str, tensors: dict[str, Array]) -> bytes:
+def assemble(header: str, tensors: dict[str, Array], version: int = 1) -> bytes:
     """The file around a header's text, digests and all; nothing is checked but the header's length."""
     entries = layout.place(tensors)
     digests = canonical.dump({e.name: hashlib.sha256(tensors[e.name].data).hexdigest() for e in entries})
-    metadata = {"format": FORMAT, "version": str(VERSION), "header": header, "digests": digests}
+    metadata = {"format": FORMAT, "version": str(version), "header": header, "digests": digests}
     head = layout.spell(entries, {**metadata, "digest": _digest(entries, metadata)})
     if len(head) - layout.PREFIX > layout.MAX_HEADER:
         raise PackedFileError(f"the header takes {len(head)} bytes; at most {layout.MAX_HEADER} are allowed")
@@ -68,7 +68,7 @@ def read(path: Path | str, memory_limit: int | None = None) -> tuple[Header, dic
     """A checked header and its tensors, read-only. ``memory_limit``: bytes that the file and all that is
     made of it may take; default: ``memory.default_limit``.
 
-    Raises PackedFileError in one sentence for anything but an intact file of this version.
+    Raises PackedFileError in one sentence for anything but an intact file of a version from 1 to ``VERSION``.
     """
     try:
         with opened(path) as file:
@@ -103,6 +103,11 @@ def _read(file: BinaryIO, size: int, memory_limit: int | None) -> tuple[Header, 
         raise PackedFileError("it changed while it was read; try again")
     _check_digests(entries, metadata, content)
     header = parse_header(metadata["header"])
+    if str(header.version) != metadata["version"]:
+        raise PackedFileError(
+            f"its header is of version {header.version}, its metadata of {metadata['version']};"
+            " it cannot be trusted"
+        )
     tensors = {e.name: _tensor(e, content) for e in entries}
     check(header, tensors, memory_limit)
     return header, tensors
@@ -145,10 +150,12 @@ def _check_metadata(metadata: dict[str, str]) -> None:
     if metadata.get("format") != FORMAT:
         raise PackedFileError("a safetensors file, but no packed file of bnn_train")
     version = metadata.get("version", "")
-    if version != str(VERSION):
+    if version not in map(str, range(1, VERSION + 1)):
         newer = version.isascii() and version.isdigit() and len(version) < 10 and int(version) > VERSION
         made = "it was made by a newer version of bnn_train" if newer else "there is no such version"
-        raise PackedFileError(f"packed format {ascii(version)[:40]}, this bnn_train reads {VERSION}: {made}")
+        raise PackedFileError(
+            f"packed format {ascii(version)[:40]}, this bnn_train reads 1 to {VERSION}: {made}"
+        )
     if set(metadata) != _KEYS:
         odd = sorted(set(metadata) ^ _KEYS)
         raise PackedFileError(

@@ -56,7 +56,7 @@ def value_shape(value: Value) -> tuple[int, ...]:
     """The canonical shape of one image's value: H×W×C, or H×W×P×⌈C/32⌉ for ``bits``."""
     if value.code is None:
         return value.height, value.width, value.channels
-    return value.height, value.width, len(value.code.values), -(-value.channels // 32)
+    return value.height, value.width, value.code.planes, -(-value.channels // 32)
 
 
 DTYPES: dict[str, Any] = {"u8": np.uint8, "f32": np.float32, "bits": np.uint32}

@@ -70,7 +70,7 @@ def _map_bytes(value: Value, border: Border, packed: bool = False) -> int:
         case "bits":
             pixel = 4 * -(-channels // _WORD)
     plane = pixel * (left + value.width + right) * (top + value.height + bottom)
-    planes = 1 if value.code is None else len(value.code.values)
+    planes = 1 if value.code is None else value.code.planes
     return up(plane, _LINE) * planes
 
 

@@ -32,7 +32,7 @@ from bnn_train.packed.inference import check_shapes
 from bnn_train.packed.limits import check_limits
 from bnn_train.packed.memory import default_limit
 from bnn_train.packed.preprocess_rules import check_images, check_size, check_work, image_bytes
-from bnn_train.packed.program import VERSION, Header
+from bnn_train.packed.program import VERSION, Header, version_of
 from bnn_train.packed.tensor_rules import check_tensors
 
 
@@ -42,9 +42,8 @@ def check(header: Header, tensors: Mapping[str, NDArray[Any]], memory_limit: int
     ``memory_limit``: bytes that the file and all that is made of it may take; default:
     ``memory.default_limit``.
     """
-    if header.version != VERSION:
-        raise PackedFileError(f"the header's version is {header.version}, this bnn_train reads {VERSION}")
     program = header.program
+    _check_version(header.version, version_of(program))
     file_bytes = sum(tensor.nbytes for tensor in tensors.values())
     limit = default_limit(file_bytes) if memory_limit is None else memory_limit
     check_graph(program)
@@ -57,3 +56,17 @@ def check(header: Header, tensors: Mapping[str, NDArray[Any]], memory_limit: int
     unused = sorted(set(tensors) - used)
     if unused:
         raise PackedFileError(f"tensor {unused[0]}: no step uses it; a file holds nothing that is not needed")
+
+
+def _check_version(told: int, needed: int) -> None:
+    """A program has one version: the earliest that can hold it."""
+    if not 1 <= told <= VERSION:
+        raise PackedFileError(f"the header's version is {told}, this bnn_train reads 1 to {VERSION}")
+    if told < needed:
+        raise PackedFileError(
+            f"the header's version is {told}, but planes of real factors came with {needed}"
+        )
+    if told > needed:
+        raise PackedFileError(
+            f"the header's version is {told}, but nothing in the program is newer than version {needed}"
+        )

@@ -119,7 +119,7 @@ def _model(case: Case, way: Way, path: Path | None) -> PackedModel:
 def file_of(case: Case) -> bytes:
     """The bytes of a file with this program, whatever it says."""
     text = canonical.dump(case.header.model_dump(warnings=False))
-    return container.assemble(text, case.tensors)
+    return container.assemble(text, case.tensors, case.header.version)
 
 
 def _wrong(model: PackedModel, way: Way, images: Array, logits: Array, compared: bool) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from bnn_train.packed.operands import threshold_count
 from bnn_train.packed.program import (
     Activation,
     BitWeight,
@@ -15,6 +16,7 @@ from bnn_train.packed.program import (
     Geometry,
     IntWeight,
     Map,
+    Planes,
     RealWeight,
     Thresholds,
     Value,
@@ -52,8 +54,9 @@ def add_conv(g: Grower, source: int, outputs: int | None = None, window: Geometr
         window = g.window(source, outputs * inner)
     window = window.model_copy(update={"groups": groups})
     result = Result(*result_size(window, v.height, v.width), outputs)
-    whole = not head and v.type != "f32" and draw.often(0.3)
     weight = _weight(g, v, window, outputs)
+    factored = any(isinstance(code, Planes) for code in (v.code, getattr(weight, "code", None)))
+    whole = not head and not factored and v.type != "f32" and draw.often(0.3)
     epilogue = Epilogue() if whole else _epilogue(g, result, source, window)
     step = Conv(
         layer=g.layer("conv"),
@@ -63,6 +66,7 @@ def add_conv(g: Grower, source: int, outputs: int | None = None, window: Geometr
         output=0,
         pad=draw.one((-1, 0, 1)) if v.type == "bits" else 0,
         epilogue=epilogue,
+        input_factors=g.tensor(draw.reals(v.code.count)) if isinstance(v.code, Planes) else None,
     )
     real, bits, rule = _emission(g, result, head, _largest_product(g, v, step) if whole else None)
     g.steps.append(step.model_copy(update={"output": real, "bits": bits, "thresholds": rule}))
@@ -84,10 +88,12 @@ def _weight(g: Grower, v: Value, window: Geometry, outputs: int) -> Weight:
     shape = (outputs, *window.kernel, inner)
     kind = "bits" if v.type == "bits" else draw.one(("bits", "int") if v.type == "u8" else _KINDS)
     if kind == "bits":
-        code, used = draw.code(), window.kernel[0] * window.kernel[1] * inner
-        rows = g.tensor(draw.bit_rows(used, len(code.values), outputs))
+        code = draw.code() if v.type == "u8" and draw.often(0.98) else draw.any_code()
+        used = window.kernel[0] * window.kernel[1] * inner
+        rows = g.tensor(draw.bit_rows(used, code.planes, outputs))
         gain = g.perhaps(0.3, lambda: _gains(draw, inner)) if v.type == "u8" else None
-        return BitWeight(tensor=rows, code=code, gain=gain)
+        factors = g.tensor(draw.reals(code.count, outputs)) if isinstance(code, Planes) else None
+        return BitWeight(tensor=rows, code=code, gain=gain, factors=factors)
     if kind == "int":
         digits = 1 + draw.below(3) if v.type == "u8" else 1
         return IntWeight(tensor=g.tensor(draw.octets(digits, *shape).view(np.int8)))
@@ -118,7 +124,9 @@ def _largest_product(g: Grower, v: Value, step: Conv) -> int:
     return 255 * largest * taps * gains
 
 
-def _largest_code(code: Code) -> int:
+def _largest_code(code: Code | Planes) -> int:
+    if isinstance(code, Planes):
+        return 1
     return (abs(code.offset) + sum(code.values)) // code.denominator
 
 
@@ -137,11 +145,10 @@ def _emission(
     real = g.value("f32", *r) if emit != "bits" else None
     if emit == "f32":
         return real, None, None
-    code = draw.code()
-    planes = len(code.values)
-    if (2**planes - 1) * r.channels > 4 * g.budget.weights:
-        code, planes = Code(), 1
-    shape = (2**planes - 1, r.channels)
+    code = draw.any_code()
+    if threshold_count(code) * r.channels > 4 * g.budget.weights:
+        code = Code()
+    shape = (threshold_count(code), r.channels)
     limits = draw.real_limits(*shape) if bound is None else draw.whole_limits(bound, *shape)
     flip = g.perhaps(0.5, lambda: draw.flags(r.channels))
     rule = Thresholds(tensor=g.tensor(limits), flip=flip)

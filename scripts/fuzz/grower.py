@@ -15,6 +15,7 @@ from bnn_train.packed.program import (
     InputScale,
     Map,
     Mean,
+    Planes,
     Pool,
     Program,
     Step,
@@ -56,7 +57,9 @@ class Grower:
         """What has grown so far."""
         return Program(values=tuple(self.values), steps=tuple(self.steps), output=output)
 
-    def value(self, kind: Type, height: int, width: int, channels: int, code: Code | None = None) -> int:
+    def value(
+        self, kind: Type, height: int, width: int, channels: int, code: Code | Planes | None = None
+    ) -> int:
         """A new value's index."""
         self.values.append(Value(type=kind, height=height, width=width, channels=channels, code=code))
         return len(self.values) - 1

@@ -32,13 +32,13 @@ def network() -> Made:
     m = Maker(1)
     x, real, signs = m.value("u8", 6, 6, 3), m.value("f32", 6, 6, 16), m.value("bits", 6, 6, 16, SIGN)
     first = Epilogue(scale=m.reals("first.scale", 16, scale=1e-6), norm=norm(m, "first", 16))
-    conv(m, "first", x, "int2", 16, epilogue=first, output=real, bits=signs, thresholds=(1, 0.5, False))
+    conv(m, "first", x, "int2", 16, epilogue=first, output=real, bits=signs, thresholds=(SIGN, 0.5, False))
     pooled = m.value("bits", 3, 3, 16, SIGN)
     flip = m.tensor("pool.flip", m.rng.integers(0, 2, 16), np.uint8)
     half = Geometry(kernel=(2, 2), stride=(2, 2))
     m.steps.append(Pool(layer="pool", input=signs, output=pooled, kind="max", geometry=half, flip=flip))
     codes = m.value("bits", 3, 3, 24, UNSIGNED_2)
-    conv(m, "second", pooled, TERNARY, 24, pad=-1, bits=codes, thresholds=(2, 6.0, True))
+    conv(m, "second", pooled, TERNARY, 24, pad=-1, bits=codes, thresholds=(UNSIGNED_2, 6.0, True))
     short = m.value("f32", 3, 3, 16)
     window = Geometry(kernel=(3, 3), stride=(2, 2), padding=(1, 1))
     step = Pool(
@@ -50,7 +50,7 @@ def network() -> Made:
                      residual=short, stream="relu")  # fmt: skip
     conv(m, "third", codes, SIGN, 16, pad=1, epilogue=third, output=stream)
     again = m.value("bits", 3, 3, 16, SIGN)
-    rule = m.thresholds("sign", 1, 16, 0.3, exact=False, flip=False)
+    rule = m.thresholds("sign", SIGN, 16, 0.3, exact=False, flip=False)
     m.steps.append(Map(layer="sign", input=stream, bits=again, thresholds=rule))
     logits, last = m.value("f32", 1, 1, 4), Geometry(kernel=(3, 3))
     conv(m, "last", again, SIGN, 4, geometry=last, epilogue=Epilogue(norm=norm(m, "last", 4)), output=logits)
@@ -66,8 +66,8 @@ def conv(
 ) -> None:
     weight = m.weight(name, kind, outputs, geometry, m.values[source].channels)
     if "thresholds" in fields:
-        planes, spread, exact = fields["thresholds"]
-        fields["thresholds"] = m.thresholds(name, planes, outputs, spread, exact=exact, flip=True)
+        code, spread, exact = fields["thresholds"]
+        fields["thresholds"] = m.thresholds(name, code, outputs, spread, exact=exact, flip=True)
     m.steps.append(Conv(layer=name, input=source, weight=weight, geometry=geometry, **fields))
 
 

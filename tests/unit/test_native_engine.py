@@ -46,7 +46,7 @@ def stem(seed: int = 0, kind: str = "max", size: tuple[int, int] = (21, 18)) -> 
     which: Any = kind
     m.steps.append(Pool(layer="pool", input=big, output=small, geometry=pool, kind=which))
     signs = m.value("bits", height, width, 20, SIGN)
-    rule = m.thresholds("signs", 1, 20, 1.0, exact=False, flip=True)
+    rule = m.thresholds("signs", SIGN, 20, 1.0, exact=False, flip=True)
     m.steps.append(Map(layer="signs", input=small, bits=signs, thresholds=rule))
     return m.done(m.head(small, signs))
 

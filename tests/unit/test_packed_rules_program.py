@@ -72,7 +72,7 @@ def test_rule_3_types_are_not_coerced(path: str, value: Any) -> None:
 
 
 def test_rule_1_two_versions() -> None:
-    refused("version", 2, "version is 2")
+    refused("version", 2, "of version 2, its metadata of 1")
 
 
 def test_rule_4_counts() -> None:
