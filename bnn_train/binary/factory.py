@@ -113,7 +113,7 @@ class Layers:
 
     def stream(self) -> nn.Module:
         """The nonlinearity on a residual stream after each addition."""
-        return STREAMS[self.method.block.stream]()
+        return STREAMS[self.method.block.post_add_activation]()
 
     def chain(self, units: Sequence[Unit]) -> nn.Sequential:
         """The units one after the other, in the method's block order.

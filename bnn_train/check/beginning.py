@@ -117,7 +117,7 @@ def by_heart(s: Subject, steps: int = STEPS) -> Iterator[Line]:
     good, least = (common + share * (1 - common) for share in LEARNED)
     verdict = judge(right, ok=(good, 1), look=(least if len(labels) >= FEW else 0, 1))
     yield Line(
-        name="one batch by heart",
+        name="overfits one batch",
         verdict=verdict,
         measured=f"top-1 {percent(right)}, loss {loss:.3g} after {steps} steps on {len(images)} images",
         healthy=f"≥ {percent(good)}; always the same answer scores {percent(common)}",

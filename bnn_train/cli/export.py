@@ -82,7 +82,7 @@ def _run(args: argparse.Namespace) -> None:
         )
     torch.set_num_threads(args.threads)
     export = Export(path, args)
-    for note in export.notes:
+    for note in export.lowered.notes:
         say(f"note: {note}")
     parity = export.compare()
     export.write(args.out)

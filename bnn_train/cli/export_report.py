@@ -37,7 +37,7 @@ def collect(export: Export, parity: Parity, out: Path, *, latency: bool) -> dict
         "method": export.experiment.method.name,
         "model": export.experiment.model.name,
         "options": export.options.model_dump(),
-        "notes": export.notes,
+        "notes": list(export.lowered.notes),
         "file_bytes": out.stat().st_size,
         "predicted_bytes": sum(row.predicted for row in rows),
         "tensor_bytes": sum(row.stored for row in rows),

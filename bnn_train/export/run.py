@@ -20,12 +20,11 @@ from bnn_train.data.normalize import Normalizer
 from bnn_train.data.pixels import fitted_normalizer
 from bnn_train.export.first import Pixels
 from bnn_train.export.flips import check_flips
-from bnn_train.export.lower import Lowered, lower
+from bnn_train.export.lower import Lowering, lower
 from bnn_train.export.options import Options
 from bnn_train.export.parity import Gate, Parity
 from bnn_train.export.parity_images import Images as ParityImages
 from bnn_train.export.parity_images import parity_images
-from bnn_train.export.twin import twin
 from bnn_train.packed import container
 from bnn_train.packed.program import Header, Images, version_of
 from bnn_train.packed.runtime import PackedModel
@@ -64,9 +63,7 @@ class Export:
         self.options = Options(first=args.first, last=args.last, real=args.real, binarize=args.binarize)
         self.args = args
         pixels = pixel_steps(self.normalizer)
-        made = twin(self.model, self.shape, pixels, self.options)
-        self.twin, self.notes = made.model, made.notes
-        self.lowered: Lowered = lower(self.twin, self.shape, pixels, self.options)
+        self.lowered: Lowering = lower(self.model, self.shape, pixels, self.options)
         header = self._header(tuple(checkpoint.state["classes"]))
         self.content = container.pack(header, self.lowered.tensors)
         self.packed = PackedModel.from_parts(
@@ -99,7 +96,7 @@ class Export:
         self.images: ParityImages = parity_images(
             self.path, self.experiment, self.args.parity_data, self.args.parity_images
         )
-        gate = Gate(self.twin, self.lowered, self.packed, self.normalizer)
+        gate = Gate(self.lowered, self.packed, self.normalizer)
         result = gate.run(self._batches())
         self.loss = self._loss() if self.changed else None
         return result

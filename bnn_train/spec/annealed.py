@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count
@@ -54,7 +54,11 @@ class Curve(Record):
         return {"from" if key == "begin" else key: value for key, value in values.items()}
 
 
-Annealed = float | Curve
+def _kind(value: Any) -> str:
+    return "curve" if isinstance(value, dict | Curve) else "number"
+
+
+Annealed = Annotated[Annotated[float, Tag("number")] | Annotated[Curve, Tag("curve")], Discriminator(_kind)]
 """A number, or a curve on which it moves."""
 
 CURVES: dict[str, Callable[[float, float, float], float]] = {

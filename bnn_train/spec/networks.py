@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,12 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class MLP(Record):
+class _Network(Record):
+    residual: ClassVar[bool] = False
+    """It has shortcuts, and no plain chain of layers."""
+
+
+class MLP(_Network):
     """Fully connected: `depth` hidden layers of `width` units (BinaryConnect, BNN, LAB)."""
 
     name: Literal["mlp"]
@@ -24,13 +29,13 @@ class MLP(Record):
     """Dropout on the input of every other layer, after its quantizer."""
 
 
-class LeNet5(Record):
+class LeNet5(_Network):
     """LeNet-5 of the XNOR-Net port: conv 20, conv 50, dense 500, dense classes."""
 
     name: Literal["lenet5"]
 
 
-class ConvNet(Record):
+class ConvNet(_Network):
     """The BinaryConnect ConvNet: (2×w C3)-MP2-(2×2w C3)-MP2-(2×4w C3)-MP2-(2×1024 FC)-classes."""
 
     name: Literal["convnet"]
@@ -38,21 +43,21 @@ class ConvNet(Record):
     """128 for CIFAR-10; 64 for SVHN (only the convolutions halve)."""
 
 
-class VGGSmall(Record):
+class VGGSmall(_Network):
     """VGG-Small: the ConvNet's convolutions and a single dense layer."""
 
     name: Literal["vgg_small"]
     width: Count = 128
 
 
-class NIN(Record):
+class NIN(_Network):
     """Network in Network, the XNOR-Net port's layout for CIFAR-10."""
 
     name: Literal["nin"]
     dropout: Rate = 0.5
 
 
-class AlexNet(Record):
+class AlexNet(_Network):
     """AlexNet in XNOR-Net's layout: no groups, no LRN, dense layers as convolutions.
 
     From 64 pixels up the paper's 11×11/4 stem; below that a 3×3/1 stem for small images.
@@ -69,7 +74,7 @@ class AlexNet(Record):
     """Multiplies all of them."""
 
 
-class Extraction(Record):
+class Extraction(_Network):
     """Darknet's Extraction network, the "GoogLeNet variant" of XNOR-Net: 21 convolutions.
 
     From 64 pixels up a 7×7/2 stem with pooling; below that a 3×3/1 stem for small images.
@@ -80,8 +85,10 @@ class Extraction(Record):
     """Multiplies every width."""
 
 
-class ResNet18(Record):
+class ResNet18(_Network):
     """ResNet-18."""
+
+    residual: ClassVar[bool] = True
 
     name: Literal["resnet18"]
     stem: Literal["auto", "imagenet", "small"] = "auto"
@@ -97,8 +104,10 @@ class ResNet34(ResNet18):
     name: Literal["resnet34"]  # type: ignore[assignment]  # narrows the tag of the same options
 
 
-class ResNet20(Record):
+class ResNet20(_Network):
     """ResNet-20 for 32-pixel images: three stages of three blocks."""
+
+    residual: ClassVar[bool] = True
 
     name: Literal["resnet20"]
     shortcut: Literal["A", "B"] = "A"

@@ -24,6 +24,7 @@ from torch import Tensor
 from bnn_train.config.local import located
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.files import replace_file, sync
+from bnn_train.training.renamed import renamed
 
 FORMAT = "bnn_train checkpoint"
 VERSION = 1
@@ -110,7 +111,7 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: damaged: the contents do not match their SHA-256; use another checkpoint"
         )
-    return Checkpoint(tensors, _located(_state(path, metadata["state"]), path))
+    return Checkpoint(renamed(tensors), _located(_state(path, metadata["state"]), path))
 
 
 def _located(state: dict[str, Any], path: Path) -> dict[str, Any]:

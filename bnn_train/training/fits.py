@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.errors import CheckpointError
@@ -82,12 +82,22 @@ def _same(checkpoint: Checkpoint, section: str, wanted: Sizes) -> None:
 
 
 def _signs_fit(checkpoint: Checkpoint, model: nn.Module) -> None:
+    """The codes of the last epoch: a plane for each bit of a weight, in release 0.1.0 one plane of signs."""
     wanted = {
-        name: (torch.uint8, (math.ceil(layer.weight.numel() / 8),)) for name, layer in binary_layers(model)
+        name: [_planes(layer, bits) for bits in (_bits(layer), 1)] for name, layer in binary_layers(model)
     }
     for name, size in _sizes(checkpoint.section("signs")).items():
-        if wanted.get(name) != size:
-            raise _misfit(f"signs.{name}: {_size(size)}, of the network {_size(wanted.get(name))}")
+        if size not in wanted.get(name, []):
+            own = wanted[name][0] if name in wanted else None
+            raise _misfit(f"signs.{name}: {_size(size)}, of the network {_size(own)}")
+
+
+def _planes(layer: BinaryLayer, bits: int) -> tuple[torch.dtype, tuple[int, ...]]:
+    return torch.uint8, (math.ceil(bits * layer.weight.numel() / 8),)
+
+
+def _bits(layer: BinaryLayer) -> int:
+    return 1 if layer.weight_quantizer is None else layer.weight_quantizer.bits
 
 
 def check_optimizers(tensors: dict[str, Tensor], optimizers: Optimizers, name: str) -> None:

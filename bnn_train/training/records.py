@@ -109,7 +109,7 @@ class Recorder:
         progress.history.append(entry)
         progress.epochs_finished, progress.meter = epoch + 1, Meter()
         progress.damaged = 0
-        self.signs = diagnostics.packed_signs(self.learner.model)
+        self.signs = diagnostics.packed_codes(self.learner.model)
         self.save(progress, best=best)
 
     def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:

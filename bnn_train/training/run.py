@@ -99,7 +99,7 @@ def _begin(
     calibration.record(folder.path, data)
     images.record(folder.path, images.keys_of(data))
     manifest.write(experiment, data, folder, Progress(), [])
-    signs = diagnostics.packed_signs(learner.model)
+    signs = diagnostics.packed_codes(learner.model)
     begun(f"run folder: {folder.path}")
     return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
 

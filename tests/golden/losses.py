@@ -42,7 +42,7 @@ def fill(model: nn.Module) -> None:
     With β = 0 a batch-normed integer that equals its mean is a tie that rounding decides.
     """
     stored = {
-        id(layer.weight) for _, layer in binary_layers(model) if layer.method.weight.quantizer == "stored"
+        id(layer.weight) for _, layer in binary_layers(model) if not layer.method.weight.quantizer.latent
     }
     with torch.no_grad():
         for number, parameter in enumerate(p for p in model.parameters() if p.dim() > 1):
@@ -56,7 +56,7 @@ def first_losses(method: str, network: str) -> list[float]:
     """Losses of STEPS steps of SGD (with Bop where weights are stored).
 
     Not Adam, which turns the rounding noise in a gradient that is 0 in theory into whole steps."""
-    binary = "bop" if METHODS[method].weight.quantizer == "stored" else None
+    binary = "bop" if not METHODS[method].weight.quantizer.latent else None
     experiment = Experiment.model_validate(
         {
             "method": method,

@@ -11,7 +11,7 @@ from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.shape import input_shape, num_classes
-from bnn_train.export.lower import Lowered
+from bnn_train.export.lower import Lowering
 from bnn_train.export.parity import Gate
 from bnn_train.export.run import pixel_steps
 from bnn_train.export.sizes import sizes
@@ -72,7 +72,7 @@ def test_the_packed_twin_agrees(name: str) -> None:
         again_with(kernel, made)
 
 
-def assert_sizes(lowered: Lowered) -> None:
+def assert_sizes(lowered: Lowering) -> None:
     """Predicted within one per cent."""
     rows = sizes(lowered)
     predicted, stored = sum(row.predicted for row in rows), sum(row.stored for row in rows)

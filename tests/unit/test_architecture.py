@@ -169,7 +169,7 @@ def test_a_branch_on_a_method_is_seen(source: str) -> None:
 
 
 def test_an_axis_is_no_method() -> None:
-    assert not list(names_a_method(ast.parse("if method.activation.scale == 'xnor_k': pass")))
+    assert not list(names_a_method(ast.parse("if method.output_scale == 'xnor_k': pass")))
     assert len(NAMES) > 10
 
 

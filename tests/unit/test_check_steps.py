@@ -227,13 +227,13 @@ def test_a_network_that_is_right_may_cost_more_than_the_prior(shift: int, offset
 
 
 def test_one_batch_is_learned_by_heart() -> None:
-    assert verdicts(by_heart, subject(model=WIDE)) == {"one batch by heart": "ok"}
+    assert verdicts(by_heart, subject(model=WIDE)) == {"overfits one batch": "ok"}
 
 
 @pytest.mark.parametrize("lr", [1e-12, 1e4])
 def test_a_batch_that_is_not_learned_is_wrong(lr: float) -> None:
     s = subject(method="xnor", model=WIDE, optimizer={"name": "sgd", "lr": lr}, loss="cross_entropy")
-    assert verdicts(by_heart, s)["one batch by heart"] == "wrong"
+    assert verdicts(by_heart, s)["overfits one batch"] == "wrong"
 
 
 def test_nothing_of_it_stays() -> None:
