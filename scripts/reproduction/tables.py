@@ -41,8 +41,8 @@ def _rows(folder: str, *stems: str) -> tuple[Row, ...]:
 
 _METHODS = ("fp", "bc", "bwn", "bnn", "xnor")
 _C_B_A_P = "method.block.order=conv-bn-act-pool"
-_K = "method.activation.scale=xnor_k"
-_LEARNED = ("method.weight.scale.kind=learned", "method.weight.gradient=detached")
+_K = "method.output_scale=xnor_k"
+_LEARNED = ("method.weight.scale=learned", "method.weight.gradient=detached")
 _AUTHORS = ("method.block.product_relu=false", "method.block.before_last=norm_relu")
 _ON_ALEXNET = "the paper, AlexNet on ImageNet:"
 

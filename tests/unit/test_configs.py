@@ -187,7 +187,7 @@ FACTS: list[tuple[str, str, Any]] = [
     ("imagenet/bnn_alexnet_x3", "model.channels", (192, 576, 1152, 768, 256, 4096, 4096)),
     ("imagenet/bnn_alexnet_x3", "schedule.rates", {0: 5e-3, 20: 1e-3, 30: 5e-4, 35: 1e-4, 40: 1e-5}),
     ("imagenet/bwn_alexnet_paper", "method.weight.gain", "none"),
-    ("imagenet/xnor_k_alexnet_paper", "method.output_scale", "xnor_k"),
+    ("imagenet/xnor_k_alexnet_paper", "method.output_scale.name", "xnor_k"),
     ("mnist/bc_stochastic_mlp2048", "method.norm.momentum", 0.15),
     ("mnist/bc_mlp1280", "schedule.end", 3e-6),
     ("mnist/bnn_stochastic_mlp", "optimizer.lr", 2**-6),
