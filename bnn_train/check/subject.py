@@ -60,7 +60,7 @@ class Subject:
         learner = build_learner(self.experiment, self.copy(), self.device)
         if self.checkpoint is not None:
             stored = self.checkpoint.section("optimizer")
-            check_optimizers(stored, learner.optimizers, self.experiment.optimizer.name)
+            check_optimizers(stored, learner.optimizers)
             learner.optimizers.load(stored)
         return learner
 

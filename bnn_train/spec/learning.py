@@ -62,6 +62,11 @@ class ShiftAdaMax(_Optimizer):
     eps: Positive = 2.0**-27
     """Added to v by `code`, its floor in `paper`."""
 
+    @property
+    def keeps_v(self) -> bool:
+        """Whether v itself stays as it is, and only what is divided by is rounded."""
+        return self.form == "paper"
+
 
 class SGD(_Optimizer):
     """Stochastic gradient descent, with momentum and Nesterov."""

@@ -143,7 +143,7 @@ def _restored(checkpoint: Checkpoint, experiment: Experiment, device: torch.devi
     model = build_model(experiment, input_shape(experiment.data), len(checkpoint.state["classes"]), device)
     learner = build_learner(experiment, model, device)
     sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
-    check_optimizers(sections["optimizer"], learner.optimizers, experiment.optimizer.name)
+    check_optimizers(sections["optimizer"], learner.optimizers)
     check_scaler(checkpoint.state["scaler"], learner.scaler.state_dict())
     learner.load(sections, checkpoint.state["scaler"])
     return learner
