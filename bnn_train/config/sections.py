@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Tag
 
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import KeyPath
@@ -33,10 +33,18 @@ def is_section(annotation: Any) -> bool:
 
 
 def members(annotation: Any) -> dict[str, Any]:
-    """The sections of a union by their ``name``; empty if this is no union."""
-    if not is_union(annotation):
+    """The sections of a union by their ``name``; empty if this is no union of such."""
+    kinds = [bare(kind) for kind in get_args(annotation)] if is_union(annotation) else []
+    if not all(is_section(kind) and "name" in kind.model_fields for kind in kinds):
         return {}
-    return {get_args(kind.model_fields["name"].annotation)[0]: kind for kind in get_args(annotation)}
+    return {get_args(kind.model_fields["name"].annotation)[0]: kind for kind in kinds}
+
+
+def _tagged(annotation: Any, tag: str) -> Any:
+    """The kind of a union that a location names: by a section's ``name``, or by pydantic's ``Tag``."""
+    if tag in (known := members(annotation)):
+        return known[tag]
+    return next((bare(kind) for kind in get_args(annotation) if Tag(tag) in get_args(kind)), None)
 
 
 def choices(annotation: Any) -> list[str]:
@@ -74,7 +82,7 @@ def follow(location: KeyPath) -> tuple[KeyPath, Any, Any]:
         if item == "[key]":
             continue
         if is_union(here):
-            here = members(here).get(str(item))
+            here = _tagged(here, str(item))
             continue
         if is_section(here):
             section = here

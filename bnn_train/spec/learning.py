@@ -1,11 +1,14 @@
-"""The sections `optimizer`, `schedule` and `loss` of a config. No torch here."""
+"""The sections `optimizer`, `schedule` and `loss` of a config, and checkpoints in it. No torch here."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from bnn_train.spec.annealed import Annealed, Curve
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Positive, Rate, named
 
@@ -150,19 +153,91 @@ Schedule = Annotated[
 ]
 
 
-class CrossEntropy(Record):
+def from_path(value: Any) -> Any:
+    """A bare path stands for a mapping with that `checkpoint`, also below keys that `--set` lays over it."""
+    if isinstance(value, str):
+        return {"checkpoint": value}
+    if isinstance(value, dict) and "name" in value and "checkpoint" not in value:
+        return {"checkpoint" if key == "name" else key: inner for key, inner in value.items()}
+    return value
+
+
+def _hexadecimal(digest: str) -> str:
+    if re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise PydanticCustomError("sha256", "must be a SHA-256 in 64 small hexadecimal digits")
+    return digest
+
+
+class CheckpointFile(Record):
+    """A checkpoint that a run reads: a file, or the folder of a run, whose best one is meant."""
+
+    checkpoint: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, AfterValidator(_hexadecimal)] | None = None
+    """Of the file, as `sha256sum` tells it. Left out, it is that of the file as it lies there at the first
+    start; the run's config.yaml names it, and another file is refused from then on."""
+
+
+class InitFrom(CheckpointFile):
+    """The weights that training starts from, by name, out of a run of any method, width or class count."""
+
+    skip: tuple[str, ...] = Field(default=(), strict=False)
+    """Tensors that stay as they are initialised: globs over their names (`linear3.*`), or a role of layers
+    (`first`, `last`; `last` with the norm behind it)."""
+    strict: bool = False
+    """Refuse tensors that only one side has; those under `skip` may be missing."""
+
+
+def _above_zero(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if min(ends) <= 0:
+        raise PydanticCustomError("above_zero", "must be above 0 from the first epoch to the last")
+    return number
+
+
+def _not_negative(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if min(ends) < 0:
+        raise PydanticCustomError("not_negative", "must be 0 or more from the first epoch to the last")
+    return number
+
+
+class Distillation(Record):
+    """T²·KL(teacher ‖ network) of the softmax of logits over T (Hinton et al., arXiv 1503.02531)."""
+
+    name: Literal["distillation"]
+    weight: Annotated[Annealed, AfterValidator(_not_negative)] = 1.0
+    """Factor on the term, beside a base loss of factor 1."""
+    temperature: Annotated[Annealed, AfterValidator(_above_zero)] = 4.0
+    """T, by which the logits of both are divided."""
+    teacher: Annotated[
+        CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)
+    ]
+    """The network to learn from; frozen, and evaluated as its own run evaluated it."""
+
+
+class _Loss(Record):
+    terms: tuple[Annotated[Distillation, BeforeValidator(named)], ...] = Field(default=(), strict=False)
+    """Added to the loss while training; evaluations have the base alone."""
+
+
+class CrossEntropy(_Loss):
     """Softmax cross-entropy, mean over the batch."""
 
     name: Literal["cross_entropy"]
     label_smoothing: Rate = 0.0
 
 
-class SquareHinge(Record):
+class SquareHinge(_Loss):
     """max(0, 1 − t·y)² with one-hot targets t in ±1."""
 
     name: Literal["square_hinge"]
     reduction: Literal["mean", "sum"] = "mean"
     """Over the classes; always the mean over the batch."""
+
+    @property
+    def averages(self) -> bool:
+        """Whether the classes' losses are averaged rather than added."""
+        return self.reduction == "mean"
 
 
 Loss = Annotated[Annotated[CrossEntropy | SquareHinge, Field(discriminator="name")], BeforeValidator(named)]

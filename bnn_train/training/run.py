@@ -25,7 +25,8 @@ from bnn_train.training.compatible import check_length, continued, same_classes,
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
 from bnn_train.training.fits import check_network, check_optimizers, check_scaler
 from bnn_train.training.folder import RunFolder, Warn, clear, create, refuse_others, reopen, run_path
-from bnn_train.training.loop import steps_per_epoch, train
+from bnn_train.training.loop import train
+from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
 from bnn_train.training.restore import evaluate_checkpoint, experiment_of
