@@ -7,14 +7,24 @@ from pathlib import Path
 from typing import TypeVar
 
 from bnn_train.config.schema import CheckpointFile, Experiment
-from bnn_train.errors import BnnError, CheckpointError
+from bnn_train.errors import BnnError, CheckpointError, RunError
 from bnn_train.files import expanded
 from bnn_train.training.checkpoint import BEST, Checkpoint
 from bnn_train.training.contents import CHECKPOINTS
 from bnn_train.training.restore import open_checkpoint
 
 Source = TypeVar("Source", bound=CheckpointFile)
+START, TEACHER = "training.init_from", "loss.terms, teacher"
 CHUNK = 2**20
+
+
+def sources(experiment: Experiment) -> dict[str, list[CheckpointFile]]:
+    """The checkpoints that a config names, by the key that names them."""
+    start = experiment.training.init_from
+    return {
+        START: [] if start is None else [start],
+        TEACHER: [term.teacher for term in experiment.loss.terms],
+    }
 
 
 def open_source(source: CheckpointFile, where: str) -> tuple[Checkpoint, Experiment]:
@@ -63,9 +73,9 @@ def pinned(experiment: Experiment) -> Experiment:
     """The experiment with the digest of every checkpoint that it names. Raises CheckpointError."""
     training, loss = experiment.training, experiment.loss
     if training.init_from is not None:
-        start = _pinned(training.init_from, "training.init_from")
+        start = _pinned(training.init_from, START)
         training = training.model_copy(update={"init_from": start})
-    teachers = [_pinned(term.teacher, "loss.terms, teacher") for term in loss.terms]
+    teachers = [_pinned(term.teacher, TEACHER) for term in loss.terms]
     terms = [
         term.model_copy(update={"teacher": teacher})
         for term, teacher in zip(loss.terms, teachers, strict=True)
@@ -81,3 +91,15 @@ def _pinned(source: Source, where: str) -> Source:
         return source.model_copy(update={"sha256": sha256_of(chosen(source))})
     except BnnError as error:
         raise CheckpointError(f"{where}: {error}") from None
+
+
+def refuse_within(experiment: Experiment, folder: Path) -> None:
+    """Raise RunError where a checkpoint that a run begins with lies in the folder that it writes anew."""
+    for where, named in sources(experiment).items():
+        for source in named:
+            path = expanded(source.checkpoint).resolve()
+            if folder.resolve() in (path, *path.parents):
+                raise RunError(
+                    f"{where}: {source.checkpoint} lies in the run's own folder, which begins anew; choose"
+                    " another folder by --set run.dir=FOLDER"
+                )

@@ -15,9 +15,8 @@ from bnn_train.errors import RunError, printable
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.precision import AMP_TYPES, precise
 from bnn_train.training.restore import experiment_of, model_of
-from bnn_train.training.source import open_source
+from bnn_train.training.source import TEACHER, open_source
 
-WHERE = "loss.terms, teacher"
 RTOL, ATOL = 1e-4, 1e-6
 """How far statistics of the same images may lie apart: machines add them in other orders."""
 
@@ -64,13 +63,13 @@ class Teacher:
         )
 
     def _misfit(self, told: str) -> RunError:
-        place = f"{WHERE}: {printable(self.path)}"
+        place = f"{TEACHER}: {printable(self.path)}"
         return RunError(f"{place}: {told}; take a teacher that was trained on these data")
 
 
 def open_teacher(source: CheckpointFile, device: torch.device) -> Teacher:
     """Read a teacher's checkpoint. Raises CheckpointError for another file than the config's."""
-    return Teacher(open_source(source, WHERE)[0], source.checkpoint, device)
+    return Teacher(open_source(source, TEACHER)[0], source.checkpoint, device)
 
 
 def _options(steps: Sequence[Any]) -> list[Mapping[str, Any]]:
