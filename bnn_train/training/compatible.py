@@ -93,8 +93,8 @@ def _check_annealed(stored: Experiment, wanted: Experiment) -> None:
     for key, curve in curves(wanted.model_dump(mode="json")):
         if old != new and curve["over"] is None:
             raise RunError(
-                f"training.epochs {new} would stretch {key} from {old} to {new} epochs, so that the steps done"
-                f" had other values; keep its curve by {key}.over: {old}"
+                f"training.epochs {new} would stretch {key} from {old} to {new} epochs, and steps done had"
+                f" other values; keep its curve by {key}.over: {old}"
             )
 
 

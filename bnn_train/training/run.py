@@ -47,6 +47,7 @@ def start(
     the way of the first step."""
     path, overwrite = run_path(experiment), experiment.run.overwrite
     refuse_others(path, overwrite)
+    experiment = pinned(experiment)
     refuse_within(experiment, path)
     beginning = _prepared(experiment)
     with create(path, overwrite=overwrite, warn=warn) as folder:

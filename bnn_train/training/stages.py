@@ -64,10 +64,10 @@ def start_weights(model: nn.Module, experiment: Experiment) -> Started | None:
     if started is None:
         return None
     _copy(model, {name: weights[name] for name in started.took})
-    _restart_scales(model, set(started.took))
     if experiment.optimizer.binary is not None:
         _to_signs(model)
     enforce(model)
+    _restart_scales(model, set(started.took))
     return started
 
 
@@ -76,7 +76,9 @@ def look(
 ) -> Started | None:
     """The same without filling the network, which needs no memory for its weights."""
     source = experiment.training.init_from
-    return source and compared(model, _weights(experiment) if weights is None else weights, source)
+    if source is None:
+        return None
+    return compared(model, _weights(experiment) if weights is None else weights, source)
 
 
 def _weights(experiment: Experiment) -> dict[str, Tensor]:
