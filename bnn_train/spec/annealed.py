@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -89,3 +89,15 @@ def number_at(number: Annealed, position: Position) -> float:
     epoch = position.epoch if number.per == "step" else math.floor(position.epoch)
     t = min(1.0, epoch / (number.over or position.epochs))
     return CURVES[number.curve](number.begin, number.to, t)
+
+
+_KEYS = Curve.model_validate({"from": 0.0, "to": 1.0}).model_dump().keys()
+
+
+def curves(value: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every annealed number of a dumped config, by its dotted key."""
+    if isinstance(value, dict) and value.keys() == _KEYS:
+        yield prefix, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from curves(inner, f"{prefix}.{key}" if prefix else str(key))

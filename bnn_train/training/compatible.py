@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, Literal, TypeVar
 
 from bnn_train.config.schema import CheckpointFile, Drawn, Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.errors import CheckpointError, RunError
-from bnn_train.spec.annealed import Curve
+from bnn_train.spec.annealed import curves
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.progress import Progress
 from bnn_train.training.schedules import curve_epochs
@@ -38,7 +37,6 @@ FREE_KEYS = (
 
 _MOVED = re.compile(r"^loss\.terms\.\d+\.teacher\.checkpoint$")
 """Where a teacher lies; its digest says which it is."""
-CURVE_KEYS = Curve.model_validate({"from": 0.0, "to": 1.0}).model_dump().keys()
 Source = TypeVar("Source", bound=CheckpointFile)
 
 
@@ -182,12 +180,3 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
         for key, inner in items
         for k, v in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
     }
-
-
-def curves(value: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every annealed number of a dumped config, by its dotted key."""
-    if isinstance(value, dict) and value.keys() == CURVE_KEYS:
-        yield prefix, value
-    elif isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from curves(inner, f"{prefix}.{key}" if prefix else str(key))
