@@ -1,4 +1,4 @@
-"""Does the loss begin where guessing begins, and can the network learn one batch by heart?"""
+"""The loss of an untrained network against that of guessing, and the overfitting of one batch."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _trained(s: Subject, loss: float, right: float, common: float) -> Line:
     )
 
 
-def by_heart(s: Subject, steps: int = STEPS) -> Iterator[Line]:
+def overfitting(s: Subject, steps: int = STEPS) -> Iterator[Line]:
     """Some steps on one fixed batch, at the config's highest rate."""
     learner, e, position = s.learner(), s.experiment, s.position()
     images, labels = s.batch(min(IMAGES, s.affordable(steps, least=16)))
@@ -95,7 +95,7 @@ def by_heart(s: Subject, steps: int = STEPS) -> Iterator[Line]:
     good, least = (common + share * (1 - common) for share in LEARNED)
     verdict = judge(right, ok=(good, 1), look=(least if len(labels) >= FEW else 0, 1))
     yield Line(
-        name="one batch by heart",
+        name="overfits one batch",
         verdict=verdict,
         measured=f"top-1 {percent(right)}, loss {loss:.3g} after {steps} steps on {len(images)} images",
         healthy=f"≥ {percent(good)}; always the same answer scores {percent(common)}",

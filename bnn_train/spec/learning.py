@@ -20,17 +20,17 @@ class Bop(Record):
     threshold: float = Field(default=1e-8, ge=0)
     gamma: float = Field(default=1e-4, gt=0, le=1)
     gamma_decay: float = Field(default=1.0, gt=0, le=1)
-    """γ is multiplied by this …"""
+    """Factor on γ after every `gamma_every` epochs."""
     gamma_every: Count = 100
-    """… every so many epochs."""
+    """Epochs between two of γ's decays."""
 
 
 class _Optimizer(Record):
     lr: Positive = 1e-3
     weight_decay: float = Field(default=0.0, ge=0)
-    """L2 on real-valued weights; biases and batch norm included only as torch does."""
+    """L2 on everything that is not a latent binary weight: real weights, biases, and the γ and β of norms."""
     weight_decay_binary: float = Field(default=0.0, ge=0)
-    """L2 on latent binary weights: none unless asked for."""
+    """L2 on latent binary weights."""
     weight_decay_epochs: Count | None = None
     """Both decays end after so many epochs (29 in XNOR-Net's code); default: they stay."""
     binary: Annotated[Bop | None, BeforeValidator(named)] = None
@@ -90,6 +90,10 @@ class _Schedule(Record):
     per: Literal["epoch", "step"] = "epoch"
     """When the rate may change."""
 
+    def length(self, epochs: int) -> int | None:
+        """Epochs of the schedule's curve in a run of so many; None where it has no such length."""
+        return None
+
 
 class Constant(_Schedule):
     """lr throughout."""
@@ -115,8 +119,12 @@ class Table(_Schedule):
 
 class _Curve(_Schedule):
     over: Count | None = None
-    """How many epochs the curve takes; then the rate stays where it ends. Default: `training.epochs`, so that
+    """Epochs that the curve takes; then the rate stays where it ends. Default: `training.epochs`, so that
     a run of another length has another curve."""
+
+    def length(self, epochs: int) -> int | None:
+        """`over`, or the whole run of so many epochs."""
+        return self.over or epochs
 
 
 class Exponential(_Curve):

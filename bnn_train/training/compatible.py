@@ -1,4 +1,4 @@
-"""Whether a run may go on under another config or with other data, and what then has to be told."""
+"""A run that goes on under another config or with other data: refused, or told in the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.progress import Progress
 from bnn_train.training.schedules import curve_epochs
 
-# What may differ between a run and its continuation: nothing that changes the steps already done.
 FREE_KEYS = (
     "reference",
     "run.dir",
@@ -33,10 +32,11 @@ FREE_KEYS = (
     "training.checkpoint_minutes",
     "training.init_from.checkpoint",
 )
+"""Keys that may differ between a run and its continuation: none of them changes the steps already done."""
 
 
 _MOVED = re.compile(r"^loss\.terms\.\d+\.teacher\.checkpoint$")
-"""Where a teacher lies; its digest says which it is."""
+"""The key of a teacher's path, which may change: its digest says which teacher it is."""
 Source = TypeVar("Source", bound=CheckpointFile)
 
 

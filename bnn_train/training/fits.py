@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits the network of its own config: asked before any memory is taken for it.
+"""A checkpoint held against the network of its own config, before any memory is taken for it.
 
 A checkpoint may come from anywhere. Its digest tells that it is whole, not that its parts belong together.
 """

@@ -125,7 +125,7 @@ def _check_listing(data: DataBundle, digests: Mapping[str, Any]) -> None:
 
 
 def _other_files(data: DataBundle, known: Any) -> list[str]:
-    """Where the images have no names, or the run began before they were kept: by the files' digests."""
+    """Differences by the files' digests, for images without names and runs begun before names were kept."""
     digests, sizes = _mapping(known, "digests"), _mapping(known, "sizes")
     told = [
         f"{split} images: {count:,} instead of {sizes[split]:,}"

@@ -28,8 +28,8 @@ from bnn_train.training.position import position_of, steps_per_epoch
 from bnn_train.training.progress import Meter, Progress
 from bnn_train.training.setup import Learner
 
-# Which split decides, and under which name its results stand in the history.
 SELECTION_SPLITS = {"validation": "validation", "test": "test", "last": None}
+"""By ``training.select`` the split that decides, under whose name its results stand in the history."""
 
 
 @dataclass

@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Where its runs stand, a folder a seed."""
+        """The folder of its runs, with one for each seed."""
         length = f"fast{self.options.fast}" if self.cut else "full"
         return self.options.out / length / self.row.name
 
@@ -109,7 +109,8 @@ class Plan:
     @property
     def command(self) -> str:
         """The same run without this script, a line a stage; the first seed."""
-        lines, fed = [], []
+        lines: list[str] = []
+        fed: list[str] = []
         for stage in self.row.stages:
             path, folder = config_path(stage), f"{default_run_dir(config_path(stage))}-{stage.name}"
             laid = [*stage.overrides, *self.options.sets, *fed]

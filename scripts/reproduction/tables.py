@@ -18,7 +18,7 @@ class Stage(Record):
     """Below configs/, without .yaml."""
     overrides: tuple[str, ...] = ()
     feeds: Literal["start", "teacher"] = "start"
-    """What it is to the next one: the weights to start from, or the teacher of its loss."""
+    """Its use for the next one: the weights to start from, or the teacher of its loss."""
 
 
 class Row(Record):
@@ -33,7 +33,7 @@ class Row(Record):
     top1: float | None = None
     """The published number of a row with overrides."""
     source: str = ""
-    """Where."""
+    """Paper and table of that number."""
     remark: str = ""
     """The paper's words on this row, where it has no number that compares."""
     stages: tuple[Stage, ...] = ()

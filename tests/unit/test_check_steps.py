@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnn_train.check.beginning import beginning, by_heart
+from bnn_train.check.beginning import beginning, overfitting
 from bnn_train.check.flips import flips
 from bnn_train.check.line import Line, judge, some, worst
 from bnn_train.training.losses import criterion
@@ -229,22 +229,22 @@ def test_a_network_that_is_right_may_cost_more_than_the_prior(shift: int, offset
     assert verdicts(beginning, dataclasses.replace(s, model=_Answers(logits))) == {"loss": verdict}
 
 
-def test_one_batch_is_learned_by_heart() -> None:
-    assert verdicts(by_heart, subject(model=WIDE)) == {"one batch by heart": "ok"}
+def test_one_batch_is_overfitted() -> None:
+    assert verdicts(overfitting, subject(model=WIDE)) == {"overfits one batch": "ok"}
 
 
 @pytest.mark.parametrize("lr", [1e-12, 1e4])
 def test_a_batch_that_is_not_learned_is_wrong(lr: float) -> None:
     s = subject(method="xnor", model=WIDE, optimizer={"name": "sgd", "lr": lr}, loss="cross_entropy")
-    assert verdicts(by_heart, s)["one batch by heart"] == "wrong"
+    assert verdicts(overfitting, s)["overfits one batch"] == "wrong"
 
 
 def test_nothing_of_it_stays() -> None:
     s = subject(model=WIDE)
     before: dict[str, Tensor] = {name: t.clone() for name, t in s.model.state_dict().items()}
-    said = [str(line) for instrument in (flips, beginning, by_heart) for line in instrument(s)]
+    said = [str(line) for instrument in (flips, beginning, overfitting) for line in instrument(s)]
     assert all(torch.equal(t, before[name]) for name, t in s.model.state_dict().items())
-    assert [str(line) for instrument in (flips, beginning, by_heart) for line in instrument(s)] == said
+    assert [str(line) for instrument in (flips, beginning, overfitting) for line in instrument(s)] == said
 
 
 # --------------------------------------------------------------------------------------------- lines

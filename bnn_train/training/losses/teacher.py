@@ -18,7 +18,7 @@ from bnn_train.training.restore import experiment_of, model_of
 from bnn_train.training.source import TEACHER, open_source
 
 RTOL, ATOL = 1e-4, 1e-6
-"""How far statistics of the same images may lie apart: machines add them in other orders."""
+"""Tolerance for statistics of the same images, which machines add in other orders."""
 
 
 class Teacher:

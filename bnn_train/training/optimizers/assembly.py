@@ -1,4 +1,4 @@
-"""Which optimizer trains which parameters, at which rate."""
+"""The optimizers of a run: the parameters of each, their rates, and their state in a checkpoint."""
 
 from __future__ import annotations
 
