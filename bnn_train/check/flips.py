@@ -14,7 +14,7 @@ from bnn_train.check.steps import one_step
 from bnn_train.check.subject import Subject
 from bnn_train.config.schema import Experiment
 from bnn_train.inspect.diagnostics import flip_rates, packed_codes
-from bnn_train.training.loop import steps_per_epoch
+from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.schedules import learning_rate
 from bnn_train.training.setup import Learner
 
@@ -94,6 +94,7 @@ def _trial(s: Subject, learner: Learner, steps: int) -> _Trial:
             learner,
             images[:most],
             labels[:most],
+            position=s.position(first + number),
             clip=s.experiment.training.clip_grad_norm,
             stepped=lambda before=before: motions.update(_motions(learner, before)),  # type: ignore[misc]  # bound now
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from bnn_train.config.loader import dump
 from bnn_train.config.schema import Data, Experiment
@@ -19,6 +20,8 @@ from bnn_train.inspect.layers import format_layers, layer_table
 from bnn_train.models.build import build
 from bnn_train.packed.photo import read_photo
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.training.losses.table import terms_of
+from bnn_train.training.stages import look
 
 SAMPLES = 32
 """Images of each split that are decoded, spread over it."""
@@ -37,10 +40,18 @@ def dry_run(experiment: Experiment) -> str:
         lines = list(_absent(experiment.data, classes) if data is None else _images(data))
     with torch.device("meta"):
         model = build(experiment.model, experiment.method, shape, classes)
+    lines += _origins(model, experiment)
     name = f"{experiment.method.name} {experiment.model.name}"
     title = f"{name}, input {'×'.join(map(str, shape))}, {classes} classes"
     table = format_layers(layer_table(model, shape))
     return "\n\n".join([title, *(["\n".join(lines)] if lines else []), table, dump(experiment)])
+
+
+def _origins(model: nn.Module, experiment: Experiment) -> Iterator[str]:
+    """The other networks that go into the run; their files are read."""
+    if (started := look(model, experiment)) is not None:
+        yield started.told()
+    yield from (term.told() for term in terms_of(experiment.loss, torch.device("cpu")))
 
 
 def _opened(config: Data, seed: int) -> DataBundle | None:

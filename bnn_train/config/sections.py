@@ -38,26 +38,18 @@ def is_section(annotation: Any) -> bool:
 
 
 def members(annotation: Any) -> dict[str, Any]:
-    """The sections of a union by their ``name``; empty if this is no union of named sections."""
-    if not is_union(annotation):
+    """The sections of a union by their ``name``; empty if this is no union of such."""
+    kinds = [bare(kind) for kind in get_args(annotation)] if is_union(annotation) else []
+    if not all(is_section(kind) and "name" in kind.model_fields for kind in kinds):
         return {}
-    kinds = [bare(kind) for kind in get_args(annotation)]
-    named = [kind for kind in kinds if is_section(kind) and "name" in kind.model_fields]
-    return {get_args(kind.model_fields["name"].annotation)[0]: kind for kind in named}
+    return {get_args(kind.model_fields["name"].annotation)[0]: kind for kind in kinds}
 
 
-def _arm(annotation: Any, tag: str) -> Any:
-    """The member of a union that pydantic calls by a tag: a section's name, or ``number`` and ``curve``."""
-    kinds = members(annotation)
-    if kinds:
-        return kinds.get(tag)
-    arms = {
-        a.tag: bare(arm)
-        for arm in get_args(annotation)
-        for a in getattr(arm, "__metadata__", ())
-        if isinstance(a, Tag)
-    }
-    return arms.get(tag)
+def _tagged(annotation: Any, tag: str) -> Any:
+    """The kind of a union that a location names: by a section's ``name``, or by pydantic's ``Tag``."""
+    if tag in (known := members(annotation)):
+        return known[tag]
+    return next((bare(kind) for kind in get_args(annotation) if Tag(tag) in get_args(kind)), None)
 
 
 def choices(annotation: Any) -> list[str]:
@@ -95,7 +87,7 @@ def follow(location: KeyPath) -> tuple[KeyPath, Any, Any]:
         if item == "[key]":
             continue
         if is_union(here):
-            here = _arm(here, str(item))
+            here = _tagged(here, str(item))
             continue
         if is_section(here):
             section = here
@@ -111,7 +103,7 @@ def kin(location: KeyPath) -> dict[str, Any]:
     for item in location[:-1]:
         here = bare(here)
         if is_union(here):
-            found, here = members(here), _arm(here, str(item))
+            found, here = members(here), _tagged(here, str(item))
         else:
             found, here = {}, _below(here, item)
     return found

@@ -19,11 +19,12 @@ from bnn_train.binary.sign import sign
 from bnn_train.config.schema import Experiment
 from bnn_train.models.build import build
 from bnn_train.spec.methods import METHODS
-from bnn_train.training.losses import criterion
-from bnn_train.training.optimizers import Optimizers
+from bnn_train.training.position import position_of
+from bnn_train.training.setup import build_learner
+from bnn_train.training.step import Kept, training_step
 
 FILE = Path(__file__).with_name("losses.json")
-SHAPE, CLASSES, STEPS = (3, 16, 16), 5, 5
+SHAPE, CLASSES, STEPS, EPOCHS = (3, 16, 16), 5, 5, 2
 NETWORKS = {
     "convnet": {"name": "convnet", "width": 16},
     "resnet": {"name": "resnet18", "width": 8, "stem": "small"},
@@ -69,19 +70,17 @@ def first_losses(method: str, network: str) -> list[float]:
     model = build(experiment.model, experiment.method, SHAPE, CLASSES)
     fill(model.double())
     enforce(model)
-    optimizers = Optimizers(model, experiment.optimizer)
-    loss_of, scaler = criterion(experiment.loss), torch.amp.GradScaler("cpu", enabled=False)
+    learner = build_learner(experiment, model, torch.device("cpu"))
+    kept = Kept(model)
     images, labels = ramp((10, *SHAPE), 0.9), torch.arange(10) % CLASSES
     torch.manual_seed(0)
     losses = []
-    for _ in range(STEPS):
-        optimizers.set_rate(0.01, 0)
-        optimizers.zero_grad()
-        loss = loss_of(model(images), labels)
-        loss.backward()  # type: ignore[no-untyped-call]  # in torch
-        optimizers.step(scaler)
-        enforce(model)
-        losses.append(round(loss.item(), 8))
+    for number in range(STEPS):
+        learner.optimizers.set_rate(0.01, 0)
+        seen = training_step(
+            learner, kept, [(images, labels)], position=position_of(number, STEPS, EPOCHS), clip=None
+        )
+        losses += [round(one.loss.item(), 8) for one in seen or []]
     return losses
 
 

@@ -14,9 +14,9 @@ from bnn_train.binary.latent import enforce
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config.schema import Optimizer
 from bnn_train.spec.methods import METHODS
-from bnn_train.training.bop import BopOptimizer
 from bnn_train.training.optimizers import Optimizers
-from bnn_train.training.shift_adamax import ShiftAdaMax
+from bnn_train.training.optimizers.bop import BopOptimizer
+from bnn_train.training.optimizers.shift_adamax import ShiftAdaMax
 
 SECTION: TypeAdapter[Optimizer] = TypeAdapter(Optimizer)
 
