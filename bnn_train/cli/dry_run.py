@@ -12,13 +12,12 @@ import torch
 from bnn_train.config.loader import dump
 from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.open import DataBundle, open_data
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.data.sources import FolderSource
 from bnn_train.errors import ImageError, printable
 from bnn_train.inspect.layers import format_layers, layer_table
 from bnn_train.models.build import build
 from bnn_train.packed.photo import read_photo
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, is_folder, num_classes
 
 SAMPLES = 32
 """Images of each split that are decoded, spread over it."""
@@ -31,7 +30,7 @@ def dry_run(experiment: Experiment) -> str:
     """
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
     lines = []
-    if DATASETS[experiment.data.name].layout == "folder":
+    if is_folder(experiment.data):
         data = _opened(experiment.data, experiment.seed)
         classes = classes if data is None else len(data.classes)
         lines = list(_absent(experiment.data, classes) if data is None else _images(data))

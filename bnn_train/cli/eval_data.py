@@ -14,7 +14,7 @@ from bnn_train.config.schema import Data
 from bnn_train.data.files import FILES
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.errors import DataError, printable
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import is_folder
 from bnn_train.training.places import same_places
 
 
@@ -45,7 +45,7 @@ def open_split(
 
 
 def _has_files(section: Data) -> bool:
-    return section.name in FILES or DATASETS[section.name].layout == "folder"
+    return section.name in FILES or is_folder(section)
 
 
 def differences(data: DataBundle, split: str, run: Path | None) -> list[str]:

@@ -8,14 +8,16 @@ An image's result does not depend on the batch it is in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from bnn_train.errors import CheckpointError, DataError
-from bnn_train.spec.data import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
+from bnn_train.spec.data import GCN, LCN, ZCA, Data, MeanStd, PixelMean, Scale01, Signed
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape
 
 Step = Scale01 | Signed | MeanStd | PixelMean | GCN | ZCA | LCN
 State = dict[str, Tensor]
@@ -40,6 +42,12 @@ class Normalizer:
         self.shape = shape
         self.device = device
         self._states: list[State] = [_constants(step, device) for step in self.steps]
+
+    @classmethod
+    def of(cls, config: Data, device: torch.device) -> Self:
+        """The steps of a data section with its data set's statistics, not yet fitted."""
+        row = DATASETS[config.name]
+        return cls(config.normalize, shape=input_shape(config), mean=row.mean, std=row.std, device=device)
 
     @property
     def needs_fit(self) -> bool:
@@ -132,7 +140,7 @@ def _per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:
 
 
 def _constants(step: Step, device: torch.device) -> State:
-    """What a step knows before any image."""
+    """The numbers that a step has before any image is seen."""
     if not isinstance(step, MeanStd):
         return {}
     return {

@@ -16,10 +16,10 @@ from torch import Tensor
 from bnn_train.compat import import_torchvision
 from bnn_train.data.files import FILES, fault
 from bnn_train.data.randomness import uniform
-from bnn_train.data.shape import num_classes
 from bnn_train.errors import DataError
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import num_classes
 
 
 class Images(NamedTuple):

@@ -8,6 +8,7 @@ from bnn_train.data.randomness import Ids, permutation
 from bnn_train.errors import DataError
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import validation_size
 
 _ORDER = -1
 """The "epoch" that draws a random validation split."""
@@ -29,12 +30,6 @@ def hold_out(config: Data, parts: list[Ids], seed: int) -> tuple[Ids, Ids]:
     mask = np.zeros(len(labels), dtype=bool)
     mask[held] = True
     return np.flatnonzero(~mask), np.flatnonzero(mask)
-
-
-def validation_size(config: Data) -> int:
-    """How many images are held out."""
-    size = config.validation.size
-    return DATASETS[config.name].validation if size is None else size
 
 
 def _chosen(config: Data, parts: list[Ids], labels: Ids, size: int, seed: int) -> Ids:

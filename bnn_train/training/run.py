@@ -10,13 +10,13 @@ import torch
 from bnn_train.config.loader import dump, load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
-from bnn_train.data.shape import input_shape
 from bnn_train.errors import CheckpointError, Interrupted
 from bnn_train.inspect import diagnostics
 from bnn_train.inspect.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import versions
+from bnn_train.spec.inputs import input_shape
 from bnn_train.training import calibration, images, manifest
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.batches import check_batches
