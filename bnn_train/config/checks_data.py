@@ -17,14 +17,11 @@ from bnn_train.config.schema import (
 )
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.spec.datasets import DATASETS
-from bnn_train.spec.inputs import MAX_RESIZE, evaluation_resize, input_shape, is_folder, validation_size
+from bnn_train.spec.inputs import evaluation_resize, input_shape, is_folder, validation_size
+from bnn_train.spec.limits import LEAST_REAL, MAX_KERNEL, MAX_REAL, MAX_RESIZE, MAX_WORK
 
 Problems = Iterator[tuple[KeyPath, str]]
 
-LEAST_REAL, MOST_REAL = 1e-30, 1e30
-MAX_WINDOW = 255
-MAX_WHITENED = 2**15
-"""Numbers of an image whose square matrix ZCA fits; a packed file may hold no larger one."""
 _BEGINNINGS = ("unit", "signed", "mean_std", "pixel_mean", "gcn")
 _FITTED = ("pixel_mean", "gcn", "zca", "lcn")
 
@@ -104,22 +101,23 @@ def _magnitudes(step: Normalization, path: KeyPath) -> Problems:
     """Numbers that float32 turns into 0 or infinity."""
     for key, setting in step.model_dump().items():
         for value in setting if isinstance(setting, tuple) else (setting,):
-            if isinstance(value, float) and value and not LEAST_REAL <= abs(value) <= MOST_REAL:
-                yield (*path, key), f"must lie between {LEAST_REAL:g} and {MOST_REAL:g}, not {value:g}"
+            if isinstance(value, float) and value and not LEAST_REAL <= abs(value) <= MAX_REAL:
+                yield (*path, key), f"must lie between {LEAST_REAL:g} and {MAX_REAL:g}, not {value:g}"
 
 
 def _window(step: LCN, path: KeyPath) -> Problems:
     if step.kernel % 2 == 0:
         yield (*path, "kernel"), f"must be odd, so that the window has a middle, not {step.kernel}"
-    if step.kernel > MAX_WINDOW:
-        yield (*path, "kernel"), f"must be at most {MAX_WINDOW}, not {step.kernel}"
+    if step.kernel > MAX_KERNEL:
+        yield (*path, "kernel"), f"must be at most {MAX_KERNEL}, not {step.kernel}"
 
 
 def _matrix(path: KeyPath, numbers: int) -> Problems:
-    if numbers > MAX_WHITENED:
+    most = math.isqrt(MAX_WORK)
+    if numbers > most:
         yield (
             path,
-            f"zca whitens images of at most {MAX_WHITENED} numbers, and these have {numbers}; set a smaller"
+            f"zca whitens images of at most {most} numbers, and these have {numbers}; set a smaller"
             " data.image_size",
         )
 

@@ -76,7 +76,9 @@ def _draws(layer: BinaryLayer) -> bool:
 def _first(op: Op, pixels: Affine, options: Options, result: Twin) -> None:
     if quantized_weight(op) is not None:
         if options.first != "int24":
-            result.notes.append(f"--first {options.first}: nothing to do, {op.layer} has binary weights")
+            result.notes.append(
+                f"--first-layer {options.first}: nothing to do, {op.layer} has binary weights"
+            )
     elif options.first != "int24":
         factor = per_input(op, pixels.factor)
         numbers, scale = whole(real_weight(op) * factor, DIGITS[options.first])
@@ -87,7 +89,7 @@ def _last(op: Op, options: Options, result: Twin) -> None:
     if options.last == "f32":
         return
     if not _is_real(op):
-        result.notes.append(f"--last {options.last}: nothing to do, {op.layer} has binary weights")
+        result.notes.append(f"--last-layer {options.last}: nothing to do, {op.layer} has binary weights")
     elif options.last == "bf16":
         _round_bf16(op)
     else:
@@ -119,7 +121,7 @@ def _tell(result: Twin, graph: Graph, options: Options) -> None:
         )
     if options.real != "f32" and not any(_is_real(op) for op in products[1:-1]):
         result.notes.append(
-            f"--real {options.real}: nothing to do, no layer between the ends has real weights"
+            f"--other-real-layers {options.real}: nothing to do, no layer between the ends has real weights"
         )
 
 

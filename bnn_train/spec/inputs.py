@@ -5,9 +5,6 @@ from __future__ import annotations
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 
-MAX_RESIZE = 4096
-"""Pixels of the shorter side before a crop; a packed file may ask for no more."""
-
 
 def input_shape(data: Data) -> tuple[int, int, int]:
     """C×H×W of the images that the model sees."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from bnn_train.errors import RunError
 from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
-from bnn_train.training import calibration, images
+from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
 
 CHECKPOINTS, CONFIG, MANIFEST, LOCK = "checkpoints", "config.yaml", "manifest.json", ".lock"
@@ -20,7 +20,7 @@ REPORTS = ("report.md", "report.json")
 
 # Every name that a run writes, by the folder it is in.
 OWN = {
-    "": (CONFIG, MANIFEST, METRICS, calibration.NAME, images.NAME, *REPORTS),
+    "": (CONFIG, MANIFEST, METRICS, parity_images.NAME, parity_images.FORMER_NAME, images.NAME, *REPORTS),
     CHECKPOINTS: (BEST, PREVIOUS, LAST),
     EVENTS: (),
 }

@@ -17,8 +17,8 @@ from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import versions
 from bnn_train.spec.inputs import input_shape
-from bnn_train.training import calibration, images, manifest
 from bnn_train.training import checkpoint as ckpt
+from bnn_train.training import images, manifest, parity_images
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import check_length, continued, same_classes, told_changes, with_split
@@ -96,7 +96,7 @@ def _begin(
     drawn = data.config.validation
     experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
     folder.write_text(CONFIG, dump(experiment))
-    calibration.record(folder.path, data)
+    parity_images.record(folder.path, data)
     images.record(folder.path, images.keys_of(data))
     manifest.write(experiment, data, folder, Progress(), [])
     signs = diagnostics.packed_signs(learner.model)

@@ -216,8 +216,8 @@ def test_options_without_effect_are_told() -> None:
     made = pair(network(last), SHAPE, Options(last="int8", real="bf16", binarize=True))
     assert made.notes == [
         "--binarize: nothing to do, no layer is evaluated with latent weights",
-        "--last int8: nothing to do, 10 has binary weights",
-        "--real bf16: nothing to do, no layer between the ends has real weights",
+        "--last-layer int8: nothing to do, 10 has binary weights",
+        "--other-real-layers bf16: nothing to do, no layer between the ends has real weights",
     ]
 
 
