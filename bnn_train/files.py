@@ -1,4 +1,4 @@
-"""Where a path leads, and files that are written whole or not at all."""
+"""Paths with ``~`` in them, and files that are written whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config would train: the layer table, the images where they are files, and the resolved config."""
+"""``bnn-train --dry-run``: the layer table, the images where they are files, and the resolved config."""
 
 from __future__ import annotations
 

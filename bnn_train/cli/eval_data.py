@@ -49,8 +49,8 @@ def _has_files(section: Data) -> bool:
 
 
 def differences(data: DataBundle, split: str, run: Path | None) -> list[str]:
-    """What a reader of the score must know of its images, beside the data's own remarks. ``run``: the run's
-    folder, where there is one.
+    """Sentences on how the scored images may differ from the run's, beside the data's own remarks.
+    ``run``: its folder, where there is one.
 
     Raises DataError where a split by position has moved: it would score images that were trained on.
     """

@@ -1,4 +1,4 @@
-"""What an export tells: bytes of each layer, how the two networks compare, what options cost, speed."""
+"""The report of an export: bytes of each layer, parity of the two networks, cost of options, speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long one image takes in the packed and in the trained network: in turns, medians."""
+"""Latency of one image in the packed and in the trained network: medians, measured in turns."""
 
 from __future__ import annotations
 

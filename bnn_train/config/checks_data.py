@@ -22,9 +22,6 @@ from bnn_train.spec.limits import LEAST_REAL, MAX_KERNEL, MAX_REAL, MAX_RESIZE, 
 
 Problems = Iterator[tuple[KeyPath, str]]
 
-_BEGINNINGS = ("unit", "signed", "mean_std", "pixel_mean", "gcn")
-_FITTED = ("pixel_mean", "gcn", "zca", "lcn")
-
 
 def network_fits(e: Experiment) -> Problems:
     """Whether the images are large enough, and square where they must be."""
@@ -84,9 +81,9 @@ def _normalize(d: Data) -> Problems:
     names = [step.name for step in d.normalize]
     for i, step in enumerate(d.normalize):
         path: KeyPath = ("data", "normalize", i)
-        if step.name in _FITTED and is_folder(d):
+        if step.WHOLE and is_folder(d):
             yield path, f"{step.name} is for small images; {d.name} takes unit, signed or mean_std"
-        if i and step.name in _BEGINNINGS:
+        if i and step.FROM_PIXELS:
             yield path, f"{step.name} begins from the pixels, so it must come first, not after {names[i - 1]}"
         yield from _magnitudes(step, path)
         if isinstance(step, MeanStd):
@@ -132,12 +129,12 @@ def _augment(d: Data) -> Problems:
     folder = is_folder(d)
     for i, step in enumerate(d.augment):
         path: KeyPath = ("data", "augment", i)
-        if step.name == "pad_crop_flip" and folder:
+        if isinstance(step, PadCropFlip) and folder:
             yield (
                 path,
                 f"pad_crop_flip is for small images; {d.name} takes another crop",
             )
-        if step.name != "pad_crop_flip" and not folder:
+        if not isinstance(step, PadCropFlip) and not folder:
             yield path, f"{step.name} is for image folders (imagenet); {d.name} takes pad_crop_flip"
         if i and folder:
             yield path, "a second crop; one is enough"

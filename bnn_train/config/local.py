@@ -1,6 +1,6 @@
-"""What of a config is of this machine alone: the folders of the run and of the data.
+"""The folders of a config, which are of this machine alone: that of the run and that of the data.
 
-Whatever may be given away (packed files, checkpoints, reports, manifests) tells neither. A run's own
+Files that may be given away (packed files, checkpoints, reports, manifests) tell neither. A run's own
 config.yaml does, and what lies in that run finds its data by it.
 """
 

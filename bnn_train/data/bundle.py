@@ -66,7 +66,7 @@ class DataBundle:
     notes: tuple[str, ...] = ()
     """Files that lie there and are not used, as sentences."""
     changed: str | None = None
-    """How the training images differ from those that the validation split was drawn from, as a sentence."""
+    """A sentence on how the training images differ from those that the validation split was drawn from."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -115,7 +115,7 @@ class DataBundle:
         return self.splits[split].positions if may else None
 
     def _order(self, epoch: int, split: Split) -> Ids:
-        """Indices into the split's positions."""
+        """The order of an epoch, as indices into the split's positions."""
         if self.config.sampling == "shuffle":
             return permutation(self.seed, epoch, len(split.positions))
         return balanced(self.seed, epoch, split.labels, self.batches_per_epoch * self.config.batch_size)

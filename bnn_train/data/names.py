@@ -1,4 +1,4 @@
-"""Which images of a folder validate, by their names: an image that comes or goes moves no other."""
+"""The validation split of an image folder, drawn by names: an image that comes or goes moves no other."""
 
 from __future__ import annotations
 

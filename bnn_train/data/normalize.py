@@ -1,4 +1,4 @@
-"""From uint8 pixels to what the network sees: the steps of ``data.normalize``, one after the other.
+"""Normalization of uint8 pixels to the network's input: the steps of ``data.normalize``, in order.
 
 Statistics are fitted on the whole training file (before the validation split, as pylearn2's preparation
 of the BinaryConnect data does) and travel with the model, so that evaluation needs no training images.
@@ -70,7 +70,7 @@ class Normalizer:
         return {f"{i}.{name}": t for i, state in enumerate(self._states) for name, t in state.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what ``state`` gave. Raises CheckpointError where it is another's."""
+        """Take over a state. Raises CheckpointError where it is that of other steps."""
         expected = {
             f"{i}.{name}": size
             for i, step in enumerate(self.steps)

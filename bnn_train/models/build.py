@@ -1,4 +1,4 @@
-"""From a network's options to the module: one table, by name."""
+"""The table of networks, and the module that a network's options describe."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ def input_shape(data: Data) -> tuple[int, int, int]:
 
 
 def num_classes(data: Data) -> int:
-    """How many classes the data set has; an image folder on disk may hold fewer."""
+    """The number of classes of the data set; an image folder on disk may hold fewer."""
     return data.num_classes or DATASETS[data.name].num_classes
 
 
 def validation_size(data: Data) -> int:
-    """How many images are held out of the training file."""
+    """The number of images that are held out of the training file."""
     size = data.validation.size
     return DATASETS[data.name].validation if size is None else size
 
