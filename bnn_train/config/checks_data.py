@@ -34,7 +34,7 @@ def network_fits(e: Experiment) -> Problems:
             f"{e.model.name} needs images of {least}×{least} pixels or more, and {e.data.name} gives"
             f" {height}×{width}; set data.image_size or choose another network",
         )
-    if e.model.SQUARE and height != width:
+    if e.model.square and height != width:
         yield path, f"{e.model.name} needs square images, not {height}×{width}; set data.image_size"
 
 
@@ -81,9 +81,9 @@ def _normalize(d: Data) -> Problems:
     names = [step.name for step in d.normalize]
     for i, step in enumerate(d.normalize):
         path: KeyPath = ("data", "normalize", i)
-        if step.WHOLE and is_folder(d):
+        if step.whole and is_folder(d):
             yield path, f"{step.name} is for small images; {d.name} takes unit, signed or mean_std"
-        if i and step.FROM_PIXELS:
+        if i and step.from_pixels:
             yield path, f"{step.name} begins from the pixels, so it must come first, not after {names[i - 1]}"
         yield from _magnitudes(step, path)
         if isinstance(step, MeanStd):

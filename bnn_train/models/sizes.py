@@ -23,7 +23,7 @@ def require(network: Network, shape: Shape) -> None:
             f"model {network.name}: images of {height}×{width} pixels are too small, "
             f"it needs {least}×{least} or more; set data.image_size or choose another network"
         )
-    if network.SQUARE and height != width:
+    if network.square and height != width:
         raise BnnError(
             f"model {network.name}: images must be square, not {height}×{width}; set data.image_size"
         )

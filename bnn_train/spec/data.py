@@ -13,30 +13,30 @@ from bnn_train.spec.scalars import Count, Natural, Positive, named
 class PixelStep(Record):
     """A step of `normalize`."""
 
-    FROM_PIXELS: ClassVar[bool] = False
+    from_pixels: ClassVar[bool] = False
     """Whether it takes pixels of 0 to 255, so that it must come first."""
-    WHOLE: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
     """Whether it is for small images, held whole in memory."""
 
 
 class Scale01(PixelStep):
     """Pixels / 255."""
 
-    FROM_PIXELS: ClassVar[bool] = True
+    from_pixels: ClassVar[bool] = True
     name: Literal["unit"]
 
 
 class Signed(PixelStep):
     """2·pixels/255 − 1, in [−1, 1]."""
 
-    FROM_PIXELS: ClassVar[bool] = True
+    from_pixels: ClassVar[bool] = True
     name: Literal["signed"]
 
 
 class MeanStd(PixelStep):
     """(pixels/255 − mean) / std per channel."""
 
-    FROM_PIXELS: ClassVar[bool] = True
+    from_pixels: ClassVar[bool] = True
     name: Literal["mean_std"]
     mean: tuple[float, ...] | None = Field(default=None, strict=False)
     """Default: the data set's own."""
@@ -46,8 +46,8 @@ class MeanStd(PixelStep):
 class PixelMean(PixelStep):
     """Subtract the mean image of the training file from pixels/255."""
 
-    FROM_PIXELS: ClassVar[bool] = True
-    WHOLE: ClassVar[bool] = True
+    from_pixels: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
     name: Literal["pixel_mean"]
 
 
@@ -57,8 +57,8 @@ class GCN(PixelStep):
     With `norm: l2` (pylearn2's CIFAR-10): x·scale/‖x‖₂; with `norm: std`: x·scale/√(var + bias).
     """
 
-    FROM_PIXELS: ClassVar[bool] = True
-    WHOLE: ClassVar[bool] = True
+    from_pixels: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
     name: Literal["gcn"]
     scale: Positive = 55.0
     norm: Literal["l2", "std"] = "l2"
@@ -68,7 +68,7 @@ class GCN(PixelStep):
 class ZCA(PixelStep):
     """Whitening V·diag(1/√(λ + bias))·Vᵀ, fitted on the whole training file."""
 
-    WHOLE: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
     name: Literal["zca"]
     bias: Positive = 0.1
 
@@ -76,7 +76,7 @@ class ZCA(PixelStep):
 class LCN(PixelStep):
     """LeCun's local contrast normalization with a Gaussian window."""
 
-    WHOLE: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
     name: Literal["lcn"]
     kernel: int = Field(default=7, ge=3)
     threshold: Positive = 1e-4

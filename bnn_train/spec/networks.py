@@ -16,21 +16,21 @@ IMAGENET_FROM = 64
 class Options(Record):
     """The options of a network, and the images that it can take."""
 
-    LEAST: ClassVar[int] = 8
+    least: ClassVar[int] = 8
     """The shortest side in pixels; most networks halve their maps three times."""
-    SQUARE: ClassVar[bool] = False
+    square: ClassVar[bool] = False
     """Whether height and width must be equal."""
 
     @property
     def least_pixels(self) -> int:
         """The shortest side of an image; below it, maps vanish or are a single pixel early on."""
-        return self.LEAST
+        return self.least
 
 
 class MLP(Options):
     """Fully connected: `depth` hidden layers of `width` units (BinaryConnect, BNN, LAB)."""
 
-    LEAST: ClassVar[int] = 1
+    least: ClassVar[int] = 1
     name: Literal["mlp"]
     width: Count = 2048
     depth: Count = 3
@@ -43,7 +43,7 @@ class MLP(Options):
 class LeNet5(Options):
     """LeNet-5 of the XNOR-Net port: conv 20, conv 50, dense 500, dense classes."""
 
-    LEAST: ClassVar[int] = 16  # 16 → 12 → 6 → 2 → 1
+    least: ClassVar[int] = 16  # 16 → 12 → 6 → 2 → 1
     name: Literal["lenet5"]
 
 
@@ -75,8 +75,8 @@ class AlexNet(Options):
     From 64 pixels up the paper's 11×11/4 stem; below that a 3×3/1 stem for small images.
     """
 
-    LEAST: ClassVar[int] = 15  # small stem: 15 → 7 → 3 → 1
-    SQUARE: ClassVar[bool] = True
+    least: ClassVar[int] = 15  # small stem: 15 → 7 → 3 → 1
+    square: ClassVar[bool] = True
     name: Literal["alexnet"]
     dropout: Rate = 0.0
     """Channel dropout before fc6 and fc7 (0.1 for BWN)."""
@@ -94,7 +94,7 @@ class Extraction(Options):
     From 64 pixels up a 7×7/2 stem with pooling; below that a 3×3/1 stem for small images.
     """
 
-    LEAST: ClassVar[int] = 16  # four poolings by 2
+    least: ClassVar[int] = 16  # four poolings by 2
     name: Literal["extraction"]
     width: float = Field(default=1.0, gt=0)
     """Multiplies every width."""
@@ -113,7 +113,7 @@ class ResNet18(Options):
     @property
     def least_pixels(self) -> int:
         """ImageNet's stem quarters the map before the stages halve it thrice."""
-        return 32 if self.stem == "imagenet" else self.LEAST
+        return 32 if self.stem == "imagenet" else self.least
 
 
 class ResNet34(ResNet18):
