@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +12,7 @@ from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.sources import FolderSource
 from bnn_train.errors import ImageError, printable
+from bnn_train.files import expanded
 from bnn_train.inspect.layers import format_layers, layer_table
 from bnn_train.models.build import build
 from bnn_train.packed.photo import read_photo
@@ -44,14 +43,14 @@ def dry_run(experiment: Experiment) -> str:
 
 def _opened(config: Data, seed: int) -> DataBundle | None:
     """The listed folder; None where it is not there yet."""
-    root = Path(os.path.expanduser(config.root))
+    root = expanded(config.root)
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return None
     return open_data(config, seed=seed, device=torch.device("cpu"))
 
 
 def _absent(config: Data, classes: int) -> Iterator[str]:
-    root = printable(Path(os.path.expanduser(config.root)).absolute())
+    root = printable(expanded(config.root).absolute())
     yield f"images: none, {root} is not there yet; counted with {classes} classes"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bnn_train.errors import RunError
+from bnn_train.files import TEMPORARY
 from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
 from bnn_train.training import images, parity_images
@@ -25,7 +26,6 @@ OWN = {
     EVENTS: (),
 }
 _EVENT_FILE = re.compile(r"events\.out\.tfevents\.[^/]+")
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _look(root: Path, within: str, contents: Contents) -> None:
 
 def _sort(entry: os.DirEntry[str], shown: str, within: str, contents: Contents) -> None:
     path = Path(entry.path)
-    temporary = _TEMPORARY.fullmatch(entry.name)
+    temporary = TEMPORARY.fullmatch(entry.name)
     if not entry.is_file(follow_symlinks=False):
         contents.foreign.append(f"{shown}{_kind(entry)}")
     elif temporary and _is_own(temporary["name"], within):
