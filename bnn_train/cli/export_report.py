@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train.aligned import aligned
-from bnn_train.cli.latency import Run, latencies
+from bnn_train.cli.latency import Classify, latencies
 from bnn_train.config.local import shown
 from bnn_train.export.checks import TOLERANCE
 from bnn_train.export.parity import LOGITS, Parity
@@ -75,7 +75,7 @@ def _parity(export: Export, parity: Parity) -> dict[str, Any]:
 
 def _latency(export: Export) -> dict[str, float]:
     packed = f"packed, {export.packed.kernel}"
-    runs: dict[str, Run] = {packed: export.packed, "PyTorch as trained": export.trained}
+    runs: dict[str, Classify] = {packed: export.packed, "PyTorch as trained": export.trained}
     return latencies(runs, export.images.pixels[:1])
 
 

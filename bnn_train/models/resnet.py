@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bnn_train.binary.factory import Layers
 from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape
-from bnn_train.spec.networks import IMAGENET_FROM, ResNet18, ResNet20
+from bnn_train.spec.networks import ResNet18, ResNet20
 
 ONEDNN_BLOCK = 16
 """Channels. Below them the gradient of a strided 1×1 convolution writes past its memory on AVX2 and AVX-512
@@ -99,9 +99,7 @@ def resnet34(network: ResNet18, layers: Layers, shape: Shape, classes: int) -> n
 def _resnet_imagenet(
     network: ResNet18, layers: Layers, shape: Shape, classes: int, blocks: Sequence[int]
 ) -> nn.Module:
-    auto = "imagenet" if min(shape[1:]) >= IMAGENET_FROM else "small"
-    small = (auto if network.stem == "auto" else network.stem) == "small"
-    stem = _stem(layers, shape[0], network.width, small=small)
+    stem = _stem(layers, shape[0], network.width, small=network.small_stem(min(shape[1:])))
     widths = [network.width * 2**i for i in range(4)]
     return resnet(layers, stem, widths, blocks, network.shortcut, classes)
 

@@ -110,6 +110,10 @@ class ResNet18(Options):
     """Where the shape changes. `A`: subsample and pad channels with zeros; `B`: 1×1 convolution."""
     width: Count = 64
 
+    def small_stem(self, side: int) -> bool:
+        """Whether images of so many pixels along their shorter side get the stem for small images."""
+        return self.stem == "small" or (self.stem == "auto" and side < IMAGENET_FROM)
+
     @property
     def least_pixels(self) -> int:
         """ImageNet's stem quarters the map before the stages halve it thrice."""
