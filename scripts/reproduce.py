@@ -24,7 +24,7 @@ from typing import Any
 from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ConfigError, NonFiniteError, RunError
-from bnn_train.report.files import write_atomic
+from bnn_train.files import write_atomic
 from reproduction.outcomes import outcomes
 from reproduction.plans import ROOT, Options, Plan, config_path, planned
 from reproduction.publish import published

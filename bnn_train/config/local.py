@@ -1,6 +1,6 @@
 """The parts of a config that are of this machine alone: where the run, its data and its checkpoints lie.
 
-Whatever may be given away (packed files, checkpoints, reports, manifests) tells neither. A run's own
+Files that may be given away (packed files, checkpoints, reports, manifests) tell neither. A run's own
 config.yaml does, and what lies in that run finds its data by it.
 """
 

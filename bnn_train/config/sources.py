@@ -33,7 +33,7 @@ class Source:
         )
 
     def place(self, path: KeyPath) -> str:
-        """Where the key at ``path`` stands, or the nearest key above it: ``file:line`` or ``--set …``."""
+        """The place of the key at ``path``, or of the nearest key above it: ``file:line`` or ``--set …``."""
         while path and not (path in self.positions and _holds(self.data, path)):
             path = path[:-1]
         return self.positions[path]

@@ -28,7 +28,7 @@ from bnn_train.export.parity_images import parity_images
 from bnn_train.packed import container
 from bnn_train.packed.program import Header, Images, version_of
 from bnn_train.packed.runtime import PackedModel
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import evaluation_resize, is_folder
 from bnn_train.training.restore import model_of, open_checkpoint
 
 _BATCH_BYTES = 2**28
@@ -78,7 +78,7 @@ class Export:
                 height=height,
                 width=width,
                 channels=channels,
-                resize=resize_of(self.experiment, height),
+                resize=resize_of(self.experiment),
                 preprocess=self.lowered.preprocess,
                 exif=self.experiment.data.exif,
             ),
@@ -152,9 +152,6 @@ def _options(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in ("name", "mean", "std")}
 
 
-def resize_of(experiment: Experiment, size: int) -> int | None:
+def resize_of(experiment: Experiment) -> int | None:
     """The shorter side before the centre crop, for data sets of pictures; others have their size already."""
-    data = experiment.data
-    if DATASETS[data.name].layout != "folder":
-        return None
-    return round(size * 256 / 224) if data.resize is None else data.resize
+    return evaluation_resize(experiment.data) if is_folder(experiment.data) else None

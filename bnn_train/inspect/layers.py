@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bnn_train.aligned import aligned
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.inspect.probe import observe
@@ -148,18 +149,17 @@ def _arithmetic(module: nn.Module) -> str:
 # ------------------------------------------------------------------------------------ for people
 
 
+LEFT = (0, 1, 2, 3, 7)
+"""Columns that hold words."""
+
+
 def format_layers(rows: Sequence[LayerRow]) -> str:
     """The rows as an aligned table with totals, shares and the compression below."""
     everything = total(rows)
     coded = f"{everything.bits or 1}-bit"
     head = ("layer", "kind", "role", "output", coded, "real", "MACs", "product", "bytes")
-    lines = [head, *(_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in [*lines, _cells(everything)]) for i in range(len(head))]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    body = [_align(line, widths) for line in lines]
-    return "\n".join(
-        [body[0], rule, *body[1:], rule, _align(_cells(everything), widths), "", *_summary(everything)]
-    )
+    table = aligned(head, [_cells(row) for row in rows], LEFT, _cells(everything))
+    return "\n".join([*table, "", *_summary(everything)])
 
 
 def _cells(row: LayerRow) -> tuple[str, ...]:
@@ -176,14 +176,6 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
         used[0] if len(used) == 1 else "",
         f"{row.bytes:,}",
     )
-
-
-LEFT = (0, 1, 2, 3, 7)
-
-
-def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
-    pairs = enumerate(zip(cells, widths, strict=True))
-    return "  ".join(c.ljust(w) if i in LEFT else c.rjust(w) for i, (c, w) in pairs).rstrip()
 
 
 def _summary(row: LayerRow) -> list[str]:

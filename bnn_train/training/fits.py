@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.config.schema import Data, Experiment
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.errors import CheckpointError
 from bnn_train.models.build import build
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, num_classes
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.optimizers import Optimizers
 from bnn_train.training.optimizers.kind import Kind

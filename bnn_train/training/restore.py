@@ -13,9 +13,9 @@ from bnn_train.binary.placed import place
 from bnn_train.config.loader import from_mapping
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
-from bnn_train.data.shape import input_shape
 from bnn_train.errors import CheckpointError, ConfigError
 from bnn_train.inspect.evaluation import Evaluation
+from bnn_train.spec.inputs import input_shape
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count
 from bnn_train.training.checkpoint import Checkpoint, read

@@ -12,15 +12,15 @@ import torch
 from bnn_train.config.loader import dump, load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
-from bnn_train.data.shape import input_shape
 from bnn_train.errors import CheckpointError, Interrupted
 from bnn_train.inspect import diagnostics
 from bnn_train.inspect.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import versions
-from bnn_train.training import calibration, images, manifest
+from bnn_train.spec.inputs import input_shape
 from bnn_train.training import checkpoint as ckpt
+from bnn_train.training import images, manifest, parity_images
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import check_length, continued, same_classes, told_changes, with_split
@@ -118,7 +118,7 @@ def _prepared(experiment: Experiment) -> _Beginning:
 def _begin(beginning: _Beginning, folder: RunFolder, begun: Warn) -> dict[str, Any]:
     experiment, data, learner = beginning.experiment, beginning.data, beginning.learner
     folder.write_text(CONFIG, dump(experiment))
-    calibration.record(folder.path, data)
+    parity_images.record(folder.path, data)
     images.record(folder.path, images.keys_of(data))
     manifest.write(experiment, data, folder, Progress(), [], origins=_origins(beginning))
     signs = diagnostics.packed_codes(learner.model)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from bnn_train.config.loader import load
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.inspect.layers import layer_table
 from bnn_train.models.build import build
+from bnn_train.spec.inputs import input_shape, num_classes
 from bnn_train.training.checkpoint import read
 from bnn_train.training.restore import experiment_of
 from bnn_train.training.setup import build_model

@@ -10,7 +10,6 @@ import torch
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.normalize import Normalizer
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.export.lower import Lowering
 from bnn_train.export.parity import Gate
 from bnn_train.export.run import pixel_steps
@@ -18,6 +17,7 @@ from bnn_train.export.sizes import sizes
 from bnn_train.models.build import build
 from bnn_train.packed import PackedModel, native
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, num_classes
 from lowering import Pair, header_of, pair, pixels, scramble
 from shipped import PATHS, WIDTHS, label
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear, binary_layers
 from bnn_train.config.merge import merge
 from bnn_train.config.schema import Experiment
@@ -89,7 +89,7 @@ def test_only_layers_that_binarize_have_one() -> None:
 
 def chain() -> nn.Sequential:
     units = [
-        Unit(role=role, kind="linear", inputs=8, outputs=8, bias=False)  # type: ignore[arg-type]  # a role
+        ChainLayer(role=role, kind="linear", inputs=8, outputs=8, bias=False)  # type: ignore[arg-type]  # a role
         for role in ("first", "body", "last")
     ]
     return Layers(method("xnor")).chain(units)
