@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from side_by_side import pytest_addoption, pytest_configure
+
+__all__ = ["pytest_addoption", "pytest_configure"]
+
 torch.set_num_threads(int(os.environ.get("BNN_TEST_THREADS", "1")))
 
 

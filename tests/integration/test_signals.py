@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ STEPS = 100
 """In an epoch."""
 DATA = {"train_limit": 400, "batch_size": 4}
 KILLS = 3
+
+
+def has_come_to(run: Path, step: int) -> bool:
+    return steps(run) >= step
 
 
 def write_endless(folder: Path, **training: Any) -> None:
@@ -86,7 +91,7 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
     for _ in range(KILLS):
         reached = steps(tmp_path / "run") + chance.randrange(2, STEPS // 2)
         with running(*arguments, cwd=tmp_path) as process:
-            wait_for(lambda reached=reached: steps(tmp_path / "run") >= reached, process)
+            wait_for(partial(has_come_to, tmp_path / "run", reached), process)
             time.sleep(chance.uniform(0, 0.02))  # anywhere between two steps
             assert ended(process, signal.SIGKILL)[0] == -signal.SIGKILL
         arguments = ["--resume", "run"]

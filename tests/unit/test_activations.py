@@ -1,5 +1,7 @@
 """Activation quantizers and gradient estimators against their formulas in numpy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ EDGES = np.array(
 )
 X = np.concatenate([EDGES, np.random.default_rng(0).normal(size=200)]).astype(np.float32)
 
-SLOPES = {
+SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda x: np.ones_like(x),
     "clip": lambda x: (np.abs(x) <= 1).astype(np.float32),
     "clip_open": lambda x: (np.abs(x) < 1).astype(np.float32),
@@ -43,7 +45,9 @@ def test_slope_integrates_to_the_jump_of_sign(name: str) -> None:
 @pytest.mark.parametrize("estimator", sorted(SLOPES))
 def test_sign_forward_and_gradient(estimator: str) -> None:
     x = torch.from_numpy(X.copy()).requires_grad_()
-    y = quantize_input(x, ActivationSpec(quantizer="sign", estimator=estimator), training=True)
+    y = quantize_input(
+        x, ActivationSpec.model_validate({"quantizer": "sign", "estimator": estimator}), training=True
+    )
     np.testing.assert_array_equal(y.detach().numpy(), np.where(X < 0, -1, 1))
     y.backward(torch.full_like(y, 3.0))
     assert x.grad is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -163,7 +164,7 @@ def bireal(x: Tensor) -> Tensor:
     return torch.where(x < -1, -1.0, torch.where(x >= 1, 1.0, middle))
 
 
-ANTIDERIVATIVES = {
+ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "clip": lambda x: x.clamp(-1, 1),
     "clip_open": lambda x: x.clamp(-1, 1),

@@ -3,7 +3,9 @@
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -97,18 +99,27 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(
 
     for name in ("replace", "fsync"):
         with monkeypatch.context() as patch:
-            patch.setattr(ckpt.os, name, full)
+            patch.setattr(os, name, full)
             with pytest.raises(RunError, match="No space left"):
                 write(path, sample(2))
         assert read(path).state["progress"]["step"] == 1
         assert [p.name for p in tmp_path.iterdir()] == ["last.safetensors"]
 
 
+def noted(calls: list[str], name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, telling of each of its calls."""
+
+    def call(*arguments: Any) -> Any:
+        calls.append(name)
+        return real(*arguments)
+
+    return call
+
+
 def test_order_of_sync_and_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    replace, fsync = os.replace, os.fsync
-    monkeypatch.setattr(ckpt.os, "replace", lambda a, b: (calls.append("rename"), replace(a, b))[1])
-    monkeypatch.setattr(ckpt.os, "fsync", lambda d: (calls.append("sync"), fsync(d))[1])
+    monkeypatch.setattr(os, "replace", noted(calls, "rename", os.replace))
+    monkeypatch.setattr(os, "fsync", noted(calls, "sync", os.fsync))
     write(tmp_path / "c.safetensors", sample())
     assert calls == ["sync", "rename", "sync"]
 
@@ -147,7 +158,7 @@ def test_a_disk_without_links(number: int, tmp_path: Path, monkeypatch: pytest.M
 
     write(tmp_path / "a", sample(1))
     write(tmp_path / "b", sample(2))
-    monkeypatch.setattr(ckpt.os, "link", refuses)
+    monkeypatch.setattr(os, "link", refuses)
     ckpt.link(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]

@@ -132,7 +132,7 @@ def _is_mask(index: Tensor | None) -> bool:
 def reads(folder: Path, **changes: Any) -> Counter[str]:
     with Reading() as mode:
         start(tiny(folder, **changes))
-    return mode.seen
+    return Counter(mode.seen)
 
 
 @pytest.mark.parametrize(

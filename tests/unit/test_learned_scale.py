@@ -81,13 +81,12 @@ def test_only_layers_that_binarize_have_one() -> None:
     layer = Layers(method("xnor")).conv("last", 4, 6, 1)
     assert not list(binary_layers(nn.Sequential(layer)))
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
-    assert Layers(METHODS["xnor"]).conv("body", 4, 6, 3).alpha is None  # type: ignore[union-attr]
+    assert Layers(METHODS["xnor"]).conv("body", 4, 6, 3).alpha is None
 
 
 def chain() -> nn.Sequential:
     units = [
-        Unit(role=role, kind="linear", inputs=8, outputs=8, bias=False)  # type: ignore[arg-type]  # a role
-        for role in ("first", "body", "last")
+        Unit(role=role, kind="linear", inputs=8, outputs=8, bias=False) for role in ("first", "body", "last")
     ]
     return Layers(method("xnor")).chain(units)
 

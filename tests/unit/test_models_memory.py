@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,12 @@ from bnn_train.models.build import build
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
 
-SMALL = {"mlp": {"width": 8}, "convnet": {"width": 4}, "vgg_small": {"width": 4}, "alexnet": {"width": 0.02}}
+SMALL: dict[str, dict[str, float]] = {
+    "mlp": {"width": 8},
+    "convnet": {"width": 4},
+    "vgg_small": {"width": 4},
+    "alexnet": {"width": 0.02},
+}
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -25,7 +31,7 @@ def test_the_graph_of_a_step_is_freed_without_the_garbage_collector(name: str, m
     gc.collect()
     gc.disable()
     try:
-        seen = []
+        seen: list[weakref.ref[Any]] = []
         hooks = [
             module.register_forward_hook(lambda m, i, o, seen=seen: seen.append(weakref.ref(o)))
             for module in model.modules()
