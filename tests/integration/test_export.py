@@ -220,10 +220,9 @@ def test_a_damaged_packed_file_is_refused(run: Path, capsys: Capture) -> None:
     assert sentence.startswith("model.bnn: ")
 
 
-def test_as_processes(run: Path, workdir: Path) -> None:
+def test_as_a_process(run: Path, workdir: Path, capsys: Capture) -> None:
     done = ran("bnn-export", "--checkpoint", "run", "--out", "m.bnn", *FAST, cwd=workdir)
     assert done.returncode == 0, done.stderr
-    scored = ran("bnn-eval", "--checkpoint", "m.bnn", "--kernel", "reference", cwd=workdir)
-    assert scored.returncode == 0, scored.stderr
-    assert scored.stdout.splitlines()[-1].startswith("top-1 ")
+    assert evaluate(["--checkpoint", "m.bnn", "--kernel", "reference"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("top-1 ")
     assert {"m.bnn", "run"} <= set(files(workdir))

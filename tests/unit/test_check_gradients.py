@@ -36,6 +36,7 @@ def error(s: Subject) -> float:
     return float(words[words.index("most") + 1])
 
 
+@pytest.mark.usefixtures("shallow_resnets")
 @pytest.mark.parametrize("name", METHODS)
 def test_the_gradient_of_every_method_is_what_it_claims(name: str) -> None:
     found = lines(gradients, of_method(name))

@@ -89,6 +89,7 @@ def batch(images: int = 4) -> tuple[Tensor, Tensor]:
         for name in sorted(BUILDERS)
     ],
 )
+@pytest.mark.usefixtures("shallow_resnets")
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_and_network(method: str, network: str) -> None:
     e = experiment(method, network)
