@@ -1,4 +1,4 @@
-"""What the architecture's tests look for in a module's syntax tree."""
+"""Searches of a module's syntax tree, for the architecture's tests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def own_imports(tree: ast.AST, modules: set[str]) -> set[str]:
 
 
 def forbidden(tree: ast.AST) -> Iterator[str]:
-    """What could run foreign code, read foreign objects, or vanish under ``python -O``."""
+    """Uses that could run foreign code, read foreign objects, or vanish under ``python -O``."""
     for name in imports(tree):
         if name.partition(".")[0] in BANNED_MODULES and not name.startswith(HARMLESS):
             yield f"imports {name}"
@@ -97,7 +97,7 @@ def names_a_method(tree: ast.AST) -> Iterator[int]:
 
 
 def compared(node: ast.AST) -> list[ast.expr]:
-    """What a node tests for equality, membership or a prefix."""
+    """The operands that a node tests for equality, membership or a prefix."""
     match node:
         case ast.Compare(left=left, comparators=others):
             return [left, *others]

@@ -1,4 +1,4 @@
-"""How many weights each network's products hold, by role, from the papers' layer lists."""
+"""The numbers of weights in each network's products, by role, from the papers' layer lists."""
 
 from __future__ import annotations
 

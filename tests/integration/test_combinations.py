@@ -37,7 +37,7 @@ THE_32 = [f"{data}/{method}_{network}" for data, network, method in product(SETS
 OTHERS = [label(path) for path in PATHS if label(path) not in THE_32]
 WHITENED = {label(path) for path in PATHS if any(step.name == "zca" for step in load(path).data.normalize)}
 """Fitting ZCA to 3072 pixels takes ten seconds."""
-FULL = {
+FULL: dict[str, str] = {
     load(path).model.name: label(path) for path in sorted(PATHS, key=lambda path: label(path) not in WHITENED)
 }
 """One config of each network family."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def test_the_packed_twin_agrees(name: str) -> None:
     width = WIDTHS.get(experiment.model.name)
     network = experiment.model.model_copy(update={"width": width} if width else {})
     classes = min(CLASSES, num_classes(experiment.data))
-    model = scramble(build(network, experiment.method, shape, classes), shape)
+    model: Any = scramble(build(network, experiment.method, shape, classes), shape)
     normalize = normalizer(experiment, shape)
     made = pair(
         model.to(memory_format=torch.channels_last), shape, normalize=normalize, steps=pixel_steps(normalize)

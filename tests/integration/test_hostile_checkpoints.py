@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ CHANGES: dict[str, Callable[[Tensor], Tensor | None]] = {
     "grown": grown,
     "retyped": retyped,
     "empty": lambda tensor: tensor.flatten()[:0],
-    **{str(kind): lambda tensor, kind=kind: torch.zeros(tensor.shape, dtype=kind) for kind in ODD_TYPES},
+    **{str(kind): partial(torch.zeros_like, dtype=kind) for kind in ODD_TYPES},
 }
 
 

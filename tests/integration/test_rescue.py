@@ -1,4 +1,4 @@
-"""What ends a run between its steps loses none of them: what is on the disk then leads to the same run."""
+"""Runs that an error ends between two steps lose no step: the files on the disk lead to the same run."""
 
 from __future__ import annotations
 

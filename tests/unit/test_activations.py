@@ -15,7 +15,7 @@ EDGES = np.array(
 )
 X = np.concatenate([EDGES, np.random.default_rng(0).normal(size=200)]).astype(np.float32)
 
-SLOPES = {
+SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "identity": lambda x: np.ones_like(x),
     "clip": lambda x: (np.abs(x) <= 1).astype(np.float32),
     "clip_open": lambda x: (np.abs(x) < 1).astype(np.float32),

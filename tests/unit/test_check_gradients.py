@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def error(s: Subject) -> float:
     return float(words[words.index("most") + 1])
 
 
+@pytest.mark.usefixtures("shallow_resnets")
 @pytest.mark.parametrize("name", METHODS)
 def test_the_gradient_of_every_method_is_what_it_claims(name: str) -> None:
     found = lines(gradients, of_method(name))
@@ -163,7 +165,7 @@ def bireal(x: Tensor) -> Tensor:
     return torch.where(x < -1, -1.0, torch.where(x >= 1, 1.0, middle))
 
 
-ANTIDERIVATIVES = {
+ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "clip": lambda x: x.clamp(-1, 1),
     "clip_open": lambda x: x.clamp(-1, 1),

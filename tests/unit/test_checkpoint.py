@@ -3,7 +3,9 @@
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -105,11 +107,20 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(
         assert [p.name for p in tmp_path.iterdir()] == ["last.safetensors"]
 
 
+def noted(calls: list[str], name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, telling of each of its calls."""
+
+    def call(*arguments: Any) -> Any:
+        calls.append(name)
+        return real(*arguments)
+
+    return call
+
+
 def test_order_of_sync_and_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    replace, fsync = os.replace, os.fsync
-    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("rename"), replace(a, b))[1])
-    monkeypatch.setattr(os, "fsync", lambda d: (calls.append("sync"), fsync(d))[1])
+    monkeypatch.setattr(os, "replace", noted(calls, "rename", os.replace))
+    monkeypatch.setattr(os, "fsync", noted(calls, "sync", os.fsync))
     write(tmp_path / "c.safetensors", sample())
     assert calls == ["sync", "rename", "sync"]
 

@@ -92,6 +92,7 @@ def batch(images: int = 4) -> tuple[Tensor, Tensor]:
         for name in sorted(BUILDERS)
     ],
 )
+@pytest.mark.usefixtures("shallow_resnets")
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_and_network(method: str, network: str) -> None:
     e = experiment(method, network)
@@ -135,7 +136,7 @@ def _is_mask(index: Tensor | None) -> bool:
 def reads(folder: Path, **changes: Any) -> Counter[str]:
     with Reading() as mode:
         start(tiny(folder, **changes))
-    return mode.seen
+    return Counter(mode.seen)
 
 
 @pytest.mark.parametrize(

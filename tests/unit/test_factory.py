@@ -5,7 +5,7 @@ from torch import nn
 
 from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.binary.layers import binary_layers
-from bnn_train.spec.method import BlockSpec, Method, NormSpec
+from bnn_train.spec.method import BlockSpec, Method, NormSpec, Role
 from bnn_train.spec.methods import METHODS
 
 SCOPES = {  # role → which layers are binary, from the papers
@@ -26,7 +26,7 @@ SCOPES = {  # role → which layers are binary, from the papers
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_scope(name: str) -> None:
-    roles = ("first", "body", "downsample", "last")
+    roles: tuple[Role, ...] = ("first", "body", "downsample", "last")
     made = {
         role for role in roles if any(binary_layers(nn.Sequential(Layers(METHODS[name]).conv(role, 2, 2, 1))))
     }

@@ -48,7 +48,7 @@ def with_bias(layer: Any) -> Any:
     return layer.eval()
 
 
-def expected(layer: Any, parent: nn.Module, x: Tensor, box: nn.Module | None = None) -> Tensor:
+def expected(layer: Any, parent: Any, x: Tensor, box: Any = None) -> Tensor:
     """The parent on quantized operands; ``box``: its mean over a window, for the input scale K."""
     with torch.no_grad():
         parent.weight.copy_(layer.read_weight())

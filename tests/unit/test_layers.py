@@ -1,6 +1,7 @@
 """Binary layers equal float layers fed with quantized values; evaluation changes nothing."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def image() -> Tensor:
     "options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2, "padding": 1}]
 )
 @pytest.mark.parametrize("bias", [False, True])
-def test_conv_equals_float_conv_of_signs(image: Tensor, options: dict[str, int], bias: bool) -> None:
+def test_conv_equals_float_conv_of_signs(image: Tensor, options: dict[str, Any], bias: bool) -> None:
     for method in ("bnn", "xnor", "bc", "bwn"):
         layer = conv(method, bias=bias, **options)
         if bias:
@@ -57,7 +58,7 @@ def test_padded_taps_hold_the_methods_value(image: Tensor, value: int) -> None:
 
 
 @pytest.mark.parametrize("options", [{"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2}])
-def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options: dict[str, int]) -> None:
+def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options: dict[str, Any]) -> None:
     layer = conv("xnor_k", bias=True, **options)
     nn.init.normal_(layer.bias)
     groups = options.get("groups", 1)
@@ -73,7 +74,7 @@ def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options:
     k = torch.empty_like(plain)
     for o in range(6):  # K of the group that output o belongs to, by a loop over the definition
         group = image.chunk(groups, dim=1)[o // (6 // groups)]
-        a = F.pad(group.abs().mean(dim=1), (layer.padding[1],) * 2 + (layer.padding[0],) * 2)
+        a = F.pad(group.abs().mean(dim=1), [int(layer.padding[i]) for i in (1, 1, 0, 0)])
         for y in range(plain.shape[2]):
             for x in range(plain.shape[3]):
                 top, left = y * layer.stride[0], x * layer.stride[1]

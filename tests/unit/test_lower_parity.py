@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ SHAPE = (3, 8, 8)
 BNN = METHODS["bnn"]
 
 
-def network(last: nn.Module | None = None) -> nn.Module:
+def network(last: nn.Module | None = None) -> Any:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(3, 12, 3, padding=1),
@@ -123,7 +124,8 @@ def on_the_threshold() -> tuple[Pair, np.ndarray]:
     made = pair(model, (3, 4, 4))
     with torch.no_grad():
         y = model[1](made.normalize(torch.from_numpy(image.transpose(0, 3, 1, 2))).flatten(1))
-        model[1].bias.sub_(y[0])
+        bias: Any = model[1].bias
+        bias.sub_(y[0])
     return pair(model, (3, 4, 4)), image
 
 
@@ -154,7 +156,7 @@ def test_exact_steps_are_those_behind_bits() -> None:
 
 
 class TwoRoundings(nn.BatchNorm2d):
-    """What torch's batch norm does on a processor without fused multiply-add."""
+    """Batch norm as torch computes it on a processor without fused multiply-add."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         assert self.running_mean is not None

@@ -1,4 +1,4 @@
-"""What the reproductions add to networks is lowered, too: learned α, shift-based norms, ReLUs."""
+"""Parts that the reproductions add to networks are lowered, too: learned α, shift-based norms, ReLUs."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,9 +19,9 @@ BOUND = 60
 GAMMAS = torch.tensor([1.0, -1.0, 0.0, -0.0, 0.3, -0.02, 1e-4, 30.0, -1e-30])
 
 
-def norm(seed: int = 0, two: bool = True) -> nn.Module:
+def norm(seed: int = 0, two: bool = True) -> Any:
     draw = torch.Generator().manual_seed(seed)
-    module = (nn.BatchNorm2d if two else nn.BatchNorm1d)(len(GAMMAS), eps=1e-4).eval()
+    module: Any = (nn.BatchNorm2d if two else nn.BatchNorm1d)(len(GAMMAS), eps=1e-4).eval()
     with torch.no_grad():
         module.weight.copy_(GAMMAS)
         module.bias.copy_(torch.randn(len(GAMMAS), generator=draw))
@@ -57,10 +59,10 @@ def levels(spec: str) -> int:
 
 
 def counted(values: np.ndarray, flip: np.ndarray, y: np.ndarray, sign: bool) -> np.ndarray:
-    """What ``program.Thresholds`` says, for numbers M×C: the count of thresholds not failed."""
+    """The count of thresholds not failed, as ``program.Thresholds`` defines it, for numbers M×C."""
     failed = np.where(flip, y[:, None] > values, y[:, None] < values)
     passed = (~failed).sum(axis=1)
-    return 2 * passed - 1 if sign else passed
+    return np.asarray(2 * passed - 1 if sign else passed)
 
 
 @pytest.mark.parametrize("spec", SPECS)

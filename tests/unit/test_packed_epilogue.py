@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -57,7 +59,7 @@ def test_whole_numbers_are_rounded_to_nearest_even() -> None:
 
 @pytest.mark.parametrize("planes", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
-def test_thresholds_count(planes: int, dtype: type) -> None:
+def test_thresholds_count(planes: int, dtype: Any) -> None:
     levels = 2**planes - 1
     y = RNG.integers(-9, 9, (2, 3, 3, 34)).astype(dtype)
     limits, flip = RNG.integers(-9, 9, (levels, 34)).astype(dtype), RNG.integers(0, 2, 34).astype(np.uint8)
@@ -73,7 +75,7 @@ def test_thresholds_count(planes: int, dtype: type) -> None:
 
 def test_nan_and_zeros_pass() -> None:
     y = ODD.reshape(1, 1, 1, -1)
-    limits = {"t": np.zeros((1, 10), np.float32), "f": np.ones(10, np.uint8)}
+    limits: dict[str, np.ndarray] = {"t": np.zeros((1, 10), np.float32), "f": np.ones(10, np.uint8)}
     rising = bits.unpack_words(threshold(y, Thresholds(tensor="t"), limits), 10).reshape(-1)
     falling = bits.unpack_words(threshold(y, Thresholds(tensor="t", flip="f"), limits), 10).reshape(-1)
     assert rising.tolist() == [True, True, *[False] * 7, True]
@@ -85,7 +87,10 @@ def test_always_and_never(flip: bool) -> None:
     b = 27
     y = np.array([-b, 0, b]).reshape(1, 3, 1, 1) * np.ones((1, 1, 1, 2), int)
     always, never = (b + 1, -b - 1) if flip else (-b - 1, b + 1)
-    tensors = {"t": np.array([[always, never]], np.int32), "f": np.full(2, flip, np.uint8)}
+    tensors: dict[str, np.ndarray] = {
+        "t": np.array([[always, never]], np.int32),
+        "f": np.full(2, flip, np.uint8),
+    }
     words = threshold(y, Thresholds(tensor="t", flip="f"), tensors)
     assert bits.unpack_words(words, 2).reshape(3, 2).tolist() == [[False, True]] * 3
     most = np.finfo(np.float32).max
@@ -128,5 +133,7 @@ def test_both_outputs_come_from_one_number() -> None:
     made = single_conv(channels=40, outputs=33, emit="both", flip=False)
     found, step = values(made), next(s for s in made.program.steps if s.layer == "conv")
     assert step.op == "conv"
+    assert step.output is not None
+    assert step.bits is not None
     real, words = found[step.output], found[step.bits]
     assert np.array_equal(bits.unpack_words(words, 33)[..., 0, :], real < made.tensors["conv.t"][0])

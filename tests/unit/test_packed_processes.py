@@ -31,7 +31,7 @@ KERNELS = ("reference", *native.available())
 
 
 def forked(work: Any) -> Any:
-    """What ``work()`` gives in a forked child; fails if the child does not answer."""
+    """The result of ``work()`` in a forked child; fails if the child does not answer."""
     reader, writer = multiprocessing.Pipe(duplex=False)
     child = os.fork()
     if child == 0:
@@ -134,7 +134,8 @@ def test_one_model_for_many_threads(kernels: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_work_outside_python_hears_an_interruption(late: bool) -> None:
     """``late``: the work ends by itself before it hears, and its result is handed back."""
-    stop, abandoned = threading.Event(), []
+    stop = threading.Event()
+    abandoned: list[str] = []
 
     def work() -> str:
         signal.raise_signal(signal.SIGINT) if late else os.kill(os.getpid(), signal.SIGINT)

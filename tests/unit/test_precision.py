@@ -105,7 +105,7 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     def scaler(device: str, enabled: bool) -> Any:
         return real("cpu", init_scale=2.0**127, growth_interval=3, enabled=True)
 
-    monkeypatch.setattr(setup.torch.amp, "GradScaler", scaler)
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
 
 
 OPTIMIZERS: list[dict[str, Any]] = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -82,7 +84,12 @@ def test_only_signs_reach_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
     seen: list[int] = []
     real = module.signs_product
-    monkeypatch.setattr("bnn_train.binary.product.signs_product", lambda *a: (seen.append(1), real(*a))[1])
+
+    def noted(*arguments: Any) -> Any:
+        seen.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr("bnn_train.binary.product.signs_product", noted)
     x = torch.randn(4, 32)
     for row, dropout, expected in (("bnn", 0.0, 1), ("bnn", 0.5, 0), ("dorefa", 0.0, 0)):
         layer = BinaryLinear(32, 8, method=METHODS[row], role="body", dropout=dropout)

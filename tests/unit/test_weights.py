@@ -87,7 +87,7 @@ def test_weight_gradients_are_their_formulas(
     def sums(values: np.ndarray) -> np.ndarray:
         return per_filter(np.sum, values.reshape(shared.shape)).reshape(alpha.shape)
 
-    formulas = {
+    formulas: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "identity": lambda g: g,
         "detached": lambda g: alpha * m * g,
         "official": lambda g: (alpha * m + 1 / n) * g * ((1 - 1 / w.shape[1]) if centered else 1),
@@ -138,7 +138,7 @@ def test_ternary_is_twns(granularity: str) -> None:
     def filt(f: np.ndarray) -> np.ndarray:
         delta = 0.75 * np.abs(f).mean()
         kept = np.abs(f) > delta
-        return np.abs(f[kept]).mean() * np_sign(f) * kept
+        return np.asarray(np.abs(f[kept]).mean() * np_sign(f) * kept)
 
     expected = np.stack([filt(f) for f in w]) if granularity == "channel" else filt(w)
     spec = axes(quantizer="ternary", scale="l1_masked", granularity=granularity)
