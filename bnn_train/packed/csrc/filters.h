@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "emission.h"
+#include "epilogue.h"
 #include "window.h"
 
 namespace bnn {
@@ -48,6 +48,8 @@ struct FilterInput {
   int outputs, inner;       // output channels; input channels of a group
   bool dynamic;             // the input was rounded to 128 + q
   bool skips_rows;          // kernel rows outside the map are left out, not met by the border
+  BnnCode input_code, weight_code;  // of one term
+  int first_plane;                  // of the weights that the term reads
 };
 
 Filters pack_signs(const FilterInput& input);

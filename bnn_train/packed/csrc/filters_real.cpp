@@ -29,7 +29,17 @@ Weight weights_of(const FilterInput& in) {
     };
   }
   const Signs signs(in);
-  return [=](int o, int tap, int i) { return float(signs.code(o, tap, i)); };
+  if (!s.weight_code.factored) return [=](int o, int tap, int i) { return float(signs.code(o, tap, i)); };
+  const auto outputs = size_t(in.outputs);
+  const float* factors = elements<float>(s.factors, Count(signs.planes()) * outputs, "factors");
+  return [=](int o, int tap, int i) {
+    float sum = 0;
+    for (int p = 0; p < signs.planes(); ++p) {
+      const float factor = factors[size_t(p) * outputs + size_t(o)], term = signs.negative(p, o, tap, i) ? -factor : factor;
+      sum = p == 0 ? term : sum + term;
+    }
+    return sum;
+  };
 }
 
 }  // namespace

@@ -8,14 +8,15 @@
 namespace bnn {
 
 Signs::Signs(const FilterInput& in)
-    : denominator_(in.shop.step.weight_code.denominator),
+    : denominator_(in.weight_code.denominator),
       outputs_(in.outputs),
       inner_(in.inner),
-      stored_(int(in.shop.step.weight_code.planes)) {
-  const BnnCode& code = in.shop.step.weight_code;
+      stored_(int(in.weight_code.planes)) {
+  const BnnCode& code = in.weight_code;
   const Count taps = Count(in.shop.step.kernel[0]) * in.shop.step.kernel[1];
   row_ = size_t((taps * inner_ + 7) / 8);
-  rows_ = elements<uint8_t>(in.shop.step.weight, Count(stored_) * outputs_ * row_, "weight");
+  rows_ = elements<uint8_t>(in.shop.step.weight, Count(in.shop.step.weight_code.planes) * outputs_ * row_, "weight");
+  rows_ += size_t(in.first_plane) * size_t(outputs_) * row_;
   values_.assign(code.values, code.values + stored_);
   if (code.offset != 0) values_.push_back(code.offset);
 }
@@ -25,7 +26,7 @@ namespace {
 class SignPacker {
  public:
   explicit SignPacker(const FilterInput& in)
-      : in_(in), signs_(in), code_(in.shop.value(in.shop.step.input).shape.code), words_((in.inner + 31) / 32) {}
+      : in_(in), signs_(in), code_(in.input_code), words_((in.inner + 31) / 32) {}
 
   Filters pack(const BitTile* tile) {
     check_numerators();

@@ -95,7 +95,7 @@ struct Model {
   Budget budget;
   std::vector<Value> values;
   Steps steps;
-  Steps fused;                     // chains of steps that run band by band
+  Steps chains;                    // chains of steps that run band by band
   std::vector<const Step*> order;  // what a call runs: steps, or chains in their places
   std::vector<size_t> first_step;  // of each step of the program, and the end
   std::vector<Slot> slots;
@@ -110,19 +110,19 @@ struct Model {
 void check(const BnnProgram& program);
 // prepare.cpp
 std::unique_ptr<Model> prepare(const BnnProgram& program, const Kernels& kernels, Budget budget);
-// fuse.cpp: fills `fused` and `order`.
-void fuse(Model& model);
-// plan.cpp: gives every value that `order` touches a slot.
-void plan(Model& model);
+// chains.cpp: fills `chains` and `order`.
+void chain_steps(Model& model);
+// memory_plan.cpp: gives every value that `order` touches a slot.
+void plan_memory(Model& model);
 // Bytes of the work space for so many images and threads.
 Count work_space(const Model& model, const Portions& portions);
 // run.cpp
 void run_model(Model& model, const uint8_t* input, int64_t n, uint8_t* output, int threads, const Stop* stop);
 void run_step(Model& model, size_t index, const void* const* in, void* const* out, int64_t n);
 void profile(Model& model, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds);
-// canonical.cpp
-void to_layout(const Value& value, const void* canonical, int64_t first, int n, uint8_t* to);
-void from_layout(const Value& value, const uint8_t* from, int64_t first, int n, void* canonical);
+// convert_layout.cpp
+void to_layout(const Value& value, const void* plain, int64_t first, int n, uint8_t* to);
+void from_layout(const Value& value, const uint8_t* from, int64_t first, int n, void* plain);
 void fill_border(const Layout& layout, uint8_t* at, int images);
 
 // Everything that a step's preparation needs.

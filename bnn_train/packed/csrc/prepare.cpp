@@ -6,7 +6,7 @@
 
 namespace bnn {
 
-std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value);
+std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, std::vector<Filters> filters, int unit_value);
 
 namespace {
 
@@ -25,6 +25,19 @@ void add_border(Layout& layout, const BnnStep& s, const BnnValue& out) {
   const Window w = window_of(s, layout, to);
   layout.top = std::max(layout.top, w.rows.padding), layout.left = std::max(layout.left, w.columns.padding);
   layout.bottom = std::max(layout.bottom, w.rows.behind()), layout.right = std::max(layout.right, w.columns.behind());
+}
+
+// The code of each term of a product: the sign of each plane, or all planes of a code together.
+BnnCode term_code(const BnnCode& code) { return code.factored ? BnnCode{0, 1, 1, 0, {1}} : code; }
+
+// One product for each plane of the weights where they have factors.
+std::vector<Filters> filters_of_terms(FilterInput& in) {
+  const BnnCode weight = in.weight_code;
+  in.input_code = term_code(in.input_code), in.weight_code = term_code(weight);
+  const int terms = weight.factored ? int(weight.planes) : 1;
+  std::vector<Filters> found;
+  for (in.first_plane = 0; in.first_plane < terms; ++in.first_plane) found.push_back(pack_signs(in));
+  return found;
 }
 
 const BnnValue& result_of(const BnnProgram& p, const BnnStep& s) { return p.values[s.output >= 0 ? s.output : s.bits]; }
@@ -76,9 +89,13 @@ void make_conv(Workshop& shop) {
   const Window window = window_of(s, layout, shop.value(s.output >= 0 ? s.output : s.bits).layout);
   const bool own_tile = layout.type != kBits || shop.model.kernels->bit_tile == nullptr;
   constexpr int kShortest = 6;  // pixels of a row that are worth tiles of their own
-  const FilterInput input{own, layout, window, int(out.channels), int(in.channels / s.groups), unit >= 0,
-                          own_tile && unit < 0 && window.columns.out >= kShortest};
-  Filters filters = layout.type == kBits ? pack_signs(input) : layout.type == kU8 ? pack_bytes(input) : pack_reals(input);
+  FilterInput input{own, layout, window, int(out.channels), int(in.channels / s.groups), unit >= 0,
+                    own_tile && unit < 0 && window.columns.out >= kShortest, in.code, s.weight_code, 0};
+  std::vector<Filters> filters;
+  if (layout.type == kBits)
+    filters = filters_of_terms(input);
+  else
+    filters.push_back(layout.type == kU8 ? pack_bytes(input) : pack_reals(input));
   shop.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
 }
 
@@ -109,10 +126,10 @@ std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels, Budg
     }
   }
   model->first_step.push_back(model->steps.size());
-  fuse(*model);
+  chain_steps(*model);
   for (const auto& step : model->steps) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
   for (const Step* step : model->order) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
-  plan(*model);
+  plan_memory(*model);
   model->budget.forget_stop();
   return model;
 }
