@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed import canonical, container, layout
+from bnn_train.packed import container, layout, strict_json
 from bnn_train.packed.program import Header, Preprocess
 from packed_programs import Maker, header_of, single_conv
 
@@ -66,7 +66,7 @@ def put(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def file_of(raw: dict[str, Any], tensors: Tensors, version: int = 1) -> bytes:
     """The file with this header, whatever it says, and right digests."""
-    return container.assemble(canonical.dump(raw), tensors, version)
+    return container.assemble(strict_json.dump(raw), tensors, version)
 
 
 def with_field(made: tuple[Header, Tensors], path: str, value: Any) -> bytes:

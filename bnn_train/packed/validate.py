@@ -1,7 +1,7 @@
 """Every rule of the packed format, checked before a kernel sees a file: it is untrusted input.
 
 ``FORMAT.md`` §6 has the rules as a table. Those of the bytes are checked in ``container``, ``layout`` and
-``canonical``, those of single fields in ``program`` and ``operands``; ``check`` does the rest.
+``strict_json``, those of single fields in ``program`` and ``operands``; ``check`` does the rest.
 """
 
 from __future__ import annotations

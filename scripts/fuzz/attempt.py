@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import BnnError
-from bnn_train.packed import PackedModel, canonical, container, load
+from bnn_train.packed import PackedModel, container, load, strict_json
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.limits import work
 from bnn_train.packed.reference import engine as reference
@@ -118,7 +118,7 @@ def _model(case: Case, way: Way, path: Path | None) -> PackedModel:
 
 def file_of(case: Case) -> bytes:
     """The bytes of a file with this program, whatever it says."""
-    text = canonical.dump(case.header.model_dump(warnings=False))
+    text = strict_json.dump(case.header.model_dump(warnings=False))
     return container.assemble(text, case.tensors, case.header.version)
 
 
@@ -134,7 +134,7 @@ def _wrong(model: PackedModel, way: Way, images: Array, logits: Array, compared:
 def _sums_whole_batches(model: PackedModel) -> bool:
     """Whether numpy adds real numbers of all images in one operation, in an order of its own."""
     steps = model.header.images.preprocess
-    return model.kernel == "reference" or any(step.kind in ("gcn", "zca", "lcn") for step in steps)
+    return model.isa == "reference" or any(step.kind in ("gcn", "zca", "lcn") for step in steps)
 
 
 def _difference(model: PackedModel, way: Way, x: Array, logits: Array) -> str | None:

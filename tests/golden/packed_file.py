@@ -117,7 +117,7 @@ def write_missing() -> None:
             continue
         made = build()
         container.write(file_of(version), header_of(made), made.tensors)
-        logits = load(file_of(version), kernel="reference")(pixels()).tolist()
+        logits = load(file_of(version), isa="reference")(pixels()).tolist()
         logits_of(version).write_text(json.dumps(logits, indent=1) + "\n", encoding="utf-8")
 
 

@@ -31,11 +31,11 @@ def test_its_bytes(version: int) -> None:
 def test_its_logits(version: int) -> None:
     """Whole-number products and single roundings only: equal on every machine."""
     wanted = json.loads(logits_of(version).read_text(encoding="utf-8"))
-    assert load(file_of(version), kernel="reference")(pixels()).tolist() == wanted
+    assert load(file_of(version), isa="reference")(pixels()).tolist() == wanted
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_its_logits_on_every_kernel(version: int, kernels: tuple[str, ...]) -> None:  # noqa: F811
     wanted = json.loads(logits_of(version).read_text(encoding="utf-8"))
     for kernel in kernels:
-        assert load(file_of(version), kernel=kernel)(pixels()).tolist() == wanted, kernel
+        assert load(file_of(version), isa=kernel)(pixels()).tolist() == wanted, kernel

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnn_train.packed import canonical, container
+from bnn_train.packed import container, strict_json
 from bnn_train.packed.errors import PackedFileError
 from packed_damage import file_of, plain, put, rich, small
 
@@ -152,7 +152,7 @@ def test_fields_of_the_header_changed_at_length(data: st.DataObject) -> None:
 
 def test_tensors_exchanged() -> None:
     header, tensors = RICH
-    text = canonical.dump(plain(header))
+    text = strict_json.dump(plain(header))
     for a in tensors:
         for b in tensors:
             answered(container.assemble(text, {**tensors, a: tensors[b]}))

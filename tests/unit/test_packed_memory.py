@@ -97,19 +97,19 @@ def test_the_reference_takes_no_more_than_it_says(name: str) -> None:
 def test_a_model_gives_the_same_answers_however_little_it_may_take(kernel: str, factor: int) -> None:
     made = single_conv(size=(16, 16), channels=20, outputs=24, emit="f32")
     header, x = header_of(made), np.random.default_rng(0).integers(0, 256, (9, 16, 16, 20), dtype=np.uint8)
-    truth = PackedModel.from_parts(header, made.tensors, kernel=kernel)(x)
+    truth = PackedModel.from_parts(header, made.tensors, isa=kernel)(x)
     low, high = 0, 2**28
     while high - low > 1024:
         middle = (low + high) // 2
         try:
-            PackedModel.from_parts(header, made.tensors, kernel=kernel, memory_limit=middle)
+            PackedModel.from_parts(header, made.tensors, isa=kernel, memory_limit=middle)
             high = middle
         except PackedFileError:
             low = middle
-    model = PackedModel.from_parts(header, made.tensors, kernel=kernel, memory_limit=high * factor)
+    model = PackedModel.from_parts(header, made.tensors, isa=kernel, memory_limit=high * factor)
     assert np.allclose(model(x), truth, rtol=1e-6, atol=1e-6)
     with pytest.raises(PackedFileError, match=r"limit"):
-        PackedModel.from_parts(header, made.tensors, kernel=kernel, memory_limit=low)
+        PackedModel.from_parts(header, made.tensors, isa=kernel, memory_limit=low)
 
 
 def test_a_tensor_that_many_steps_share_is_not_unpacked_for_nothing() -> None:

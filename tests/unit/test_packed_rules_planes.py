@@ -75,8 +75,8 @@ def test_version_2_without_need() -> None:
 
 def test_factors_that_are_told_to_be_absent() -> None:
     """One content has one spelling: an absent field is left out."""
-    refused(changed(OLD, f"{CONV}.input_factors", None, 1), "not spelled")
-    refused(changed(OLD, f"{CONV}.weight.factors", None, 1), "not spelled")
+    refused(changed(OLD, f"{CONV}.input_factors", None, 1), "in another form")
+    refused(changed(OLD, f"{CONV}.weight.factors", None, 1), "in another form")
 
 
 @pytest.mark.parametrize(
