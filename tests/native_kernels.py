@@ -16,7 +16,7 @@ from bnn_train.packed import build, native_library
 
 @cache
 def _folder() -> Path:
-    """Where the library is. Skips without a compiler."""
+    """The library's path. Skips without a compiler."""
     if (native_library.FOLDER / native_library.FILE).exists():
         return native_library.FOLDER
     folder = tempfile.TemporaryDirectory()

@@ -1,4 +1,4 @@
-"""What every engine offers: the numpy reference and the native ones alike."""
+"""The interface of an engine, numpy reference or native, and the values that steps read and write."""
 
 from __future__ import annotations
 

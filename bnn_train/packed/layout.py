@@ -34,7 +34,7 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a tensor lies: bytes [begin, end) after the header."""
+    """A tensor's place: bytes [begin, end) after the header."""
 
     name: str
     dtype: str

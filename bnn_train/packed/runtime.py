@@ -75,7 +75,7 @@ class PackedModel:
 
     @property
     def threads(self) -> int:
-        """How many threads a call uses."""
+        """Threads of a call."""
         return self._options.threads
 
     @property
@@ -145,7 +145,7 @@ class PackedModel:
 
 
 class Room:
-    """How the memory of a model is shared out: what its file takes, its engine, and the images of a chunk."""
+    """The shares of a model's memory: its file, its engine, and the images of a chunk."""
 
     def __init__(self, header: Header, tensors: Mapping[str, Array], memory_limit: int | None) -> None:
         held = sum(tensor.nbytes for tensor in tensors.values())
@@ -157,7 +157,7 @@ class Room:
         """Bytes."""
 
     def chunk(self, engine_image: int) -> int:
-        """How many images at a time, of which each takes so many bytes in the engine."""
+        """Images of a chunk, of which each takes so many bytes in the engine."""
         fitting = self._images // self._image
         if engine_image:
             fitting = min(fitting, self.engine // engine_image)

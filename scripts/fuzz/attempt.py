@@ -34,7 +34,7 @@ _LANES = 16
 
 
 class Way(NamedTuple):
-    """How a program is tried."""
+    """The way of trying a program."""
 
     kernel: str
     threads: int = 1
@@ -52,7 +52,7 @@ class Way(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a program."""
+    """The outcome of a program."""
 
     kind: Kind
     words: str = ""
@@ -64,7 +64,7 @@ class Outcome(NamedTuple):
 
 
 def way_of(seed: int, kernels: list[str]) -> Way:
-    """How a seed's program is tried, which the program itself does not depend on."""
+    """The way of trying a seed's program, on which the program itself does not depend."""
     draw = Draw(~seed)
     kernel = draw.one(kernels)
     threads = draw.one((2, 3, 8, 33)) if draw.often(0.02) and kernel != "reference" else 1
@@ -123,7 +123,7 @@ def file_of(case: Case) -> bytes:
 
 
 def _wrong(model: PackedModel, way: Way, images: Array, logits: Array, compared: bool) -> str | None:
-    """What is wrong with the logits, or None."""
+    """The fault of the logits, or None."""
     if logits.shape != (len(images), len(model.header.classes)) or logits.dtype != np.float32:
         return f"logits are {logits.dtype} {logits.shape}"
     if way.again and not _sums_whole_batches(model) and not same(model(images[:1]), logits[:1]):

@@ -80,7 +80,7 @@ def test_most_programs_keep_the_rules() -> None:
 
 
 def words(step: Any) -> Iterator[str]:
-    """What a step is, field by field."""
+    """The words of a step, field by field."""
     yield step.op
     for part, fields in (("weight", "kind"), ("epilogue", "activation stream"), ("", "kind ceil")):
         owner = getattr(step, part, None) if part else step

@@ -31,7 +31,7 @@ KERNELS = ("reference", *native.available())
 
 
 def forked(work: Any) -> Any:
-    """What ``work()`` gives in a forked child; fails if the child does not answer."""
+    """The result of ``work()`` in a forked child; fails if the child does not answer."""
     reader, writer = multiprocessing.Pipe(duplex=False)
     child = os.fork()
     if child == 0:

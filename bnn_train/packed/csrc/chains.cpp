@@ -72,7 +72,7 @@ class ChainStep : public Step {
   size_t inner_scratch_ = 0, bytes_ = 0;  // bytes_: of the ring
 };
 
-// How often each value is read, the caller's reading of the output included.
+// The count of readers of each value, the caller's reading of the output included.
 std::vector<int> readers(const Model& m) {
   std::vector<int> count(m.values.size(), 0);
   ++count[size_t(m.output)];

@@ -1,5 +1,5 @@
-// What the kernels take for granted, asked once more here: packed/validate.py has checked a file before, with sentences for
-// people; this keeps every index inside its memory whoever calls.
+// The conditions that the kernels rely on, checked once more here: packed/validate.py has checked a file before, with
+// sentences for people; this keeps every index inside its memory whoever calls.
 #include "model.h"
 #include "window.h"
 

@@ -21,12 +21,12 @@ constexpr int kSome = 24;  // pixels whose sums lie in the nearest cache: a mult
 class ConvStep : public EpilogueStep {
  public:
   // `filters`: one set, or one for each term of the weights where factors are given.
-  ConvStep(const Workshop& shop, const FilterInput& in, std::vector<Filters> filters, int unit_value, const Classes& classes)
-      : EpilogueStep(shop, has_factors(shop) ? Wholes{} : filters[0].wholes, classes.count()),
+  ConvStep(const Preparation& prep, const FilterInput& in, std::vector<Filters> filters, int unit_value, const Classes& classes)
+      : EpilogueStep(prep, has_factors(prep) ? Wholes{} : filters[0].wholes, classes.count()),
         window_(in.window),
         unit_value_(unit_value),
-        terms_(has_factors(shop) ? FactoredTerms(shop, in, filters, data_.row) : FactoredTerms()) {
-    Budget& budget = shop.model.budget;
+        terms_(has_factors(prep) ? FactoredTerms(prep, in, filters, data_.row) : FactoredTerms()) {
+    Budget& budget = prep.model.budget;
     const AxisClasses &rows = classes.rows, &columns = classes.columns;
     budget.take((Count(rows.of.size()) * 2 + columns.of.size()) * sizeof(int32_t), "a layer's border classes");
     (Count(classes.count()) * data_.row * std::max(1, data_.levels)).as_int();
@@ -34,7 +34,7 @@ class ConvStep : public EpilogueStep {
     class_rows_.reserve(rows.of.size()), class_columns_.reserve(columns.of.size());
     for (int c : rows.of) class_rows_.push_back(c * int(columns.inside.size()) * data_.row);
     for (int c : columns.of) class_columns_.push_back(c * data_.row);
-    const BitTile* tile = shop.model.kernels->bit_tile;
+    const BitTile* tile = prep.model.kernels->bit_tile;
     sums_.reserve(filters.size());
     for (Filters& f : filters) sums_.emplace_back(budget, tile, std::move(f), rows, in.skips_rows);
     if (unit_value_ >= 0) reads.push_back(unit_value_);
@@ -188,10 +188,11 @@ class ConvStep : public EpilogueStep {
 
 }  // namespace
 
-std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, std::vector<Filters> filters, int unit_value) {
-  const Loan room(shop.model.budget, AxisClasses::bytes(in.window.rows) + AxisClasses::bytes(in.window.columns),
+std::unique_ptr<Step> make_conv_step(const Preparation& prep, const FilterInput& in, std::vector<Filters> filters,
+                                     int unit_value) {
+  const Loan room(prep.model.budget, AxisClasses::bytes(in.window.rows) + AxisClasses::bytes(in.window.columns),
                   "a window's border classes");
-  return std::make_unique<ConvStep>(shop, in, std::move(filters), unit_value, Classes(in.window));
+  return std::make_unique<ConvStep>(prep, in, std::move(filters), unit_value, Classes(in.window));
 }
 
 }  // namespace bnn

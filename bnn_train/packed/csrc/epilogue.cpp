@@ -30,21 +30,21 @@ T* Epilogue::keep(Count count) {
   return kept_.back().as<T>();
 }
 
-Epilogue::Epilogue(const Workshop& shop, const Wholes& wholes, int classes) : budget_(&shop.model.budget) {
-  const BnnStep& step = shop.step;
+Epilogue::Epilogue(const Preparation& prep, const Wholes& wholes, int classes) : budget_(&prep.model.budget) {
+  const BnnStep& step = prep.step;
   output = int(step.output), bits = int(step.bits), residual = int(step.residual), input_scale = int(step.input_scale);
-  data_.channels = int(shop.value(output >= 0 ? output : bits).shape.channels);
+  data_.channels = int(prep.value(output >= 0 ? output : bits).shape.channels);
   data_.row = up_to_multiple(data_.channels, kBlock).as_int();
   data_.to_real = output >= 0;
   data_.to_bits = bits >= 0;
   whole_lines(wholes);
   real_lines(step, classes);
-  if (input_scale >= 0) data_.input_scale_groups = int(shop.value(input_scale).shape.channels);
+  if (input_scale >= 0) data_.input_scale_groups = int(prep.value(input_scale).shape.channels);
   if (data_.to_bits) {
-    data_.planes = int(shop.value(bits).shape.code.planes);
-    data_.apart = int(shop.value(bits).shape.code.factored);
+    data_.planes = int(prep.value(bits).shape.code.planes);
+    data_.apart = int(prep.value(bits).shape.code.factored);
     data_.levels = data_.apart ? data_.planes : (1 << data_.planes) - 1;
-    data_.plane_bytes = shop.value(bits).layout.plane;
+    data_.plane_bytes = prep.value(bits).layout.plane;
     thresholds(step, wholes);
   }
 }

@@ -20,7 +20,7 @@ struct Wholes {
 class Epilogue {
  public:
   // `classes`: border classes of the step's window.
-  Epilogue(const Workshop& shop, const Wholes& wholes, int classes);
+  Epilogue(const Preparation& prep, const Wholes& wholes, int classes);
   const EpilogueData& data() const { return data_; }
   // The values that the step touches besides its input; -1: none.
   int output, bits, residual, input_scale;

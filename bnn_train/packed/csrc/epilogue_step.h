@@ -1,4 +1,4 @@
-// What steps share that send numbers through an epilogue: where the pixels stand in every value involved.
+// The base of the steps that end in an epilogue: finds the pixels of a task in every value involved.
 #pragma once
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 
 namespace bnn {
 
-// Where the pixels of a task stand in every value involved.
+// The addresses of a task's pixels in every value involved.
 struct Pixels {
   uint8_t* in[kPixels];
   float* out[kPixels];
@@ -20,10 +20,10 @@ struct Pixels {
 
 class EpilogueStep : public Step {
  public:
-  EpilogueStep(const Workshop& shop, const Wholes& wholes, int classes)
-      : model_(shop.model), epilogue_(shop, wholes, classes), data_(epilogue_.data()), input_(int(shop.step.input)) {
+  EpilogueStep(const Preparation& prep, const Wholes& wholes, int classes)
+      : model_(prep.model), epilogue_(prep, wholes, classes), data_(epilogue_.data()), input_(int(prep.step.input)) {
     const int to = epilogue_.output >= 0 ? epilogue_.output : epilogue_.bits;
-    height_ = shop.value(to).layout.height, width_ = shop.value(to).layout.width;
+    height_ = prep.value(to).layout.height, width_ = prep.value(to).layout.width;
     reads = {input_};
     for (int v : {epilogue_.residual, epilogue_.input_scale})
       if (v >= 0) reads.push_back(v);

@@ -2,15 +2,15 @@
 
 namespace bnn {
 
-bool has_factors(const Workshop& shop) {
-  const BnnStep& s = shop.step;
-  return shop.value(s.input).shape.type == kBits && (s.factors.data != nullptr || s.input_factors.data != nullptr);
+bool has_factors(const Preparation& prep) {
+  const BnnStep& s = prep.step;
+  return prep.value(s.input).shape.type == kBits && (s.factors.data != nullptr || s.input_factors.data != nullptr);
 }
 
-FactoredTerms::FactoredTerms(const Workshop& shop, const FilterInput& in, const std::vector<Filters>& filters, int row)
+FactoredTerms::FactoredTerms(const Preparation& prep, const FilterInput& in, const std::vector<Filters>& filters, int row)
     : plane_bytes_(in.in.plane) {
-  Budget& budget = shop.model.budget;
-  const BnnStep& s = shop.step;
+  Budget& budget = prep.model.budget;
+  const BnnStep& s = prep.step;
   if (s.input_factors.data) inner_ = in.in.planes;
   const auto outputs = size_t(in.outputs);
   const float* outer = s.factors.data ? elements<float>(s.factors, Count(filters.size()) * outputs, "factors") : nullptr;

@@ -7,13 +7,13 @@
 namespace bnn {
 
 // Whether the planes of a step's weights or input have factors and its product is of signs.
-bool has_factors(const Workshop& shop);
+bool has_factors(const Preparation& prep);
 
 class FactoredTerms {
  public:
   FactoredTerms() = default;
   // `filters`: one for each plane of the weights, or one. `row`: channels of a padded row.
-  FactoredTerms(const Workshop& shop, const FilterInput& in, const std::vector<Filters>& filters, int row);
+  FactoredTerms(const Preparation& prep, const FilterInput& in, const std::vector<Filters>& filters, int row);
 
   explicit operator bool() const { return !terms_.empty(); }
   int count() const { return int(terms_.size()); }

@@ -42,7 +42,7 @@ struct Filters {
 };
 
 struct FilterInput {
-  const Workshop& shop;
+  const Preparation& prep;
   const Layout& in;
   Window window;
   int outputs, inner;       // output channels; input channels of a group

@@ -1,4 +1,4 @@
-// What every instruction set offers to the engine, and the prepared data that its functions read. Plain data only: these
+// The functions of an instruction set, and the prepared data that they read. Plain data only: these
 // structures cross translation units compiled for different processors.
 #pragma once
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Where a value's numbers lie in memory: channel-last, 32 channels of bits to a word, plane after plane, with a border of
+// The layout of a value in memory: channel-last, 32 channels of bits to a word, plane after plane, with a border of
 // fixed bytes around every map so that no window ever asks whether it is inside.
 #pragma once
 #include <cstddef>

@@ -7,7 +7,7 @@ namespace {
 
 class MapStep : public EpilogueStep {
  public:
-  explicit MapStep(const Workshop& shop) : EpilogueStep(shop, Wholes{}, 1) {
+  explicit MapStep(const Preparation& prep) : EpilogueStep(prep, Wholes{}, 1) {
     if (epilogue_.output >= 0 && epilogue_.residual < 0) in_place = input_;
   }
 
@@ -43,6 +43,6 @@ class MapStep : public EpilogueStep {
 
 }  // namespace
 
-std::unique_ptr<Step> make_map(const Workshop& shop) { return std::make_unique<MapStep>(shop); }
+std::unique_ptr<Step> make_map(const Preparation& prep) { return std::make_unique<MapStep>(prep); }
 
 }  // namespace bnn

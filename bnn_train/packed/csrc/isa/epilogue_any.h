@@ -1,4 +1,4 @@
-// What every way from accumulators to values shares, and the one that can do everything, a pixel at a time.
+// The parts that all epilogues share, and the epilogue of any product and any result, a pixel at a time.
 
 inline VF activate(VF y, int kind) {
   if (kind == kNone) return y;
