@@ -28,7 +28,7 @@ def small() -> tuple[Header, Tensors]:
         weight="int2",
         parts="",
         whole_thresholds=True,
-        emit="bits",
+        results="bits",
     )
     return header_of(made), made.tensors
 

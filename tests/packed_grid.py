@@ -70,7 +70,10 @@ def _geometries() -> Iterator[Case]:
         for pad in (-1, 0, 1):
             common = {"geometry": geometry, "size": (9, 8), "pad": pad, "channels": 44, "outputs": 12}
             yield f"{name}-pad{pad}", common
-            yield f"{name}-pad{pad}-whole", {**common, "whole_thresholds": True, "parts": "", "emit": "bits"}
+            yield (
+                f"{name}-pad{pad}-whole",
+                {**common, "whole_thresholds": True, "parts": "", "results": "bits"},
+            )
     depth = Geometry(kernel=(3, 3), padding=(1, 1), groups=36)
     yield "depthwise", {"geometry": depth, "channels": 36, "outputs": 36}
     yield "depthwise-2", {"geometry": depth, "channels": 36, "outputs": 72}
@@ -108,15 +111,18 @@ def _epilogues() -> Iterator[Case]:
         "scale input_scale classes norm residual",
     )
     for part in parts:
-        for emit in ("f32", "bits", "both"):
-            yield f"epilogue-{part.replace(' ', '-') or 'none'}-{emit}", {"parts": part, "emit": emit}
+        for results in ("f32", "bits", "both"):
+            yield (
+                f"epilogue-{part.replace(' ', '-') or 'none'}-{results}",
+                {"parts": part, "results": results},
+            )
     for activation in ("relu", "hardtanh"):
         yield f"activation-{activation}", {"activation": activation}
         yield f"stream-{activation}", {"stream": activation}
-    for emit in ("bits", "both"):
+    for results in ("bits", "both"):
         for flip in (False, True):
-            arguments = {"emit": emit, "flip": flip, "whole_thresholds": True, "parts": ""}
-            yield f"whole-{emit}-flip{int(flip)}", arguments
+            arguments = {"results": results, "flip": flip, "whole_thresholds": True, "parts": ""}
+            yield f"whole-{results}-flip{int(flip)}", arguments
     strided = Geometry(kernel=(3, 3), stride=(2, 2), padding=(2, 1), dilation=(2, 1))
     yield "classes-strided", {"parts": "classes", "geometry": strided, "size": (11, 8)}
 
@@ -148,9 +154,9 @@ def _pixels() -> Iterator[Case]:
 def _reals() -> Iterator[Case]:
     for kind in ("f32", "bf16", "int1", SIGN, TERNARY, UNSIGNED_2):
         name = kind if isinstance(kind, str) else f"bits{len(kind.values)}-{kind.offset}"
-        for emit in ("f32", "both"):
-            arguments = {"source": "f32", "channels": 19, "weight": kind, "emit": emit}
-            yield f"real-{name}-{emit}", arguments
+        for results in ("f32", "both"):
+            arguments = {"source": "f32", "channels": 19, "weight": kind, "results": results}
+            yield f"real-{name}-{results}", arguments
         grouped = Geometry(kernel=(3, 3), stride=(2, 1), padding=(1, 1), groups=4)
         yield f"real-{name}-groups", {"source": "f32", "channels": 20, "weight": kind, "geometry": grouped}
     dense = {
@@ -161,7 +167,7 @@ def _reals() -> Iterator[Case]:
         "outputs": 10,
     }
     for kind in ("f32", "bf16", "int1"):
-        yield f"real-{kind}-dense", {**dense, "weight": kind, "emit": "f32", "parts": "bias"}
+        yield f"real-{kind}-dense", {**dense, "weight": kind, "results": "f32", "parts": "bias"}
 
 
 def pool_programs() -> Iterator[tuple[str, Made]]:

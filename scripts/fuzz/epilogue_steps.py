@@ -141,9 +141,9 @@ def _results(
 ) -> tuple[int | None, int | None, Thresholds | None]:
     """A real value, bits with their thresholds, or both; whole thresholds for products up to ``bound``."""
     draw = g.draw
-    emit = "f32" if head else draw.one(("f32", "bits", "both"))
-    real = g.value("f32", *r) if emit != "bits" else None
-    if emit == "f32":
+    results = "f32" if head else draw.one(("f32", "bits", "both"))
+    real = g.value("f32", *r) if results != "bits" else None
+    if results == "f32":
         return real, None, None
     code = draw.any_code()
     if threshold_count(code) * r.channels > 4 * g.budget.weights:

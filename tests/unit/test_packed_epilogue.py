@@ -104,7 +104,7 @@ def values(made: Made) -> dict[int, np.ndarray]:
 
 def test_the_bias_of_border_classes() -> None:
     g = Geometry(kernel=(3, 3), stride=(2, 1), padding=(1, 2), dilation=(1, 2))
-    made = single_conv(size=(6, 7), geometry=g, parts="classes", emit="f32")
+    made = single_conv(size=(6, 7), geometry=g, parts="classes", results="f32")
     bare = made.program.model_copy(
         update={
             "steps": tuple(
@@ -125,7 +125,7 @@ def test_the_bias_of_border_classes() -> None:
 
 
 def test_both_outputs_come_from_one_number() -> None:
-    made = single_conv(channels=40, outputs=33, emit="both", flip=False)
+    made = single_conv(channels=40, outputs=33, results="both", flip=False)
     found, step = values(made), next(s for s in made.program.steps if s.layer == "conv")
     assert step.op == "conv"
     real, words = found[step.output], found[step.bits]

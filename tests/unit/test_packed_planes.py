@@ -108,7 +108,7 @@ def test_the_reference_is_the_formula(geometry: str, a: AnyCode, w: AnyCode) -> 
     for pad in (-1, 0, 1):
         made = single_conv(
             3, source=a, weight=w, geometry=GEOMETRIES[geometry], pad=pad, channels=36, outputs=6,
-            size=(5, 6), emit="f32", parts="",
+            size=(5, 6), results="f32", parts="",
         )  # fmt: skip
         check(header_of(made), made.tensors)
         engine = ReferenceEngine(made.program, made.tensors)
@@ -120,7 +120,7 @@ def test_the_reference_is_the_formula(geometry: str, a: AnyCode, w: AnyCode) -> 
 
 def test_factors_are_multiplied_first_and_terms_added_in_order() -> None:
     """Numbers for which another order, or a fused product and sum, gives another float32."""
-    made = single_conv(5, source=P3, weight=P3, channels=300, outputs=16, emit="f32", parts="")
+    made = single_conv(5, source=P3, weight=P3, channels=300, outputs=16, results="f32", parts="")
     i, step = conv_of(made)
     engine = ReferenceEngine(made.program, made.tensors)
     values = engine.step(0, {0: random_input(made.program)}, 1)
@@ -150,7 +150,7 @@ def test_each_plane_has_a_threshold_of_its_own(code: Planes, flip: bool) -> None
 
 def test_whole_thresholds_of_planes() -> None:
     """A whole product may be cut into planes by int32 thresholds."""
-    made = single_conv(2, code=P3, whole_thresholds=True, parts="", emit="both", outputs=40)
+    made = single_conv(2, code=P3, whole_thresholds=True, parts="", results="both", outputs=40)
     check(header_of(made), made.tensors)
     i, step = conv_of(made)
     engine = ReferenceEngine(made.program, made.tensors)
@@ -186,7 +186,7 @@ def test_planes_are_pooled_one_by_one(flip: bool) -> None:
 
 
 def test_real_inputs_meet_the_sum_of_planes() -> None:
-    made = single_conv(4, source="f32", weight=P3, channels=9, outputs=6, emit="f32", parts="")
+    made = single_conv(4, source="f32", weight=P3, channels=9, outputs=6, results="f32", parts="")
     check(header_of(made), made.tensors)
     i, step = conv_of(made)
     weight: Any = step.weight

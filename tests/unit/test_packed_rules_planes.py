@@ -42,7 +42,7 @@ def test_versions_of_programs() -> None:
     assert VERSION == 2
     assert [version_of(made.program) for made in (OLD, MADE)] == [1, 2]
     assert version_of(single_conv(weight=P2).program) == 2
-    assert version_of(single_conv(code=P2, emit="bits").program) == 2
+    assert version_of(single_conv(code=P2, results="bits").program) == 2
 
 
 def test_a_file_of_version_2() -> None:

@@ -57,7 +57,7 @@ def test_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_portions_shrink_with_the_memory_of_an_image() -> None:
-    made = single_conv(size=(256, 256), channels=64, outputs=64, parts="", emit="f32")
+    made = single_conv(size=(256, 256), channels=64, outputs=64, parts="", results="f32")
     assert 1 <= reference(header_of(made), made.tensors)._chunk < 5
 
 

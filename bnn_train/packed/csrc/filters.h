@@ -8,7 +8,7 @@
 
 namespace bnn {
 
-// Blocks whose sums are made before any of their values is emitted: output channels first … first + channels − 1.
+// Blocks whose sums are made before any of their values goes through the epilogue: output channels first … first + channels − 1.
 struct Panel {
   int first, channels, block_begin, block_end;
 };
