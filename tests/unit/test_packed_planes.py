@@ -3,6 +3,7 @@ out, every kernel against the reference."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -202,13 +203,11 @@ def test_real_inputs_meet_the_sum_of_planes() -> None:
 def programs() -> dict[str, Made]:
     """Every pair of codes, and shapes at the edges of words, blocks and panels."""
     found = {}
-    for name, geometry in GEOMETRIES.items():
-        for a, w in PAIRS:
-            for pad in (-1, 0, 1):
-                found[f"{name} {a} {w} {pad}"] = single_conv(
-                    pad + 2, source=a, weight=w, geometry=geometry, pad=pad, channels=36, outputs=6,
-                    size=(5, 8), code=P2, parts="scale input_scale classes norm residual",
-                )  # fmt: skip
+    for i, (name, (a, w)) in enumerate(product(GEOMETRIES, PAIRS)):
+        found[f"{name} {a} {w}"] = single_conv(
+            i, source=a, weight=w, geometry=GEOMETRIES[name], pad=i % 3 - 1, channels=36, outputs=6,
+            size=(5, 8), code=P2, parts="scale input_scale classes norm residual",
+        )  # fmt: skip
     for channels in (1, 31, 32, 33, 64, 65, 260):
         found[f"channels {channels}"] = single_conv(source=P2, weight=P3, channels=channels, code=P3)
     for outputs in (1, 15, 16, 17, 63, 64, 65, 130, 300):
@@ -216,12 +215,7 @@ def programs() -> dict[str, Made]:
         found[f"outputs {outputs}"] = single_conv(source=P3, weight=P2, **arguments)  # type: ignore[arg-type]
     dense = {"size": (1, 1), "geometry": Geometry(kernel=(1, 1)), "channels": 5000, "outputs": 70}
     found["dense"] = single_conv(source=P2, weight=P3, **dense)  # type: ignore[arg-type]
-    whole = {"code": P8, "whole_thresholds": True, "parts": ""}
-    found["whole"] = single_conv(outputs=70, **whole)  # type: ignore[arg-type]
-    found["whole pixels"] = single_conv(source="u8", weight="int3", outputs=70, **whole)  # type: ignore[arg-type]
-    depth = Geometry(kernel=(3, 3), padding=(1, 1), groups=36)
-    found["depthwise"] = single_conv(source=P2, weight=P2, geometry=depth, channels=36, outputs=72)
-    return {**found, "pool": pooled(P3, False), "pool flip": pooled(P2, True)}
+    return found
 
 
 def test_kernels_equal_the_reference(kernels: tuple[str, ...]) -> None:  # noqa: F811
