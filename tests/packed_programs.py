@@ -162,7 +162,7 @@ def single_conv(
     weight: str | AnyCode = SIGN,
     gain: bool = False,
     pad: int = 0,
-    emit: str = "both",
+    results: str = "both",
     code: AnyCode = SIGN,
     whole_thresholds: bool = False,
     flip: bool = True,
@@ -172,7 +172,7 @@ def single_conv(
 ) -> Made:
     """One convolution between an input and a head.
 
-    ``source``: ``u8``, ``f32``, or a code, for bits that a ``map`` makes of the real input. ``emit``:
+    ``source``: ``u8``, ``f32``, or a code, for bits that a ``map`` makes of the real input. ``results``:
     ``f32``, ``bits`` or ``both``. ``parts``: lines of the epilogue; ``classes`` among them: a bias row for
     each border class. Without an epilogue thresholds may be whole.
     """
@@ -187,8 +187,8 @@ def single_conv(
         w = w.model_copy(update={"gain": m.tensor("conv.gain", factors, np.int32)})
     epilogue = _epilogue(m, parts.split(), given, geometry, out, outputs)
     epilogue = epilogue.model_copy(update={"activation": activation, "stream": stream})
-    real = m.value("f32", *out, outputs) if emit != "bits" else None
-    signs = m.value("bits", *out, outputs, code) if emit != "f32" else None
+    real = m.value("f32", *out, outputs) if results != "bits" else None
+    signs = m.value("bits", *out, outputs, code) if results != "f32" else None
     rule = None
     if signs is not None:
         spread = _spread(m, w, geometry, channels, source) if whole_thresholds or not parts else 3.0
@@ -207,7 +207,7 @@ def _spread(m: Maker, w: Weight, geometry: Geometry, channels: int, source: str 
     """About the size of a product, so that thresholds divide it; never beyond what the format allows."""
     count = geometry.kernel[0] * geometry.kernel[1] * channels // geometry.groups
     if not isinstance(source, str):
-        return max(0.2, 0.2 * count**0.5)
+        return max(0.2, 0.2 * math.sqrt(count))
     gains = m.tensors["conv.gain"].max() if isinstance(w, BitWeight) and w.gain else 1
     return float(gains) * 20 * math.sqrt(count)
 

@@ -41,7 +41,7 @@ def unpack_words(words: Array, channels: int) -> NDArray[np.bool_]:
 
 
 def code_numbers(code: Code) -> NDArray[np.int32]:
-    """What each of the 2^P digit patterns means: element q has +v_p where binary digit p of q is 1, −v_p
+    """The number of each of the 2^P digit patterns: element q has +v_p where binary digit p of q is 1, −v_p
     where 0."""
     patterns = np.arange(2**code.planes)[:, None] >> np.arange(code.planes) & 1
     sums = code.offset + (2 * patterns - 1) @ np.array(code.values)

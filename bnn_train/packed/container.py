@@ -1,6 +1,6 @@
 """The packed file as a whole: header and tensors to bytes and back, digests checked before anything is used.
 
-Metadata of the safetensors file: ``format``, ``version``, ``header`` (canonical JSON of ``program.Header``),
+Metadata of the safetensors file: ``format``, ``version``, ``header`` (JSON of ``program.Header``),
 ``digests`` (SHA-256 of every tensor's bytes) and ``digest``, the SHA-256 over all of those and over names,
 types and shapes. The same content is always the same bytes, and a file in any other spelling is refused.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bnn_train.files import replace_file
-from bnn_train.packed import canonical, layout
+from bnn_train.packed import layout, strict_json
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.layout import Entry
 from bnn_train.packed.opening import opened
@@ -37,7 +37,7 @@ def pack(header: Header, tensors: dict[str, Array]) -> bytes:
     """The whole file. Raises PackedFileError for content that ``read`` would refuse."""
     arrays = {name: np.ascontiguousarray(_little(t)) for name, t in tensors.items()}
     check(header, arrays)
-    text = canonical.dump(header.model_dump())
+    text = strict_json.dump(header.model_dump())
     parse_header(text)
     return assemble(text, arrays, header.version)
 
@@ -45,7 +45,7 @@ def pack(header: Header, tensors: dict[str, Array]) -> bytes:
 def assemble(header: str, tensors: dict[str, Array], version: int = 1) -> bytes:
     """The file around a header's text, digests and all; nothing is checked but the header's length."""
     entries = layout.place(tensors)
-    digests = canonical.dump({e.name: hashlib.sha256(tensors[e.name].data).hexdigest() for e in entries})
+    digests = strict_json.dump({e.name: hashlib.sha256(tensors[e.name].data).hexdigest() for e in entries})
     metadata = {"format": FORMAT, "version": str(version), "header": header, "digests": digests}
     head = layout.spell(entries, {**metadata, "digest": _digest(entries, metadata)})
     if len(head) - layout.PREFIX > layout.MAX_HEADER:
@@ -97,7 +97,7 @@ def _read(file: BinaryIO, size: int, memory_limit: int | None) -> tuple[Header, 
     entries, metadata = layout.read_header(raw, payload)
     _check_metadata(metadata)
     if layout.spell(entries, metadata)[layout.PREFIX :] != raw:
-        raise PackedFileError("its header is not spelled as bnn_train spells it; export it again")
+        raise PackedFileError("its header is in another form than the format's; export it again")
     content = file.read(payload)
     if len(content) != payload or file.read(1):
         raise PackedFileError("it changed while it was read; try again")
@@ -115,18 +115,18 @@ def _read(file: BinaryIO, size: int, memory_limit: int | None) -> tuple[Header, 
 
 def parse_header(text: str) -> Header:
     """The header's text, typed. Raises PackedFileError naming the first field that does not fit."""
-    raw = canonical.parse(text, "the header")
+    raw = strict_json.parse(text, "the header")
     if isinstance(raw, dict):
-        own = canonical.dump({key: value for key, value in raw.items() if key != "experiment"})
-        canonical.parse(own, "the header", MAX_DEPTH)
+        own = strict_json.dump({key: value for key, value in raw.items() if key != "experiment"})
+        strict_json.parse(own, "the header", MAX_DEPTH)
     try:
         header = Header.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:200]
         raise PackedFileError(f"the header's {where or 'content'}: {first['msg']}") from None
-    if canonical.dump(header.model_dump()) != text:
-        raise PackedFileError("the header is not spelled as bnn_train spells it; export the file again")
+    if strict_json.dump(header.model_dump()) != text:
+        raise PackedFileError("the header is in another form than the format's; export the file again")
     return header
 
 
@@ -166,9 +166,9 @@ def _check_metadata(metadata: dict[str, str]) -> None:
 def _check_digests(entries: list[Entry], metadata: dict[str, str], content: bytes) -> None:
     if metadata["digest"] != _digest(entries, metadata):
         raise PackedFileError("damaged: its header does not match its SHA-256; copy or export it again")
-    digests = canonical.parse(metadata["digests"], "the list of digests")
-    if canonical.dump(digests) != metadata["digests"]:
-        raise PackedFileError("its list of digests is not spelled as bnn_train spells it; export it again")
+    digests = strict_json.parse(metadata["digests"], "the list of digests")
+    if strict_json.dump(digests) != metadata["digests"]:
+        raise PackedFileError("its list of digests is in another form than the format's; export it again")
     if not isinstance(digests, dict) or set(digests) != {e.name for e in entries}:
         raise PackedFileError("its list of digests does not name its tensors; export it again")
     view = memoryview(content)

@@ -1,4 +1,4 @@
-"""What may stand in a tensor. Every check answers with what is wrong, or None."""
+"""Checks of a tensor's numbers. Each answers with the fault in words, or None."""
 
 from __future__ import annotations
 

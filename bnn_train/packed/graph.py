@@ -9,7 +9,7 @@ from bnn_train.packed.program import Code, Conv, Map, Planes, Program, Step, Val
 
 
 def title(i: int, step: Step) -> str:
-    """How messages name a step."""
+    """The name of a step in messages."""
     return f"step {i} ({step.op} {step.layer})"
 
 

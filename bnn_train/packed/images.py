@@ -1,4 +1,4 @@
-"""What a model is given: arrays checked, files decoded as the evaluation of image folders decodes them."""
+"""Images for a model: arrays checked, files decoded as the evaluation of image folders decodes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory and work a program asks for, told before any is spent. Python's whole numbers do not
+"""The memory and work that a program asks for, counted before any is spent. Python's whole numbers do not
 overflow."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_NUMBERS, MAX_MAP = 2**29 - 1, 2**31 - 1
 """Of one image's value: its numbers, and the bytes of its map with its border, as the kernels index them."""
 _LANES = 16
 _OVERHEAD = 2**15
-"""What one tap of one group costs the numpy engine at least, 40 µs, in products."""
+"""The least cost of one tap of one group in the numpy engine, 40 µs, in products."""
 
 
 def work(program: Program) -> int:

@@ -1,4 +1,4 @@
-"""How much memory a program takes, counted as the kernels lay it out (``csrc/layout.h``): with the border
+"""The memory of a program, counted as the kernels lay it out (``csrc/layout.h``): with the border
 around every map that a window walks over, and real pixels in whole vectors. Python's numbers do not
 overflow."""
 

@@ -70,12 +70,12 @@ def term_code(code: Code | Planes) -> Code:
 
 
 def threshold_count(code: Code | Planes) -> int:
-    """How many thresholds make a number's bits: 2^P − 1 of a code, P of planes."""
+    """The count of thresholds that make a number's bits: 2^P − 1 of a code, P of planes."""
     return 2 ** len(code.values) - 1 if isinstance(code, Code) else code.count
 
 
 def term_count(code: Code | Planes) -> int:
-    """The terms that an operand brings to a product: 1 for a code, P for planes."""
+    """The count of terms that an operand brings to a product: 1 for a code, P for planes."""
     return 1 if isinstance(code, Code) else code.count
 
 
@@ -91,7 +91,7 @@ class Value(Record):
 
 
 class Geometry(Record):
-    """How a window walks over a map, as in PyTorch. Rows first."""
+    """The walk of a window over a map, as in PyTorch. Rows first."""
 
     kernel: Pair
     stride: Pair = (1, 1)

@@ -1,21 +1,7 @@
-"""Every rule that a packed file must keep, checked before a kernel sees it: the file is untrusted input.
+"""Every rule of the packed format, checked before a kernel sees a file: it is untrusted input.
 
-1. Size, format marker, version (``container``); a header of at most 1 MiB that the file has (``layout``).
-2. Text is UTF-8 and JSON of bounded depth, each key once, no unknown key (``canonical``, ``program``).
-3. At most 4096 tensors, values and steps; names, types, operations and kinds from a table (``layout``,
-   ``program``).
-4. Tensors have 1 to 5 dimensions of 1 to 2²⁴ and as many bytes as elements ask for; they cover the rest of
-   the file without gap, overlap or tail, in one order (``layout``).
-5. SHA-256 of every tensor and of the whole, none missing, before use (``container``).
-6. Every index is known; values are written once, before they are read (``graph``); every tensor is used.
-7. Shapes agree, windows fit, padding is bounded by the window, every pooling sees the map (``inference``).
-8. The memory of one image, of its preprocessing and of the file stays within the caller's limit; taps and
-   work are bounded (``limits``, ``preprocess_rules``). Engines count what they take to the byte, and refuse
-   what leaves the limit.
-9. Unused bits are 0; reals are finite, at most 1e30; whole thresholds lie within the product's range; sums
-   stay in the type that adds them (``tensor_rules``, ``contents``).
-10. No text is ever a path, a format or code; one content has one spelling (``container``).
-11. Every mistake is a PackedFileError, told in one sentence; checks take time in proportion to the file.
+``FORMAT.md`` §6 has the rules as a table. Those of the bytes are checked in ``container``, ``layout`` and
+``strict_json``, those of single fields in ``program`` and ``operands``; ``check`` does the rest.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from bnn_train.packed.limits import memory
 from bnn_train.packed.program import Geometry, Header, Images, Planes, Preprocess, version_of
 from fuzz.damage import damage
 from fuzz.draw import Draw
-from fuzz.emitting import add_conv, add_map
+from fuzz.epilogue_steps import add_conv, add_map
 from fuzz.grower import (
     Budget,
     Grower,
@@ -38,7 +38,7 @@ class Case(NamedTuple):
     tensors: dict[str, Array]
     memory_limit: int = LIMIT
     broken: str | None = None
-    """How a rule was broken on purpose; None: every rule should hold, or nearly so."""
+    """The rule broken on purpose; None: every rule should hold, or nearly so."""
 
     def images(self, count: int) -> NDArray[np.uint8]:
         """Random images."""
@@ -47,7 +47,7 @@ class Case(NamedTuple):
 
 
 class Sketch(NamedTuple):
-    """How a program is begun."""
+    """The first choices of a program."""
 
     height: int
     width: int

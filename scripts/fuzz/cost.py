@@ -1,4 +1,4 @@
-"""What a program costs: the products of its layers, and the array operations of the numpy reference."""
+"""The cost of a program: the products of its layers, and the array operations of the numpy reference."""
 
 from __future__ import annotations
 

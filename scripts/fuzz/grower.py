@@ -30,7 +30,7 @@ Type = Literal["u8", "f32", "bits"]
 
 
 class Budget(NamedTuple):
-    """How large the parts of a program may be, so that it runs in about a millisecond."""
+    """Bounds of a program's parts, so that it runs in about a millisecond."""
 
     value: int = 2**12
     """Numbers of one value."""
@@ -54,7 +54,7 @@ class Grower:
         self.tensors: dict[str, Array] = {}
 
     def program(self, output: int) -> Program:
-        """What has grown so far."""
+        """The program as it has grown so far."""
         return Program(values=tuple(self.values), steps=tuple(self.steps), output=output)
 
     def value(

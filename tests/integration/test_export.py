@@ -168,7 +168,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no run": (["--checkpoint", "nothing", "--out", "m.bnn"], "nothing: no such run or checkpoint"),
     "no folder": (["--checkpoint", "run", "--out", "no/m.bnn"], "does not exist; make it first"),
     "a folder as file": (["--checkpoint", "run", "--out", "run", *FAST], "run: cannot be written"),
-    "no kernel": (["--checkpoint", "run", "--out", "m.bnn", "--kernel", "x"], "kernel 'x' does not exist"),
+    "no kernel": (
+        ["--checkpoint", "run", "--out", "m.bnn", "--kernel", "x"],
+        "instruction set 'x' does not exist",
+    ),
 }
 
 

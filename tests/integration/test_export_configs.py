@@ -82,4 +82,4 @@ def assert_sizes(lowered: Lowering) -> None:
 
 def again_with(kernel: str, made: Pair) -> None:
     packed = PackedModel.from_parts(header_of(made.lowered, made.shape), made.lowered.tensors, kernel=kernel)
-    Gate(made.model, made.lowered, packed, made.normalize).run([pixels(4, made.shape, seed=3)])
+    Gate(made.lowered, packed, made.normalize).run([pixels(4, made.shape, seed=3)])

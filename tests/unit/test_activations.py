@@ -1,5 +1,6 @@
 """Activation quantizers and gradient estimators against their formulas in numpy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from bnn_train.binary.estimators import ESTIMATORS, Estimator
 from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.spec.method import ActivationSpec
+from bnn_train.spec.record import Record
 
 EDGES = np.array(
     [-2, -1.0000001, -1, -0.9999999, -0.5, -1e-40, -0.0, 0.0, 1e-40, 0.3, 0.9999999, 1, 1.0000001, 2]
@@ -24,7 +26,12 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-ROWS: dict[str, Estimator] = {spec().name: built(spec()) for spec, built in ESTIMATORS.rows.items()}
+def name_of(spec: type[Record]) -> str:
+    name: str = spec.model_fields["name"].default
+    return name
+
+
+ROWS: dict[str, Estimator] = {name_of(spec): built(spec()) for spec, built in ESTIMATORS.rows.items()}
 
 
 def quantize_input(

@@ -164,7 +164,7 @@ def test_latents_beyond_a_mask_are_to_look_at(gradient: str, estimator: str) -> 
     layer = next(layer for _, layer in binary_layers(s.model))
     w = weight(s).clone().requires_grad_()
     quantized = WeightQuantizer(layer.method.weight, w, centered=False)(w)
-    (quantized * torch.rand_like(w)).sum().backward()  # type: ignore[no-untyped-call]  # in torch
+    (quantized * torch.rand_like(w)).sum().backward()
     frozen = not bool(w.grad is not None and w.grad.any())
     line = lines(latents, s)["latent weights"]
     assert line.verdict == ("look" if frozen else "ok")

@@ -48,7 +48,7 @@ OPTIMIZERS: list[dict[str, Any]] = [
 
 def experiment(method: Any, network: str, **changes: Any) -> Experiment:
     name = method if isinstance(method, str) else method["name"]
-    stored = METHODS[name].weight.quantizer == "stored"
+    stored = not METHODS[name].weight.quantizer.latent
     sections = {
         "method": method,
         "model": {"name": network, **({"width": 0.1} if network in ("alexnet", "extraction") else {})},

@@ -40,10 +40,11 @@ def test_flip_rates_count_changed_signs() -> None:
     model = net()
     before = packed_codes(model)
     assert flip_rates(model, before) == {"0": 0.0, "3": 0.0}
+    first, last = dict(model.named_parameters())["0.weight"], dict(model.named_parameters())["3.weight"]
     with torch.no_grad():
-        model[0].weight.view(-1)[:7] *= -1  # of 54
-        model[3].weight *= -1
-        model[0].weight.view(-1)[7:] *= 0.5
+        first.view(-1)[:7] *= -1  # of 54
+        last.neg_()
+        first.view(-1)[7:] *= 0.5
     assert flip_rates(model, before) == {"0": 7 / 54, "3": 1.0}
 
 

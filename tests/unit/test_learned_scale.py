@@ -89,7 +89,7 @@ def test_only_layers_that_binarize_have_one() -> None:
 
 def chain() -> nn.Sequential:
     units = [
-        ChainLayer(role=role, kind="linear", inputs=8, outputs=8, bias=False)  # type: ignore[arg-type]  # a role
+        ChainLayer(role=role, kind="linear", inputs=8, outputs=8, bias=False)
         for role in ("first", "body", "last")
     ]
     return Layers(method("xnor")).chain(units)

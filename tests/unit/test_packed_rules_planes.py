@@ -42,7 +42,7 @@ def test_versions_of_programs() -> None:
     assert VERSION == 2
     assert [version_of(made.program) for made in (OLD, MADE)] == [1, 2]
     assert version_of(single_conv(weight=P2).program) == 2
-    assert version_of(single_conv(code=P2, emit="bits").program) == 2
+    assert version_of(single_conv(code=P2, results="bits").program) == 2
 
 
 def test_a_file_of_version_2() -> None:
@@ -75,8 +75,8 @@ def test_version_2_without_need() -> None:
 
 def test_factors_that_are_told_to_be_absent() -> None:
     """One content has one spelling: an absent field is left out."""
-    refused(changed(OLD, f"{CONV}.input_factors", None, 1), "not spelled")
-    refused(changed(OLD, f"{CONV}.weight.factors", None, 1), "not spelled")
+    refused(changed(OLD, f"{CONV}.input_factors", None, 1), "in another form")
+    refused(changed(OLD, f"{CONV}.weight.factors", None, 1), "in another form")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bnn_train.packed import canonical, container
+from bnn_train.packed import container, strict_json
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.graph import check_graph
 from bnn_train.packed.inference import check_shapes
@@ -80,7 +80,7 @@ def test_rule_4_counts() -> None:
     for key in ("steps", "values"):
         many = put(raw, f"program.{key}", raw["program"][key] * 2049)
         with pytest.raises(PackedFileError, match="at most 4096"):
-            container.parse_header(canonical.dump(many))
+            container.parse_header(strict_json.dump(many))
     refused("program.steps", [], "at least 1")
 
 

@@ -59,7 +59,7 @@ def test_the_operator_is_registered_as_pytorch_asks() -> None:
 def test_product_and_its_gradients_do_not_depend_on_who_multiplies(
     geometry: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bnn_train.binary.product import Geometry
+    from bnn_train.binary.geometry import Geometry
 
     spec = WeightSpec(quantizer=Sign(), scale=L1(), gradient="exact")
     walk = Geometry((1, 1), (1, 1), (1, 1), 1) if geometry else None

@@ -27,7 +27,7 @@ from bnn_train.packed.program import (
     Step,
     Subsample,
 )
-from bnn_train.packed.reference import maps, product
+from bnn_train.packed.reference import pooling, product
 from bnn_train.packed.reference.bit_product import bit_product
 from bnn_train.packed.reference.blocks import row_blocks
 from bnn_train.packed.reference.epilogue import epilogue, threshold
@@ -75,14 +75,14 @@ class ReferenceEngine:
                 return self._results(x, step, step.epilogue, values, np.zeros(x.shape[1:3], np.int64))
             case Pool():
                 flip = None if step.flip is None else self.tensors[step.flip]
-                return {step.output: maps.pool(x, step, flip)}
+                return {step.output: pooling.pool(x, step, flip)}
             case InputScale():
-                return {step.output: maps.input_scale(x, step)}
+                return {step.output: pooling.input_scale(x, step)}
             case Subsample():
                 channels = self.program.values[step.output].channels
-                return {step.output: maps.subsample(x, step, channels)}
+                return {step.output: pooling.subsample(x, step, channels)}
             case Mean():
-                return {step.output: maps.mean(x)}
+                return {step.output: pooling.mean(x)}
 
     def _classes(self, step: Conv, x: Array) -> Array:
         rows, columns, _, count = border_classes(step.geometry, *x.shape[1:3])

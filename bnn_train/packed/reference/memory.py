@@ -1,4 +1,4 @@
-"""How much memory the numpy engine takes, its passing arrays included: generous, and never less than it does.
+"""The memory of the numpy engine, its passing arrays included: a bound, never below what it takes.
 
 The factors count the bytes of the arrays that a step holds at once, number by number, as its code makes them.
 """

@@ -26,7 +26,7 @@ class Operand(NamedTuple):
 
     @property
     def terms(self) -> int:
-        """How many terms it brings."""
+        """The count of terms that it brings."""
         return 1 if self.factors is None else len(self.factors)
 
 

@@ -72,7 +72,7 @@ class ChainStep : public Step {
   size_t inner_scratch_ = 0, bytes_ = 0;  // bytes_: of the ring
 };
 
-// How often each value is read, the caller's reading of the output included.
+// The count of readers of each value, the caller's reading of the output included.
 std::vector<int> readers(const Model& m) {
   std::vector<int> count(m.values.size(), 0);
   ++count[size_t(m.output)];
@@ -89,7 +89,7 @@ bool chains(const Model& m, const std::vector<int>& read, const Step& conv, cons
 
 }  // namespace
 
-void fuse(Model& m) {
+void chain_steps(Model& m) {
   using Shape = Step::Shape;
   const std::vector<int> read = readers(m);
   for (size_t i = 0; i < m.steps.size(); ++i) {
@@ -101,8 +101,8 @@ void fuse(Model& m) {
     const bool mapped = i + 2 < m.steps.size() && m.steps[i + 2]->shape() == Shape::kMap &&
                         m.steps[i + 2]->reads == std::vector<int>{m.steps[i + 1]->writes[0]};
     Step* map = mapped ? m.steps[i + 2].get() : nullptr;
-    m.fused.push_back(std::make_unique<ChainStep>(m, *m.steps[i], *m.steps[i + 1], map));
-    m.order.push_back(m.fused.back().get());
+    m.chains.push_back(std::make_unique<ChainStep>(m, *m.steps[i], *m.steps[i + 1], map));
+    m.order.push_back(m.chains.back().get());
     i += mapped ? 2 : 1;
   }
 }

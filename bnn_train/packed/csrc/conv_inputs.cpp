@@ -1,4 +1,4 @@
-// What some convolutions need before: the input rounded to bytes, or every group's signs in words of their own.
+// Forms of an input that some convolutions need: the input rounded to bytes, or every group's signs in words of their own.
 #include <cstring>
 
 #include "row_step.h"
@@ -10,9 +10,9 @@ namespace {
 // The input of a rounded convolution: m, the largest |x| of each image, and 128 + rint(x·127/m).
 class QuantizeStep : public Step {
  public:
-  QuantizeStep(const Workshop& shop, int to, int unit)
-      : in_(shop.value(shop.step.input).layout), out_(shop.value(to).layout),
-        from_(int(shop.step.input)), to_(to), unit_(unit) {
+  QuantizeStep(const Preparation& prep, int to, int unit)
+      : in_(prep.value(prep.step.input).layout), out_(prep.value(to).layout),
+        from_(int(prep.step.input)), to_(to), unit_(unit) {
     reads = {from_};
     writes = {to, unit};
   }
@@ -55,8 +55,8 @@ class QuantizeStep : public Step {
 // Every group's channels moved to words of their own.
 class RegroupStep : public RowStep {
  public:
-  RegroupStep(const Workshop& shop, int to)
-      : RowStep(shop, to), groups_(int(shop.step.groups)), inner_(in_.channels / groups_), wide_(out_.channels / groups_) {}
+  RegroupStep(const Preparation& prep, int to)
+      : RowStep(prep, to), groups_(int(prep.step.groups)), inner_(in_.channels / groups_), wide_(out_.channels / groups_) {}
 
  private:
   void row(const Place& in, const Place& out, const Kernels&, int n, int y, uint8_t*) const override {
@@ -77,9 +77,9 @@ class RegroupStep : public RowStep {
 
 }  // namespace
 
-std::unique_ptr<Step> make_quantize(const Workshop& shop, int to, int unit) {
-  return std::make_unique<QuantizeStep>(shop, to, unit);
+std::unique_ptr<Step> make_quantize(const Preparation& prep, int to, int unit) {
+  return std::make_unique<QuantizeStep>(prep, to, unit);
 }
-std::unique_ptr<Step> make_regroup(const Workshop& shop, int to) { return std::make_unique<RegroupStep>(shop, to); }
+std::unique_ptr<Step> make_regroup(const Preparation& prep, int to) { return std::make_unique<RegroupStep>(prep, to); }
 
 }  // namespace bnn

@@ -1,14 +1,13 @@
-// What steps share that send numbers through an epilogue: where the pixels stand in every value involved.
+// The base of the steps that end in an epilogue: finds the pixels of a task in every value involved.
 #pragma once
 #include <algorithm>
 
-#include "emission.h"
+#include "epilogue.h"
+#include "window_sums.h"
 
 namespace bnn {
 
-constexpr int kPixels = 96;  // of one task: a multiple of every tile
-
-// Where the pixels of a task stand in every value involved.
+// The addresses of a task's pixels in every value involved.
 struct Pixels {
   uint8_t* in[kPixels];
   float* out[kPixels];
@@ -19,19 +18,19 @@ struct Pixels {
   float unit[kPixels];
 };
 
-class EmittingStep : public Step {
+class EpilogueStep : public Step {
  public:
-  EmittingStep(const Workshop& shop, const Wholes& wholes, int classes)
-      : model_(shop.model), emission_(shop, wholes, classes), emit_(emission_.emit()), input_(int(shop.step.input)) {
-    const int to = emission_.output >= 0 ? emission_.output : emission_.bits;
-    height_ = shop.value(to).layout.height, width_ = shop.value(to).layout.width;
+  EpilogueStep(const Preparation& prep, const Wholes& wholes, int classes)
+      : model_(prep.model), epilogue_(prep, wholes, classes), data_(epilogue_.data()), input_(int(prep.step.input)) {
+    const int to = epilogue_.output >= 0 ? epilogue_.output : epilogue_.bits;
+    height_ = prep.value(to).layout.height, width_ = prep.value(to).layout.width;
     reads = {input_};
-    for (int v : {emission_.residual, emission_.input_scale})
+    for (int v : {epilogue_.residual, epilogue_.input_scale})
       if (v >= 0) reads.push_back(v);
-    for (int v : {emission_.output, emission_.bits})
+    for (int v : {epilogue_.output, epilogue_.bits})
       if (v >= 0) writes.push_back(v);
-    if (emission_.output >= 0 && emission_.residual != input_ && emission_.residual != emission_.input_scale)
-      in_place = emission_.residual;
+    if (epilogue_.output >= 0 && epilogue_.residual != input_ && epilogue_.residual != epilogue_.input_scale)
+      in_place = epilogue_.residual;
   }
 
  protected:
@@ -41,8 +40,8 @@ class EmittingStep : public Step {
   // every stretch of a row.
   template <class Each>
   void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
-    const Place out = f.place(emission_.output), bits = f.place(emission_.bits);
-    const Place residual = f.place(emission_.residual), scale = f.place(emission_.input_scale);
+    const Place out = f.place(epilogue_.output), bits = f.place(epilogue_.bits);
+    const Place residual = f.place(epilogue_.residual), scale = f.place(epilogue_.input_scale);
     int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
     for (int i = 0; i < count;) {
       const int length = std::min(count - i, width_ - x);
@@ -61,25 +60,25 @@ class EmittingStep : public Step {
     if (place) f.kernels->spread(place.at(n, y, x), place.layout->pixel, length, to);
   }
 
-  static void locate_tile(const Pixels& p, int first_pixel, int channels, EmitTile& t) {
+  static void locate_tile(const Pixels& p, int first_pixel, int channels, EpilogueTile& t) {
     t.out = p.out + first_pixel, t.residual = p.residual + first_pixel, t.input_scale = p.input_scale + first_pixel;
     t.bits = p.bits + first_pixel, t.class_row = p.class_row + first_pixel, t.unit = p.unit + first_pixel;
     t.groups = (channels + kLanes - 1) / kLanes;
     t.valid = channels == 64 ? ~uint64_t(0) : (uint64_t(1) << channels) - 1;
   }
 
-  void emit(const Frame& f, const Pixels& p, int first_pixel, EmitTile t, int channels) const {
+  void finish(const Frame& f, const Pixels& p, int first_pixel, EpilogueTile t, int channels) const {
     const auto* acc = static_cast<const int32_t*>(t.acc);
     for (int c = 0; c < channels; c += kBlock, t.first += kBlock) {
       t.acc = acc + c;
       locate_tile(p, first_pixel, std::min(channels - c, kBlock), t);
-      f.kernels->emit(emit_, t);
+      f.kernels->epilogue(data_, t);
     }
   }
 
   const Model& model_;
-  Emission emission_;
-  Emit emit_;
+  Epilogue epilogue_;
+  EpilogueData data_;
   int input_, height_, width_;
 };
 

@@ -11,14 +11,14 @@ namespace {
 
 class PoolStep : public RowStep {
  public:
-  explicit PoolStep(const Workshop& shop)
-      : RowStep(shop, int(shop.step.output)),
-        window_(window_of(shop.step, in_, out_)),
-        average_(shop.step.average != 0),
-        include_padding_(shop.step.include_padding != 0),
+  explicit PoolStep(const Preparation& prep)
+      : RowStep(prep, int(prep.step.output)),
+        window_(window_of(prep.step, in_, out_)),
+        average_(prep.step.average != 0),
+        include_padding_(prep.step.include_padding != 0),
         flip_((size_t(in_.channels) + 31) / 32, 0) {
-    if (!shop.step.flip.data) return;
-    const uint8_t* flip = elements<uint8_t>(shop.step.flip, size_t(in_.channels), "flip");
+    if (!prep.step.flip.data) return;
+    const uint8_t* flip = elements<uint8_t>(prep.step.flip, size_t(in_.channels), "flip");
     for (int c = 0; c < in_.channels; ++c) flip_[size_t(c / 32)] |= uint32_t(flip[c] != 0) << (c % 32);
   }
 
@@ -88,9 +88,9 @@ class PoolStep : public RowStep {
 
 class InputScaleStep : public RowStep {
  public:
-  explicit InputScaleStep(const Workshop& shop)
-      : RowStep(shop, int(shop.step.output)), window_(window_of(shop.step, in_, out_)), groups_(int(shop.step.groups)) {
-    shop.model.budget.take(Count(out_.width) * sizeof(Span), "a window's taps");
+  explicit InputScaleStep(const Preparation& prep)
+      : RowStep(prep, int(prep.step.output)), window_(window_of(prep.step, in_, out_)), groups_(int(prep.step.groups)) {
+    prep.model.budget.take(Count(out_.width) * sizeof(Span), "a window's taps");
     across_.reserve(size_t(out_.width));
     for (int x = 0; x < out_.width; ++x) across_.push_back(window_.columns.taps_inside(x));
   }
@@ -158,12 +158,12 @@ class InputScaleStep : public RowStep {
 
 class SubsampleStep : public RowStep {
  public:
-  explicit SubsampleStep(const Workshop& shop)
-      : RowStep(shop, int(shop.step.output)),
-        down_(int(shop.step.stride[0])),
-        across_(int(shop.step.stride[1])),
-        before_(size_t(shop.step.before)) {
-    if (shop.step.before < 0 || shop.step.before + in_.channels > out_.channels)
+  explicit SubsampleStep(const Preparation& prep)
+      : RowStep(prep, int(prep.step.output)),
+        down_(int(prep.step.stride[0])),
+        across_(int(prep.step.stride[1])),
+        before_(size_t(prep.step.before)) {
+    if (prep.step.before < 0 || prep.step.before + in_.channels > out_.channels)
       throw Fault{"a subsampled map has no room for its channels"};
   }
 
@@ -182,7 +182,7 @@ class SubsampleStep : public RowStep {
 
 class MeanStep : public RowStep {
  public:
-  explicit MeanStep(const Workshop& shop) : RowStep(shop, int(shop.step.output)) {}
+  explicit MeanStep(const Preparation& prep) : RowStep(prep, int(prep.step.output)) {}
   size_t scratch_bytes() const override { return size_t(in_.channels) * sizeof(double); }
 
  private:
@@ -197,9 +197,9 @@ class MeanStep : public RowStep {
 
 }  // namespace
 
-std::unique_ptr<Step> make_pool(const Workshop& shop) { return std::make_unique<PoolStep>(shop); }
-std::unique_ptr<Step> make_input_scale(const Workshop& shop) { return std::make_unique<InputScaleStep>(shop); }
-std::unique_ptr<Step> make_subsample(const Workshop& shop) { return std::make_unique<SubsampleStep>(shop); }
-std::unique_ptr<Step> make_mean(const Workshop& shop) { return std::make_unique<MeanStep>(shop); }
+std::unique_ptr<Step> make_pool(const Preparation& prep) { return std::make_unique<PoolStep>(prep); }
+std::unique_ptr<Step> make_input_scale(const Preparation& prep) { return std::make_unique<InputScaleStep>(prep); }
+std::unique_ptr<Step> make_subsample(const Preparation& prep) { return std::make_unique<SubsampleStep>(prep); }
+std::unique_ptr<Step> make_mean(const Preparation& prep) { return std::make_unique<MeanStep>(prep); }
 
 }  // namespace bnn

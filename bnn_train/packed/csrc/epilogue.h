@@ -17,11 +17,11 @@ struct Wholes {
   std::vector<int32_t> part_shift = {0};
 };
 
-class Emission {
+class Epilogue {
  public:
   // `classes`: border classes of the step's window.
-  Emission(const Workshop& shop, const Wholes& wholes, int classes);
-  const Emit& emit() const { return emit_; }
+  Epilogue(const Preparation& prep, const Wholes& wholes, int classes);
+  const EpilogueData& data() const { return data_; }
   // The values that the step touches besides its input; -1: none.
   int output, bits, residual, input_scale;
   const Layout *output_layout = nullptr, *bits_layout = nullptr;
@@ -38,7 +38,7 @@ class Emission {
   void real_thresholds(const float* t, const uint8_t* flip);
 
   Budget* budget_;
-  Emit emit_{};
+  EpilogueData data_{};
   std::vector<Buffer> kept_;
 };
 

@@ -19,7 +19,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 def dump(value: Any) -> str:
-    """The canonical spelling. Raises PackedFileError for what JSON cannot hold."""
+    """The one spelling of a value. Raises PackedFileError for what JSON cannot hold."""
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (ValueError, TypeError, RecursionError) as error:

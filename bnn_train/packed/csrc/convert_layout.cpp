@@ -36,15 +36,15 @@ void each_run(const Value& v, int images, const Copy& copy) {
 
 }  // namespace
 
-void to_layout(const Value& value, const void* canonical, int64_t first, int n, uint8_t* to) {
+void to_layout(const Value& value, const void* plain, int64_t first, int n, uint8_t* to) {
   const size_t image = pixel_bytes(value) * size_t(value.layout.height) * size_t(value.layout.width);
-  const auto* from = static_cast<const uint8_t*>(canonical) + image * size_t(first);
+  const auto* from = static_cast<const uint8_t*>(plain) + image * size_t(first);
   each_run(value, n, [&](size_t own, size_t other, size_t bytes) { std::memcpy(to + own, from + other, bytes); });
 }
 
-void from_layout(const Value& value, const uint8_t* from, int64_t first, int n, void* canonical) {
+void from_layout(const Value& value, const uint8_t* from, int64_t first, int n, void* plain) {
   const size_t image = pixel_bytes(value) * size_t(value.layout.height) * size_t(value.layout.width);
-  auto* to = static_cast<uint8_t*>(canonical) + image * size_t(first);
+  auto* to = static_cast<uint8_t*>(plain) + image * size_t(first);
   each_run(value, n, [&](size_t own, size_t other, size_t bytes) { std::memcpy(to + other, from + own, bytes); });
 }
 

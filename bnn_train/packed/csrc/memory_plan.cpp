@@ -137,7 +137,7 @@ Count work_space(const Model& m, const Portions& p) {
   return whole + Count(p.threads) * (part + m.scratch_bytes + Buffer::kExtra);
 }
 
-void plan(Model& model) {
+void plan_memory(Model& model) {
   model.tail = tail_of(model);
   Planner(model).run();
   choose_chunks(model);

@@ -68,7 +68,7 @@ def add_conv(g: Grower, source: int, outputs: int | None = None, window: Geometr
         epilogue=epilogue,
         input_factors=g.tensor(draw.reals(v.code.count)) if isinstance(v.code, Planes) else None,
     )
-    real, bits, rule = _emission(g, result, head, _largest_product(g, v, step) if whole else None)
+    real, bits, rule = _results(g, result, head, _largest_product(g, v, step) if whole else None)
     g.steps.append(step.model_copy(update={"output": real, "bits": bits, "thresholds": rule}))
     return len(g.values) - 1 if real is None else real
 
@@ -78,7 +78,7 @@ def add_map(g: Grower, source: int) -> None:
     v = g.values[source]
     result = Result(v.height, v.width, v.channels)
     epilogue = _epilogue(g, result, source, None)
-    real, bits, rule = _emission(g, result, False, None)
+    real, bits, rule = _results(g, result, False, None)
     layer = g.layer("map")
     g.steps.append(Map(layer=layer, input=source, output=real, bits=bits, thresholds=rule, epilogue=epilogue))
 
@@ -108,7 +108,7 @@ _KINDS = ("bits", "int", "real", "real")
 
 
 def _largest_product(g: Grower, v: Value, step: Conv) -> int:
-    """What no whole-number product of the step exceeds, as the format counts it."""
+    """The bound of the step's whole-number products, as the format counts it."""
     weight, kernel = step.weight, step.geometry.kernel
     taps, inner = kernel[0] * kernel[1], v.channels // step.geometry.groups
     if isinstance(weight, IntWeight):
@@ -136,14 +136,14 @@ def _gains(draw: Draw, inner: int) -> Any:
     return (raw % most + 1).astype(np.int32)
 
 
-def _emission(
+def _results(
     g: Grower, r: Result, head: bool, bound: int | None
 ) -> tuple[int | None, int | None, Thresholds | None]:
     """A real value, bits with their thresholds, or both; whole thresholds for products up to ``bound``."""
     draw = g.draw
-    emit = "f32" if head else draw.one(("f32", "bits", "both"))
-    real = g.value("f32", *r) if emit != "bits" else None
-    if emit == "f32":
+    results = "f32" if head else draw.one(("f32", "bits", "both"))
+    real = g.value("f32", *r) if results != "bits" else None
+    if results == "f32":
         return real, None, None
     code = draw.any_code()
     if threshold_count(code) * r.channels > 4 * g.budget.weights:

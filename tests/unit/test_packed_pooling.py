@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from bnn_train.packed import bits
 from bnn_train.packed.program import Geometry, InputScale, Pool, Subsample
-from bnn_train.packed.reference import maps
+from bnn_train.packed.reference import pooling
 
 RNG = np.random.default_rng(0)
 SHAPES = [
@@ -23,7 +23,7 @@ SHAPES = [
 
 
 def pooled(x: np.ndarray, flip: Any = None, **fields: Any) -> np.ndarray:
-    return maps.pool(x, Pool(layer="p", input=0, output=1, **fields), flip)
+    return pooling.pool(x, Pool(layer="p", input=0, output=1, **fields), flip)
 
 
 def reals(*shape: int) -> np.ndarray:
@@ -85,14 +85,14 @@ def test_the_scale_of_inputs(groups: int) -> None:
     a = torch.from_numpy(x).double().abs().view(2, 7, 6, groups, -1).mean(-1).permute(0, 3, 1, 2)
     box = torch.full((groups, 1, 3, 2), 1 / 6, dtype=torch.float64)
     truth = F.conv2d(a, box, None, g.stride, g.padding, 1, groups).permute(0, 2, 3, 1)
-    found = maps.input_scale(x, InputScale(layer="k", input=0, output=1, geometry=g))
+    found = pooling.input_scale(x, InputScale(layer="k", input=0, output=1, geometry=g))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, truth, rtol=1e-7)
 
 
 def test_subsample() -> None:
     x = reals(2, 5, 4, 3)
-    y = maps.subsample(x, Subsample(layer="s", input=0, output=1, stride=(2, 3), before=2), 8)
+    y = pooling.subsample(x, Subsample(layer="s", input=0, output=1, stride=(2, 3), before=2), 8)
     assert y.shape == (2, 3, 2, 8)
     for h, w, c in np.ndindex(3, 2, 8):
         truth = x[:, 2 * h, 3 * w, c - 2] if 2 <= c < 5 else np.zeros(2)
@@ -102,5 +102,5 @@ def test_subsample() -> None:
 def test_mean() -> None:
     x = reals(2, 5, 4, 3)
     truth = [[sum(map(float, x[n, :, :, c].reshape(-1))) / 20 for c in range(3)] for n in range(2)]
-    assert np.array_equal(maps.mean(x).reshape(2, 3), np.array(truth, np.float32))
-    assert maps.mean(x).shape == (2, 1, 1, 3)
+    assert np.array_equal(pooling.mean(x).reshape(2, 3), np.array(truth, np.float32))
+    assert pooling.mean(x).shape == (2, 1, 1, 3)

@@ -1,14 +1,14 @@
 // A real map through an epilogue, pixel by pixel.
-#include "emitting.h"
+#include "epilogue_step.h"
 
 namespace bnn {
 
 namespace {
 
-class MapStep : public EmittingStep {
+class MapStep : public EpilogueStep {
  public:
-  explicit MapStep(const Workshop& shop) : EmittingStep(shop, Wholes{}, 1) {
-    if (emission_.output >= 0 && emission_.residual < 0) in_place = input_;
+  explicit MapStep(const Preparation& prep) : EpilogueStep(prep, Wholes{}, 1) {
+    if (epilogue_.output >= 0 && epilogue_.residual < 0) in_place = input_;
   }
 
   int tasks(const Frame& f) const override { return int((pixels(f) + kPixels - 1) / kPixels); }
@@ -34,15 +34,15 @@ class MapStep : public EmittingStep {
     std::fill_n(p.class_row, count, 0);
     // Pixels of a row lie at one distance: the map itself is the accumulators.
     locate(f, begin, count, p, [&](int i, int length, int n, int y, int x) {
-      EmitTile t{};
+      EpilogueTile t{};
       t.acc = in.at(n, y, x), t.stride = int(in.layout->pixel / 4), t.count = length;
-      emit(f, p, i, t, emit_.channels);
+      finish(f, p, i, t, data_.channels);
     });
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Step> make_map(const Workshop& shop) { return std::make_unique<MapStep>(shop); }
+std::unique_ptr<Step> make_map(const Preparation& prep) { return std::make_unique<MapStep>(prep); }
 
 }  // namespace bnn
