@@ -79,7 +79,10 @@ def link_file(source: Path, target: Path) -> None:
 
 
 def _sibling(path: Path) -> Path:
-    """The name under which a file is made before it takes its place."""
+    """The name under which a file is made before it takes its place. Raises OSError for a path without a
+    name."""
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     return path.with_name(f".{path.name[:_NAME]}.{os.getpid()}.tmp")
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
-from typing import TypeGuard
+from typing import Any, TypeGuard, get_args
 
+from pydantic import BaseModel
+
+from bnn_train.spec.annealed import Curve
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
 
@@ -84,6 +87,66 @@ def forbidden_call(node: ast.Call) -> Iterator[str]:
             isinstance(word.value, ast.Constant) and word.value.value is False
         ):
             yield f"{word.arg}="
+
+
+def axes(section: type[BaseModel] = Method) -> tuple[set[str], set[str]]:
+    """The keys of a method's sections, and the words that may stand there."""
+    keys, words = set[str](), set[str]()
+    for name, field in section.model_fields.items():
+        parts = list(flat(field.annotation))
+        own = {word for word in parts if isinstance(word, str)}
+        kinds = [kind for kind in parts if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        keys |= {name} if own or kinds else set()
+        words |= own
+        for kind in kinds:
+            inner = axes(kind)
+            keys, words = keys | inner[0], words | inner[1]
+    return keys - {"name", "paper", "kind", *Curve.model_fields}, words
+
+
+def flat(annotation: Any) -> Iterator[Any]:
+    """The types and words inside unions, tuples and literals."""
+    yield annotation
+    for argument in get_args(annotation):
+        yield from flat(argument)
+
+
+AXES, WORDS = axes()
+
+
+def compares_an_axis(tree: ast.AST) -> Iterator[int]:
+    """Lines that compare an axis of a method, or the name of what stands there, with one of its words."""
+    tuples = {name: found for node in ast.walk(tree) for name, found in named_words(node)}
+    for node in ast.walk(tree):
+        parts = [part for side in compared(node) for part in ast.walk(side)]
+        found = {word for part in parts for word in words(part)}
+        found |= {word for part in parts if isinstance(part, ast.Name) for word in tuples.get(part.id, ())}
+        if found & WORDS and any(is_axis(part) for part in parts):
+            yield getattr(node, "lineno", 0)
+
+
+def named_words(node: ast.AST) -> Iterator[tuple[str, list[str]]]:
+    """Tuples of words that have a name."""
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple | ast.Set | ast.List):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, words(node.value)
+
+
+def is_axis(part: ast.AST) -> bool:
+    """``spec.quantizer``, or ``norm.kind``: other things have kinds, too."""
+    match part:
+        case ast.Attribute(attr="kind", value=ast.Attribute(attr="norm" | "scale")):
+            return True
+        case ast.Attribute(attr=attr):
+            return attr in AXES
+    return False
+
+
+def words(node: ast.AST) -> list[str]:
+    """The strings inside an expression."""
+    parts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
+    return [part for part in parts if isinstance(part, str)]
 
 
 def names_a_method(tree: ast.AST) -> Iterator[int]:

@@ -23,7 +23,7 @@ class WeightQuantizer(nn.Module):
         """``centered``: whether the method centres its latent weights, which the rule `official` asks."""
         super().__init__()
         self.spec, self.centered = spec, centered
-        self.dims = tuple(range(0 if spec.granularity == "layer" else 1, weight.dim()))
+        self.dims = tuple(range(0 if spec.per_layer else 1, weight.dim()))
         self.pre = PRES.build(spec.pre)
         self.quantizer = quantizer(spec.quantizer)
         self.scale = SCALES.build(spec.scale, weight, self.dims)

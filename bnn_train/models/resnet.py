@@ -70,7 +70,7 @@ def _channels_last(gradient: Tensor) -> Tensor:
 
 
 def resnet(
-    layers: Layers, stem: nn.Module, widths: Sequence[int], blocks: Sequence[int], shortcut: str, classes: int
+    layers: Layers, stem: nn.Module, widths: Sequence[int], blocks: Sequence[int], pads: bool, classes: int
 ) -> nn.Module:
     """Stem, stages of ``blocks`` residual blocks with ``widths`` channels, average, dense layer.
 
@@ -79,7 +79,7 @@ def resnet(
     parts: list[tuple[str, nn.Module]] = [("stem", stem)]
     inputs = widths[0]
     for i, (outputs, count) in enumerate(zip(widths, blocks, strict=True), start=1):
-        parts.append((f"stage{i}", _stage(layers, inputs, outputs, count, 1 if i == 1 else 2, shortcut)))
+        parts.append((f"stage{i}", _stage(layers, inputs, outputs, count, 1 if i == 1 else 2, pads)))
         inputs = outputs
     model = nn.Sequential(OrderedDict([*parts, ("head", _head(layers, inputs, classes))]))
     initialise_real(model, he_out, kinds=(nn.Conv2d,))
@@ -101,14 +101,14 @@ def _resnet_imagenet(
 ) -> nn.Module:
     stem = _stem(layers, shape[0], network.width, small=network.small_stem(min(shape[1:])))
     widths = [network.width * 2**i for i in range(4)]
-    return resnet(layers, stem, widths, blocks, network.shortcut, classes)
+    return resnet(layers, stem, widths, blocks, network.pads_shortcut, classes)
 
 
 def resnet20(network: ResNet20, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     """Three stages of 3 blocks behind a 3×3 stem; N×C×H×W → N×classes."""
     stem = _stem(layers, shape[0], network.width, small=True)
     widths = [network.width * 2**i for i in range(3)]
-    return resnet(layers, stem, widths, (3, 3, 3), network.shortcut, classes)
+    return resnet(layers, stem, widths, (3, 3, 3), network.pads_shortcut, classes)
 
 
 def _sequence(*modules: nn.Module) -> nn.Sequential:
@@ -124,19 +124,17 @@ def _stem(layers: Layers, channels: int, width: int, *, small: bool) -> nn.Seque
     return _sequence(conv, layers.norm2d(width), act, pool)
 
 
-def _stage(
-    layers: Layers, inputs: int, outputs: int, count: int, stride: int, shortcut: str
-) -> nn.Sequential:
-    blocks = _block(layers, inputs, outputs, stride, shortcut)
+def _stage(layers: Layers, inputs: int, outputs: int, count: int, stride: int, pads: bool) -> nn.Sequential:
+    blocks = _block(layers, inputs, outputs, stride, pads)
     for _ in range(count - 1):
-        blocks += _block(layers, outputs, outputs, 1, shortcut)
+        blocks += _block(layers, outputs, outputs, 1, pads)
     return nn.Sequential(*blocks)
 
 
-def _block(layers: Layers, inputs: int, outputs: int, stride: int, shortcut: str) -> list[nn.Module]:
+def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -> list[nn.Module]:
     """Two 3×3 convolutions, with one shortcut around both or (Bi-Real Net) one around each."""
     first, second = _conv3(layers, inputs, outputs, stride), _conv3(layers, outputs, outputs, 1)
-    side = _shortcut(layers, inputs, outputs, stride, shortcut)
+    side = _shortcut(layers, inputs, outputs, stride, pads)
     if layers.method.block.shortcut_per_conv:
         return [
             Residual(_sequence(*first), side, layers.stream()),
@@ -153,10 +151,10 @@ def _conv3(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Mo
     return [conv, layers.norm2d(outputs)]
 
 
-def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, kind: str) -> nn.Module:
+def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -> nn.Module:
     if (inputs, stride) == (outputs, 1):
         return nn.Identity()
-    if kind == "A":
+    if pads:
         return PadShortcut(inputs, outputs, stride)
     pooled = layers.method.block.pools_shortcut
     # ceil_mode: an odd map halves upwards, as it does in the 3×3 convolution beside it

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Discriminator,
     Field,
     SerializerFunctionWrapHandler,
@@ -73,6 +74,24 @@ Annealed = Annotated[
     Discriminator(lambda value: "curve" if isinstance(value, dict | Curve) else "number"),
 ]
 """A number, or a curve on which it moves."""
+
+
+def _above_zero(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if min(ends) <= 0:
+        raise PydanticCustomError("above_zero", "must be above 0 from the first epoch to the last")
+    return number
+
+
+def _not_negative(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if min(ends) < 0:
+        raise PydanticCustomError("not_negative", "must be 0 or more from the first epoch to the last")
+    return number
+
+
+AboveZero = Annotated[Annealed, AfterValidator(_above_zero)]
+NotNegative = Annotated[Annealed, AfterValidator(_not_negative)]
 
 CURVES: dict[str, Callable[[float, float, float], float]] = {
     "linear": lambda begin, to, t: begin + (to - begin) * t,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from bnn_train.spec.annealed import Annealed, Curve
+from bnn_train.spec.annealed import AboveZero, NotNegative
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Positive, Rate, named
 
@@ -195,27 +195,13 @@ class InitFrom(CheckpointFile):
     """Refuse tensors that only one side has; those under `skip` may be missing."""
 
 
-def _above_zero(number: Annealed) -> Annealed:
-    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
-    if min(ends) <= 0:
-        raise PydanticCustomError("above_zero", "must be above 0 from the first epoch to the last")
-    return number
-
-
-def _not_negative(number: Annealed) -> Annealed:
-    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
-    if min(ends) < 0:
-        raise PydanticCustomError("not_negative", "must be 0 or more from the first epoch to the last")
-    return number
-
-
 class Distillation(Record):
     """T²·KL(teacher ‖ network) of the softmax of logits over T (Hinton et al., arXiv 1503.02531)."""
 
     name: Literal["distillation"]
-    weight: Annotated[Annealed, AfterValidator(_not_negative)] = 1.0
+    weight: NotNegative = 1.0
     """Factor on the term, beside a base loss of factor 1."""
-    temperature: Annotated[Annealed, AfterValidator(_above_zero)] = 4.0
+    temperature: AboveZero = 4.0
     """T, by which the logits of both are divided."""
     teacher: Annotated[
         CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)

@@ -42,6 +42,11 @@ class WeightSpec(Record):
         return self.evaluate == "latent"
 
     @property
+    def per_layer(self) -> bool:
+        """Whether one mean, one threshold and one α serve the whole layer."""
+        return self.granularity == "layer"
+
+    @property
     def passes_gradient(self) -> bool:
         """Whether the gradient reaches the latent weight unchanged."""
         return self.gradient == "identity"

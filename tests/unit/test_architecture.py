@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from architecture import NAMES, defined, forbidden, imports, names_a_method, own_imports, riddles, used
+from architecture import (
+    NAMES,
+    compares_an_axis,
+    defined,
+    forbidden,
+    imports,
+    names_a_method,
+    own_imports,
+    riddles,
+    used,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "bnn_train"
@@ -102,6 +112,27 @@ def test_nothing_forbidden(module: str) -> None:
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(NAMELESS)])
 def test_no_branch_on_a_methods_name(module: str) -> None:
     assert list(names_a_method(MODULES[module])) == []
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name) != "spec"])
+def test_no_axis_is_compared_with_a_word(module: str) -> None:
+    """Options are asked, each in its own file in ``spec``: a word that only some files know fails late."""
+    assert list(compares_an_axis(MODULES[module])) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if layer.method.weight.quantizer == 'ternary': pass",
+        "x = spec.scale.kind != 'none'",
+        "SIGNS = ('sign', 'stochastic_sign')\nx = m.activation.quantizer in SIGNS",
+        "block.order == 'bn-act-conv-pool'",
+        "method.norm.kind == 'shift'",
+        "m.weight.estimator.name == 'clip'",
+    ],
+)
+def test_a_comparison_with_an_axis_is_seen(source: str) -> None:
+    assert list(compares_an_axis(ast.parse(source)))
 
 
 @pytest.mark.parametrize(

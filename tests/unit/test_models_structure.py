@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
+from bnn_train.binary.layers import BinaryConv2d, BinaryLayer, BinaryLinear
 from bnn_train.models.build import build
 from bnn_train.models.resnet import PadShortcut, Residual
 from bnn_train.spec.methods import METHODS
@@ -50,9 +51,17 @@ def meta(network: Network, method: str, shape: tuple[int, int, int] = CIFAR, cla
         return build(network, METHODS[method], shape, classes)
 
 
+def layers_of(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules of a network in its order; those inside a binary layer are its own affair."""
+    yield module
+    if not isinstance(module, BinaryLayer):
+        for child in module.children():
+            yield from layers_of(child)
+
+
 def spelled(module: nn.Module) -> str:
     """The leaves in order, a letter each; a binary layer quantizes its own input."""
-    leaves = (m for m in module.modules() if not list(m.children()))
+    leaves = (m for m in layers_of(module) if isinstance(m, BinaryLayer) or not list(m.children()))
     return "".join(next((x for cls, x in LETTERS if isinstance(m, cls)), "") for m in leaves)
 
 
