@@ -63,6 +63,11 @@ def _weight(e: Experiment) -> Problems:
             (*WEIGHT, "scale"),
             f"{scale.name} averages over the zeros of {quantizer.name} weights; use l1_masked or none",
         )
+    if quantizer.scales_itself and scale.scales:
+        yield (
+            (*WEIGHT, "scale"),
+            f"{scale.name} would scale {quantizer.name} twice, whose bases have factors of their own; use none",
+        )
     if scale.learns and weight.evaluates_latent:
         yield (
             (*WEIGHT, "scale"),

@@ -23,6 +23,8 @@ class Quantizer(Record):
     """0 is one of its codes."""
     draws: ClassVar[bool] = False
     """Its codes are random while training."""
+    scales_itself: ClassVar[bool] = False
+    """It has factors of its own, one for each of its bases."""
     latent: ClassVar[bool] = True
     """As a weight quantizer: real latent weights stand behind the codes."""
     range: ClassVar[str] = "signed"
