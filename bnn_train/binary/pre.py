@@ -57,6 +57,16 @@ class Center(Pre):
         return x - x.mean(dim=dims, keepdim=True)
 
 
+@PRES.builds(spec.Standardize)
+class Standardize(Pre):
+    """ŵ = (w − mean)/σ, σ with n − 1 in its divisor: Libra-PB's balanced, standardized weights (IR-Net, arXiv
+    1909.10788 eq. 7; the authors' code has torch's σ). The gradient passes mean and σ."""
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        centred = x - x.mean(dim=dims, keepdim=True)
+        return centred / centred.std(dim=dims, keepdim=True)
+
+
 @PRES.builds(spec.Shift)
 class Shift(Pre):
     """x + s[c], s learned and 0 at first: the threshold of a sign moves to −s (ReActNet's RSign, arXiv

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bnn_train.binary.shift_norm import ap2
 from bnn_train.binary.tables import Table
 from bnn_train.spec import scales as spec
 
@@ -49,6 +50,14 @@ class L1Masked(Scale):
     def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
         kept = codes != 0
         return w.abs().mul_(kept).sum(dim=dims, keepdim=True) / kept.sum(dim=dims, keepdim=True).clamp_(min=1)
+
+
+@SCALES.builds(spec.Pow2)
+class Pow2(Scale):
+    """α = 2^s, s = round(log₂ mean |w|), a constant in the gradient (IR-Net, arXiv 1909.10788 eq. 8)."""
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        return ap2(w.abs().mean(dim=dims, keepdim=True))
 
 
 @SCALES.builds(spec.Learned)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bnn_train.spec.annealed import AboveZero
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import named
 
@@ -47,7 +48,14 @@ class Unit(_Estimator):
     range: ClassVar[str] = "unit"
 
 
+class TanhEDE(_Estimator):
+    """The slope of k·tanh(t·x), k = max(1/t, 1), which t sharpens towards sign's (IR-Net's EDE)."""
+
+    name: Literal["tanh_ede"] = "tanh_ede"
+    t: AboveZero = 1.0
+
+
 Estimator = Annotated[
-    Annotated[Identity | Clip | ClipOpen | ApproxSign | Unit, Field(discriminator="name")],
+    Annotated[Identity | Clip | ClipOpen | ApproxSign | Unit | TanhEDE, Field(discriminator="name")],
     BeforeValidator(named),
 ]

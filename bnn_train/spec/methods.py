@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bnn_train.spec.estimators import ApproxSign, Clip, ClipOpen, Unit
+from bnn_train.spec.annealed import Curve
+from bnn_train.spec.estimators import ApproxSign, Clip, ClipOpen, TanhEDE, Unit
 from bnn_train.spec.method import (
     ActivationSpec,
     BlockSpec,
@@ -12,8 +13,9 @@ from bnn_train.spec.method import (
     ScopeSpec,
     WeightSpec,
 )
+from bnn_train.spec.pre import Standardize
 from bnn_train.spec.quantizers import Sign, StochasticSign, Stored, Ternary, Uniform
-from bnn_train.spec.scales import L1, L1Masked, XnorK
+from bnn_train.spec.scales import L1, L1Masked, Pow2, XnorK
 
 _HINGE_BLOCK = BlockSpec(order="conv-pool-bn-act", output_norm=True)
 _LATENT_BOX = LatentSpec(init="uniform", clip=1.0, lr_scale="glorot")
@@ -87,6 +89,16 @@ _BIREAL = Method(
     block=BlockSpec(shortcut="per_conv", downsample="avgpool_conv", post_add_activation="none"),
 )
 
+_EDE = TanhEDE(t=Curve.model_validate({"from": 1e-3, "to": 10.0, "curve": "exponential"}))
+_IRNET = Method(
+    name="irnet",
+    paper="Qin et al.: Forward and Backward Information Retention (IR-Net, CVPR 2020), arXiv 1909.10788",
+    weight=WeightSpec(pre=Standardize(), quantizer=Sign(), scale=Pow2(), gradient="detached", estimator=_EDE),
+    activation=ActivationSpec(quantizer=Sign(), estimator=_EDE),
+    scope=ScopeSpec(real=("first", "downsample", "last")),
+    block=BlockSpec(shortcut="per_conv", post_add_activation="hardtanh"),
+)
+
 _BOP = Method(
     name="bop",
     paper="Helwegen et al.: Latent Weights Do Not Exist (NeurIPS 2019), arXiv 1906.02107",
@@ -132,6 +144,7 @@ METHODS: dict[str, Method] = {
         _TWN,
         _DOREFA,
         _BIREAL,
+        _IRNET,
         _BOP,
     )
 }

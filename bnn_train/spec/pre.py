@@ -29,6 +29,12 @@ class Center(Pre):
     name: Literal["center"] = "center"
 
 
+class Standardize(Pre):
+    """Mean 0 and standard deviation 1 (IR-Net); weights only."""
+
+    name: Literal["standardize"] = "standardize"
+
+
 class Shift(Pre):
     """A learned shift for each input channel, so that the threshold moves; activations only."""
 
@@ -39,5 +45,7 @@ class Shift(Pre):
     """L2 on them; default: that of the real weights."""
 
 
-WeightPre = Annotated[Annotated[AsItIs | Center, Field(discriminator="name")], BeforeValidator(named)]
+WeightPre = Annotated[
+    Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
+]
 ActivationPre = Annotated[Annotated[AsItIs | Shift, Field(discriminator="name")], BeforeValidator(named)]

@@ -41,6 +41,12 @@ class L1Masked(_Scale):
     skips_zeros: ClassVar[bool] = True
 
 
+class Pow2(_Scale):
+    """mean |w| rounded to a power of two, so that it is a shift (IR-Net)."""
+
+    name: Literal["pow2"] = "pow2"
+
+
 class Learned(_Scale):
     """A parameter of its own that starts at mean |w| (the ablation of XNOR-Net's table 3)."""
 
@@ -49,7 +55,7 @@ class Learned(_Scale):
 
 
 WeightScale = Annotated[
-    Annotated[NoScale | L1 | L1Masked | Learned, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[NoScale | L1 | L1Masked | Pow2 | Learned, Field(discriminator="name")], BeforeValidator(named)
 ]
 
 

@@ -23,6 +23,7 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "clip_open": lambda x: (np.abs(x) < 1).astype(np.float32),
     "approx_sign": lambda x: np.where(np.abs(x) <= 1, 2 - 2 * np.abs(x), 0),
     "unit": lambda x: ((x >= 0) & (x <= 1)).astype(np.float32),
+    "tanh_ede": lambda x: np.cosh(x.astype(np.float64)) ** -2,  # t = k = 1
 }
 
 

@@ -24,7 +24,7 @@ CONV = {"model": {"name": "resnet20", "width": 4}, "data": {"shape": [2, 8, 8], 
 MLP = {"model": {"name": "mlp", "width": 24, "depth": 2}, "data": {"batch_size": 32}}
 LENET = {"model": "lenet5", "data": {"shape": [1, 16, 16], "batch_size": 16}}
 ROWS: dict[str, type[Estimator]] = {spec().name: built for spec, built in ESTIMATORS.rows.items()}  # type: ignore[attr-defined,misc]  # estimators have names
-PIECES = {name: built(None).piece for name, built in ROWS.items()}
+PIECES = {spec().name: built(spec()).piece for spec, built in ESTIMATORS.rows.items()}  # type: ignore[attr-defined]
 BOP = {"name": "adam", "lr": 0.01, "binary": {"name": "bop"}}
 
 
@@ -171,6 +171,7 @@ ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "clip_open": lambda x: x.clamp(-1, 1),
     "approx_sign": bireal,
     "unit": lambda x: x.clamp(0, 1),
+    "tanh_ede": torch.tanh,
 }
 
 

@@ -71,6 +71,8 @@ _XNOR = _BWN | {
 }
 _ENDS_AND_SHORTCUTS_REAL = {"scope.real": ("first", "downsample", "last")}
 
+_EDE = [("from", 1e-3), ("to", 10.0), ("curve", "exponential"), ("over", None), ("per", "epoch")]
+
 CHANGES: dict[str, dict[str, Any]] = {
     "fp": {},
     "bc": _BC,
@@ -107,6 +109,18 @@ CHANGES: dict[str, dict[str, Any]] = {
         "block.shortcut": "per_conv",
         "block.downsample": "avgpool_conv",
         "block.post_add_activation": "none",
+    },
+    "irnet": _ENDS_AND_SHORTCUTS_REAL
+    | {
+        "weight.pre.name": "standardize",
+        "weight.quantizer.name": "sign",
+        "weight.scale.name": "pow2",
+        "weight.gradient": "detached",
+        **{f"{side}.estimator.name": "tanh_ede" for side in ("weight", "activation")},
+        **{f"{side}.estimator.t.{key}": value for side in ("weight", "activation") for key, value in _EDE},
+        "activation.quantizer.name": "sign",
+        "block.shortcut": "per_conv",
+        "block.post_add_activation": "hardtanh",
     },
     "bop": {
         "weight.quantizer.name": "stored",
