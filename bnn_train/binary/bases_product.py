@@ -41,7 +41,7 @@ class _Bases(torch.autograd.Function):
         spread = factors if isinstance(factors, Tensor) else x.new_tensor(factors)
         ctx.save_for_backward(x, spread, w, codes, alpha)
         ctx.quantizer, ctx.geometry = quantizer, geometry
-        many = quantizer.bases > 1
+        many = quantizer.bases > 0
         inputs: Terms = list(zip(x, spread, strict=True)) if several else [(x, None)]
         weights: Terms = (
             list(zip(codes, alpha, strict=True)) if many and alpha is not None else [(codes, None)]
@@ -62,7 +62,7 @@ class _Bases(torch.autograd.Function):
         shape = (-1, *[1] * (x.dim() - 1))
         seen = (x * factors.view(shape).to(low)).sum(dim=0) if ctx.several else x * factors.to(low)
         weight = codes if alpha is None else codes * alpha.to(low)
-        weight = weight.sum(dim=0) if quantizer.bases > 1 else weight
+        weight = weight.sum(dim=0) if quantizer.bases else weight
         grad_x, grad_w = gradients(
             grads[0].to(low), seen, weight, ctx.geometry, wanted_x=wanted[0] or wanted[1], wanted_w=wanted[2]
         )
@@ -127,6 +127,6 @@ def bases_product(
     signs and factors of an input of several bases by the chain rule, the codes of one as in ``product``.
     """
     result: Tensor = _Bases.apply(  # type: ignore[no-untyped-call]  # in torch
-        x, factors, w, quantizer.scale.alpha, quantizer, geometry, signs, bases > 1
+        x, factors, w, quantizer.scale.alpha, quantizer, geometry, signs, bases > 0
     )
     return result

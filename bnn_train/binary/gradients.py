@@ -26,14 +26,14 @@ class Context:
     estimator: Estimator
     dims: Dims
     centered: bool
-    bases: int = 1
+    bases: int = 0
 
     def alpha_mask(self, g: Tensor) -> Tensor:
         """α·m·g, α the sum over the bases where there are several."""
         masked = self.estimator.slope(g, self.w)
         if self.alpha is None:
             return masked
-        return masked * (self.alpha if self.bases == 1 else self.alpha.sum(dim=0))
+        return masked * (self.alpha.sum(dim=0) if self.bases else self.alpha)
 
     @property
     def count(self) -> int:

@@ -61,7 +61,7 @@ class InputQuantizer(nn.Module):
         finally:
             self.training = training
         plain = isinstance(factors, float) and factors == 1
-        if self.bases > 1 and isinstance(factors, Tensor):
+        if self.bases and isinstance(factors, Tensor):
             factors = factors.view(-1, *[1] * x.dim())
         return Codes(codes, None if plain else factors, self.quantizer.code, self.bases)
 

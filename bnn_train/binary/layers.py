@@ -123,7 +123,7 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
 
     def _around(self, codes: Tensor, bases: int) -> tuple[Tensor, Geometry, bool]:
         zeros = self._pads and not self.method.padding and self.padding_mode == "zeros"
-        if bases == 1:
+        if not bases:
             return *self._padded(codes, self.method.padding), zeros
         padded, geometry = self._padded(codes.flatten(0, 1), self.method.padding)
         return torch.unflatten(padded, 0, (bases, -1)), geometry, zeros

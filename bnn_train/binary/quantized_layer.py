@@ -97,11 +97,11 @@ class QuantizedLayer(nn.Module):
         """The input of this forward pass, quantized, then dropped out."""
         return self._dropped(x if self.input_quantizer is None else self.input_quantizer(x))
 
-    def _dropped(self, x: Tensor, bases: int = 1) -> Tensor:
+    def _dropped(self, x: Tensor, bases: int = 0) -> Tensor:
         if not self.dropout:
             return x
         drop = F.dropout2d if self.channel_dropout else F.dropout
-        if bases == 1:
+        if not bases:
             return drop(x, self.dropout, self.training)
         return x * drop(torch.ones_like(x[0]), self.dropout, self.training)
 
@@ -117,7 +117,7 @@ class QuantizedLayer(nn.Module):
             zeros |= padded
         weight = quantizer.prepared(self.weight)
         signs = inputs.quantizer.signs and not zeros
-        if max(inputs.bases, quantizer.bases) == 1:
+        if not (inputs.bases or quantizer.bases):
             return product(codes, weight, quantizer, unit=factors, geometry=geometry, signs=signs)
         return bases_product(
             codes, factors, weight, quantizer, bases=inputs.bases, geometry=geometry, signs=signs

@@ -47,7 +47,7 @@ class WeightQuantizer(nn.Module):
     @property
     def bits(self) -> int:
         """Bits of a stored weight: its signs over all bases."""
-        return self.bases * len(self.quantizer.code.values)
+        return (self.bases or 1) * len(self.quantizer.code.values)
 
     def prepared(self, w: Tensor) -> Tensor:
         """The quantizer's input."""
@@ -57,7 +57,7 @@ class WeightQuantizer(nn.Module):
         """Codes of the prepared weight and α, or None where there is no factor; drawn where the quantizer
         draws."""
         codes = self.quantizer.codes(u, self.dims, drawn=self.draws)
-        if self.bases > 1:
+        if self.bases:
             return codes, self.quantizer.factors(u, codes, self.dims)
         return codes, self.scale.find(u, codes, self.dims)
 
@@ -105,7 +105,7 @@ class WeightQuantizer(nn.Module):
         u0 = self.prepared(w0).detach().clone()
         start = self(w0).detach().clone()
         first = self._alpha(u0).detach().clone()
-        codes = start / first if self.bases == 1 else start
+        codes = start if self.bases else start / first
 
         def near(w: Tensor) -> Tensor:
             u = self.prepared(w)
@@ -129,7 +129,7 @@ class WeightQuantizer(nn.Module):
     def _alpha(self, u: Tensor) -> Tensor:
         """α of a prepared weight, over all bases; 1 where there is none."""
         codes = self.quantizer.codes(u, self.dims, drawn=False)
-        own = self.quantizer.factors(u, codes, self.dims) if self.bases > 1 else None
+        own = self.quantizer.factors(u, codes, self.dims) if self.bases else None
         alpha = self.scale.find(u, codes, self.dims) if own is None else own.sum(dim=0)
         return u.new_ones(()) if alpha is None else alpha
 
@@ -142,7 +142,7 @@ class _Quantize(torch.autograd.Function):
         ctx.save_for_backward(u, alpha, None if learned is None else codes)
         if alpha is None:
             return codes
-        if quantizer.bases > 1:
+        if quantizer.bases:
             return (codes * alpha).sum(dim=0)
         return codes * alpha if learned is not None else codes.mul_(alpha)
 

@@ -66,7 +66,8 @@ def _weight(e: Experiment) -> Problems:
     if quantizer.scales_itself and scale.scales:
         yield (
             (*WEIGHT, "scale"),
-            f"{scale.name} would scale {quantizer.name} twice, whose bases have factors of their own; use none",
+            f"{scale.name} would scale {quantizer.name} twice, whose bases have factors of their own;"
+            " use none",
         )
     if scale.learns and weight.evaluates_latent:
         yield (

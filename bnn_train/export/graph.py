@@ -49,7 +49,7 @@ class Key:
 
 def code_of(quantizer: Quantizer) -> Code | Planes:
     """How a file has the codes of a quantizer."""
-    return Planes(count=quantizer.bases) if quantizer.bases > 1 else quantizer.code
+    return Planes(count=quantizer.bases) if quantizer.bases else quantizer.code
 
 
 ELEMENTWISE = ("norm", "relu", "hardtanh")

@@ -70,7 +70,7 @@ def product_scale(op: Op) -> F32 | None:
         return None
     unit = _unit(layer)
     found = layer.codes()
-    alpha = None if found.bases > 1 else found.factors
+    alpha = None if found.bases else found.factors
     if not isinstance(alpha, Tensor):
         return None if unit is None else np.full(op.channels, array(torch.as_tensor(unit)), dtype=np.float32)
     spread = alpha.expand(op.channels, *alpha.shape[1:])
@@ -81,7 +81,7 @@ def _unit(layer: BinaryLayer) -> Tensor | float | None:
     """The value of one unit of an input's code; None for 1, and for bases, which have factors of their
     own."""
     inputs = layer.input_quantizer
-    if inputs is None or inputs.bases > 1:
+    if inputs is None or inputs.bases:
         return None
     unit = inputs.quantizer.unit(inputs.pre.span())
     return None if isinstance(unit, float) and unit == 1 else unit
@@ -90,7 +90,7 @@ def _unit(layer: BinaryLayer) -> Tensor | float | None:
 def weight_factors(op: Op) -> F32 | None:
     """P×O: the factors of a weight of several bases; None for others."""
     layer = binary(op)
-    if layer is None or layer.weight_quantizer is None or layer.weight_quantizer.bases == 1:
+    if layer is None or layer.weight_quantizer is None or not layer.weight_quantizer.bases:
         return None
     found = layer.codes()
     factors = torch.as_tensor(found.factors).reshape(found.bases, -1)
@@ -100,7 +100,7 @@ def weight_factors(op: Op) -> F32 | None:
 def input_factors(op: Op) -> F32 | None:
     """Q: the factors of an input of several bases; None for others."""
     layer = binary(op)
-    if layer is None or layer.input_quantizer is None or layer.input_quantizer.bases == 1:
+    if layer is None or layer.input_quantizer is None or not layer.input_quantizer.bases:
         return None
     found = layer.input_quantizer.decompose(layer.weight.new_zeros(1, op.inputs[0].channels))
     return array(torch.as_tensor(found.factors).reshape(-1))

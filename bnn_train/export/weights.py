@@ -76,9 +76,9 @@ def quantized_weight(op: Op) -> Array | None:
         return None
     real_weight(op)  # a NaN would become a sign
     found, code = layer.codes(), code_of_weight(layer)
-    numbers = found.numbers if found.bases > 1 else found.numbers[None]
+    numbers = found.numbers if found.bases else found.numbers[None]
     stacked = np.stack([channel_last(op, array(basis)) for basis in numbers])
-    codes = stacked if found.bases > 1 else stacked[0]
+    codes = stacked if found.bases else stacked[0]
     if not np.isin(codes, code_numbers(term_code(code))).all():
         raise ExportError(
             f"{op.layer}: its stored weights are not ±1; the checkpoint is not one of this method"

@@ -27,23 +27,24 @@ class Codes:
     """A quantized tensor in whole numbers: x̂ = Σ_b factors[b]·numbers[b] over its bases."""
 
     numbers: Tensor
-    """Whole numbers in the shape of x, after one axis for the bases if there are several."""
+    """Whole numbers in the shape of x, after one axis for the bases if there are any."""
     factors: Tensor | float | None
     """What multiplies them, of a shape that spreads over ``numbers``; None: 1."""
     code: Code
     """How the file writes the numbers of each basis as signs."""
-    bases: int = 1
+    bases: int = 0
+    """How many there are; 0: one code without an axis for bases."""
 
     @property
     def value(self) -> Tensor:
         """x̂, in the shape of x."""
         scaled = self.numbers if self.factors is None else self.numbers * self.factors
-        return scaled if self.bases == 1 else scaled.sum(dim=0)
+        return scaled.sum(dim=0) if self.bases else scaled
 
     def planes(self) -> tuple[Tensor, list[Tensor | float], Tensor | float]:
         """Signs s_p (P × shape), factors v_p and the offset c₀ with x̂ = c₀ + Σ_p v_p·s_p."""
         factor: Any = 1.0 if self.factors is None else self.factors
-        if self.bases > 1:
+        if self.bases:
             return self.numbers, list(factor), 0.0
         values = torch.as_tensor(code_numbers(self.code), dtype=self.numbers.dtype)
         places = torch.searchsorted(values, self.numbers.contiguous())
@@ -59,8 +60,9 @@ class Quantizer(Placed):
     Subclasses give ``codes``, and ``code`` where they are no signs; those whose gradient is not an
     estimator's override ``coded`` and ``around``."""
 
-    bases = 1
-    """How many signs of its own a number becomes, each with a real factor; 1: one whole-number code."""
+    bases = 0
+    """How many signs a number becomes, each with a threshold and a real factor of its own; 0: one
+    whole-number code."""
     code: Code = SIGN
     """How a file writes its codes."""
 
@@ -76,10 +78,10 @@ class Quantizer(Placed):
     @property
     def levels(self) -> int:
         """How many thresholds a number is compared with, at most."""
-        return self.bases if self.bases > 1 else 2 ** len(self.code.values) - 1
+        return self.bases or 2 ** len(self.code.values) - 1
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        """Codes in the shape of ``x``, after an axis of bases if there are several.
+        """Codes in the shape of ``x``, after an axis of bases if there are any.
 
         ``dims``: the axes over which one threshold reaches. ``drawn``: at random where the quantizer draws.
         """
@@ -90,7 +92,7 @@ class Quantizer(Placed):
         return 1.0
 
     def factors(self, x: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
-        """Factors of its own that a quantizer of several bases finds for weights."""
+        """Factors that a quantizer of several bases finds for weights, P×O×1×… or P×1×1×…"""
         return None
 
     def initialise(self) -> None:
