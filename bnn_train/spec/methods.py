@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnn_train.spec.annealed import Curve
-from bnn_train.spec.estimators import ApproxSign, Clip, ClipOpen, TanhEDE, Unit
+from bnn_train.spec.estimators import ApproxSign, Clip, ClipOpen, Identity, TanhEDE, Unit
 from bnn_train.spec.method import (
     ActivationSpec,
     BlockSpec,
@@ -14,7 +14,15 @@ from bnn_train.spec.method import (
     WeightSpec,
 )
 from bnn_train.spec.pre import Standardize
-from bnn_train.spec.quantizers import Sign, StochasticSign, Stored, Ternary, Uniform
+from bnn_train.spec.quantizers import (
+    LearnedSigns,
+    ShiftedSigns,
+    Sign,
+    StochasticSign,
+    Stored,
+    Ternary,
+    Uniform,
+)
 from bnn_train.spec.scales import L1, L1Masked, Pow2, XnorK
 
 _HINGE_BLOCK = BlockSpec(order="conv-pool-bn-act", output_norm=True)
@@ -99,6 +107,17 @@ _IRNET = Method(
     block=BlockSpec(shortcut="per_conv", post_add_activation="hardtanh"),
 )
 
+_ABCNET = Method(
+    name="abcnet",
+    paper="Lin, Zhao, Pan: Towards Accurate Binary CNN (ABC-Net, NIPS 2017), arXiv 1711.11294; M = N = 3",
+    weight=WeightSpec(
+        quantizer=ShiftedSigns(), granularity="layer", gradient="detached", estimator=Identity()
+    ),
+    activation=ActivationSpec(quantizer=LearnedSigns(), estimator=Unit()),
+    scope=_ENDS_REAL,
+    block=BlockSpec(order="conv-pool-bn-act", post_add_activation="none"),
+)
+
 _BOP = Method(
     name="bop",
     paper="Helwegen et al.: Latent Weights Do Not Exist (NeurIPS 2019), arXiv 1906.02107",
@@ -145,6 +164,7 @@ METHODS: dict[str, Method] = {
         _DOREFA,
         _BIREAL,
         _IRNET,
+        _ABCNET,
         _BOP,
     )
 }

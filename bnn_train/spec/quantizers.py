@@ -80,10 +80,28 @@ class Uniform(Quantizer):
     range: ClassVar[str] = "unit"
 
 
+class ShiftedSigns(Quantizer):
+    """M signs of the weight, shifted by multiples of its deviation, with least-squares factors (ABC-Net)."""
+
+    name: Literal["shifted_signs"] = "shifted_signs"
+    bases: int = Field(default=3, ge=1, le=8)
+    scales_itself: ClassVar[bool] = True
+
+
+class LearnedSigns(Quantizer):
+    """N signs of the activation with learned thresholds and factors (ABC-Net)."""
+
+    name: Literal["learned_signs"] = "learned_signs"
+    bases: int = Field(default=3, ge=1, le=8)
+    range: ClassVar[str] = "unit"
+    scales_itself: ClassVar[bool] = True
+
+
 WeightQuantizer = Annotated[
-    Annotated[Real | Sign | StochasticSign | Ternary | Stored, Field(discriminator="name")],
+    Annotated[Real | Sign | StochasticSign | Ternary | Stored | ShiftedSigns, Field(discriminator="name")],
     BeforeValidator(named),
 ]
 ActivationQuantizer = Annotated[
-    Annotated[Real | Sign | StochasticSign | Uniform, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[Real | Sign | StochasticSign | Uniform | LearnedSigns, Field(discriminator="name")],
+    BeforeValidator(named),
 ]

@@ -19,9 +19,9 @@ from bnn_train.spec.networks import NETWORKS
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
 PLACED = [path for path in PATHS if path.parent.name != "configs"]
-COUNT = 112
+COUNT = 115
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
-VARIANTS = ("", "_lab", "_paper", "_port", "_larq", "_x3", "_dropout")
+VARIANTS = ("", "_lab", "_paper", "_port", "_larq", "_x3", "_dropout", "_1x1")
 """Whose recipe it is, where several have published one for the same network: the protocol of Loss-aware
 Binarization, the paper where its own code differs, XNOR-Net-PyTorch, Larq Zoo; or what is special in it."""
 METHODS_OF_THE_32 = ("fp", "bc", "bnn", "bwn", "xnor")  # and the real-valued twin
@@ -76,6 +76,8 @@ COPIED = {
     "cifar10/bc_vgg_small",
     "cifar10/bnn_vgg_small",
     "cifar10/xnor_vgg_small",
+    "imagenet/abcnet_resnet18",
+    "imagenet/abcnet_resnet18_1x1",
     "imagenet/bnn_alexnet_x3",
     "imagenet/bnn_extraction",
     "imagenet/bnn_resnet18",
