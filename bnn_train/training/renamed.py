@@ -18,6 +18,6 @@ def renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _today(name: str) -> str:
     found = _LEARNED_SCALE.match(name)
-    if found is None or found[2].endswith("weight_quantizer.scale."):
+    if found is None or "_quantizer." in found[2]:  # quantizers had no numbers of their own then
         return name
     return f"{found[1]}.{found[2]}weight_quantizer.scale.alpha"

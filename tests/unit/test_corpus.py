@@ -14,6 +14,7 @@ import yaml
 from bnn_train.cli.train import main as train
 from bnn_train.config.loader import from_mapping, load
 from bnn_train.packed import load as load_packed
+from bnn_train.training.renamed import renamed
 from bnn_train.training.restore import model_of, open_checkpoint
 from corpus.make import pixels
 
@@ -57,6 +58,20 @@ def test_the_config_that_a_person_wrote_is_the_one_that_the_run_stored(run: Path
     assert written.method == stored.method
     assert (written.model, written.optimizer, written.loss) == (stored.model, stored.optimizer, stored.loss)
     assert load(run / "config.yaml").method == stored.method
+
+
+@pytest.mark.parametrize(
+    ("stored", "today"),
+    [
+        ("model.body.1.alpha", "model.body.1.weight_quantizer.scale.alpha"),
+        ("ema.module.alpha", "ema.module.weight_quantizer.scale.alpha"),
+        ("model.a.weight_quantizer.scale.alpha", "model.a.weight_quantizer.scale.alpha"),
+        ("model.a.input_quantizer.pre.alpha", "model.a.input_quantizer.pre.alpha"),
+        ("optimizer.0.1.alpha", "optimizer.0.1.alpha"),
+    ],
+)
+def test_only_a_layers_own_alpha_has_another_name_today(stored: str, today: str) -> None:
+    assert list(renamed({stored: torch.zeros(1)})) == [today]
 
 
 @pytest.mark.parametrize(
