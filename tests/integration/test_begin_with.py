@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,11 +32,11 @@ def source(_trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return Path("source")
 
 
-def config(**sections: Any) -> str:
+def config() -> str:
     own = {"epochs": 1, "log_every": 2, "init_from": "source"}
     term = {"name": "distillation", "teacher": "source"}
     loss = {"name": "square_hinge", "terms": [term]}
-    return str(write_config(Path(), **({"training": own, "loss": loss} | sections)))
+    return str(write_config(Path(), training=own, loss=loss))
 
 
 @pytest.mark.usefixtures("source")

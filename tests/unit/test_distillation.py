@@ -32,7 +32,7 @@ STUDENT, TAUGHT = RNG.normal(size=(6, 4)) * 3, RNG.normal(size=(6, 4)) * 2
 
 def softmax(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
@@ -47,7 +47,7 @@ def test_the_formula(temperature: float) -> None:
 def test_its_gradient_is_that_of_the_softened_cross_entropy() -> None:
     """Ibid., eq. 2: ∂C/∂z = (q − p)/T for each image, here times T²/N."""
     z = torch.from_numpy(STUDENT).requires_grad_()
-    softened_divergence(z, torch.from_numpy(TAUGHT), 3.0).backward()
+    softened_divergence(z, torch.from_numpy(TAUGHT), 3.0).backward()  # type: ignore[no-untyped-call]  # in torch
     assert z.grad is not None
     expected = 3.0 * (softmax(STUDENT / 3) - softmax(TAUGHT / 3)) / 6
     np.testing.assert_allclose(z.grad.numpy(), expected, rtol=1e-12)
@@ -126,7 +126,7 @@ def test_training_follows_the_teacher_and_evaluation_has_the_base(teacher: Path,
     assert "The loss has a term of distillation from fp mlp (…/run)." in report["notes"]
 
 
-ANNEALED = {"weight": {"from": 2.0, "to": 0.0, "per": "step", "over": 2}}
+ANNEALED: dict[str, Any] = {"weight": {"from": 2.0, "to": 0.0, "per": "step", "over": 2}}
 
 
 @pytest.mark.parametrize("stop", [2, 5, 7])
