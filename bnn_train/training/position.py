@@ -9,6 +9,7 @@ from typing import Any
 from bnn_train.config.schema import Experiment
 from bnn_train.data.bundle import DataBundle
 from bnn_train.spec.annealed import Position
+from bnn_train.training.progress import Progress
 
 
 def steps_per_epoch(experiment: Experiment, data: DataBundle) -> int:
@@ -25,9 +26,10 @@ def stored_position(state: Mapping[str, Any], experiment: Experiment) -> Positio
     """The position at which a checkpoint was saved, from its ``state``.
 
     Releases that stored no length of an epoch had no annealed numbers: there it is the last epoch's end.
+    Raises CheckpointError for a damaged progress.
     """
-    progress, length = state["progress"], state.get("steps_per_epoch")
+    progress, length = Progress.from_json(state["progress"]), state.get("steps_per_epoch")
     if length is None:
-        done = progress["epochs_finished"]
-        return Position(step=progress["step"], epoch=float(done), epochs=experiment.training.epochs)
-    return position_of(progress["step"], length, experiment.training.epochs)
+        done = progress.epochs_finished
+        return Position(step=progress.step, epoch=float(done), epochs=experiment.training.epochs)
+    return position_of(progress.step, length, experiment.training.epochs)

@@ -129,7 +129,7 @@ class Recorder:
     def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:
         model, step = self.learner.model, progress.step
         entry: dict[str, Any] = {
-            "lr": max(group["lr"] / group["lr_scale"] for group in self.learner.optimizers.main.param_groups),
+            "lr": self.learner.optimizers.rate,
             "train_loss": progress.meter.mean_loss,
             "train_top1": progress.meter.top1,
         }

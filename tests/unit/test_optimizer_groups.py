@@ -39,6 +39,10 @@ def network(*clips: Clip) -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 4), *clips, middle, nn.Linear(4, 2))
 
 
+def weight(model: nn.Sequential, layer: int) -> Tensor:
+    return model.get_parameter(f"{layer}.weight")
+
+
 def optimizers_of(model: nn.Module, **section: Any) -> Optimizers:
     return Optimizers(model, SECTION.validate_python({"name": "sgd", "lr": 0.1, **section}))
 
@@ -84,13 +88,7 @@ def moment_after(steps: int, **section: Any) -> Tensor | None:
     for g in gradients(steps):
         model[0].weight.grad = torch.from_numpy(g.copy()).view(1, 5)
         optimizers.step(UNSCALED)
-    return optimizers.second_moment(weight(model[0]))
-
-
-def weight(module: nn.Module) -> torch.Tensor:
-    found = module.weight
-    assert isinstance(found, torch.Tensor)
-    return found
+    return optimizers.second_moment(weight(model, 0))
 
 
 def test_the_second_moment_of_adam_is_corrected() -> None:
@@ -119,10 +117,10 @@ def test_sgd_and_bop_have_none() -> None:
     for p in model.parameters():
         p.grad = torch.ones_like(p)
     optimizers.set_rate(0.01, epoch=0)
-    assert optimizers.second_moment(weight(model[0])) is None  # before the first step
+    assert optimizers.second_moment(weight(model, 0)) is None  # before the first step
     optimizers.step(UNSCALED)
-    assert optimizers.second_moment(weight(model[1])) is None
-    assert optimizers.second_moment(weight(model[0])) is not None
+    assert optimizers.second_moment(weight(model, 1)) is None
+    assert optimizers.second_moment(weight(model, 0)) is not None
 
 
 @pytest.mark.parametrize("x", [1.0, 1.414, 1.4143, 3.0, 1e-9, 2.0**-27, 1e30])

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from bnn_train.binary.placed import Placed
 from bnn_train.check.subject import open_subject
 from bnn_train.data.open import open_data
+from bnn_train.errors import CheckpointError
 from bnn_train.models.build import build
 from bnn_train.spec.annealed import Curve, Position
 from bnn_train.training import fits, setup
 from bnn_train.training.checkpoint import BEST, LAST, read
 from bnn_train.training.position import position_of, steps_per_epoch, stored_position
+from bnn_train.training.progress import Progress
 from bnn_train.training.restore import model_of
 from bnn_train.training.run import resume, start
 from same_run import assert_same_run
@@ -88,7 +90,10 @@ def test_the_moving_average_is_evaluated_at_the_runs_position(tmp_path: Path) ->
 
 def test_a_checkpoint_of_an_earlier_release_stands_at_its_epochs_end() -> None:
     e = tiny(Path("run"))
-    assert stored_position({"progress": {"step": 7, "epochs_finished": 1}}, e) == Position(7, 1.0, 2)
+    done = Progress(step=7, epochs_finished=1, history=[{"epoch": 1}]).to_json()
+    assert stored_position({"progress": done}, e) == Position(7, 1.0, 2)
+    with pytest.raises(CheckpointError, match="progress is damaged"):
+        stored_position({"progress": {"step": "x"}}, e)
 
 
 def test_a_resumed_run_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

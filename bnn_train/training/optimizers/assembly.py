@@ -54,6 +54,12 @@ class Optimizers:
             for group in self.bop.param_groups:
                 group["gamma"] = self.bop_section.gamma * self.bop_section.gamma_decay**power
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the run, without the groups' factors."""
+        groups = self.main.param_groups
+        return max((group["lr"] / group["lr_scale"] for group in groups if group["lr_scale"]), default=0.0)
+
     def zero_grad(self) -> None:
         """Drop all gradients."""
         self.main.zero_grad()
