@@ -95,7 +95,7 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _earlier(args: argparse.Namespace) -> tuple[Found, int]:
-    """What the log has already, and the first seed behind it."""
+    """The outcomes that the log has already, and the first seed behind it."""
     total, first = Found.nothing(), args.seed
     if args.log and args.log.exists():
         for text in args.log.read_text(encoding="utf-8").splitlines():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
@@ -119,3 +120,39 @@ def method_names(*nodes: ast.AST) -> list[str]:
             case ast.Attribute(value=ast.Name(id="method") | ast.Attribute(attr="method"), attr="name"):
                 found.append("method.name")
     return found
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """Public names of a module and of its classes: functions, classes, constants, fields."""
+    todo: list[ast.stmt] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [node.name]
+            todo += node.body if isinstance(node, ast.ClassDef) else []
+        else:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names = [name.id for target in targets if target for name in ast.walk(target) if is_stored(name)]
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module reads, as a variable, an attribute, a keyword or a word in quotes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name):
+                yield name
+            case ast.keyword(arg=str(name)) | ast.Constant(value=str(name)):
+                yield name
+
+
+def riddles(tree: ast.AST) -> Iterator[str]:
+    """Docstrings that begin with a question word and leave the reader to find the noun."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))) if text.startswith(("What ", "Which ")):
+                yield text.partition("\n")[0]

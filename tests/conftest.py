@@ -29,8 +29,8 @@ torch.set_num_threads(int(os.environ.get("BNN_TEST_THREADS", "1")))
 
 @pytest.fixture(scope="session", autouse=True)
 def _unwaited() -> Iterator[None]:
-    """No test cuts the power: a sync in this process only asks whether the file is open. Git is asked for the
-    revision once."""
+    """A sync in this process only asks whether the file is open, as no test cuts the power; the revision of
+    the checkout is asked for once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", os.fstat)
         patch.setattr("bnn_train.training.manifest.git_revision", cache(git_revision))

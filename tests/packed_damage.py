@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed import canonical, container, layout
-from bnn_train.packed.program import Header, Preprocess
+from bnn_train.packed import container, layout, strict_json
+from bnn_train.packed.program import Header, Planes, Preprocess
 from packed_programs import Maker, header_of, single_conv
 
 Array = NDArray[Any]
@@ -28,7 +28,7 @@ def small() -> tuple[Header, Tensors]:
         weight="int2",
         parts="",
         whole_thresholds=True,
-        emit="bits",
+        results="bits",
     )
     return header_of(made), made.tensors
 
@@ -45,6 +45,15 @@ def rich() -> tuple[Header, Tensors]:
     m.reals("pre.mean", 3)
     m.tensor("pre.std", np.ones(3), np.float32)
     return header.model_copy(update={"images": images}), {**made.tensors, **m.tensors}
+
+
+def planes() -> tuple[Header, Tensors]:
+    """A file of version 2: factors on both sides of one product, and bits of planes behind it."""
+    made = single_conv(
+        size=(4, 4), channels=3, outputs=5, source=Planes(count=2), weight=Planes(count=3),
+        code=Planes(count=2), parts="scale",
+    )  # fmt: skip
+    return header_of(made), made.tensors
 
 
 def plain(header: Header) -> dict[str, Any]:
@@ -64,9 +73,9 @@ def put(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return raw
 
 
-def file_of(raw: dict[str, Any], tensors: Tensors) -> bytes:
+def file_of(raw: dict[str, Any], tensors: Tensors, version: int = 1) -> bytes:
     """The file with this header, whatever it says, and right digests."""
-    return container.assemble(canonical.dump(raw), tensors)
+    return container.assemble(strict_json.dump(raw), tensors, version)
 
 
 def with_field(made: tuple[Header, Tensors], path: str, value: Any) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bnn_train.packed.program import Conv, Epilogue, Geometry, Map, Pool, Subsample
+from bnn_train.packed.program import Conv, Epilogue, Geometry, Map, Planes, Pool, Subsample
 from bnn_train.packed.shapes import output_size
 from packed_programs import (
     SIGN,
@@ -31,6 +31,7 @@ def conv_cases() -> Iterator[Case]:
     yield from _epilogues()
     yield from _pixels()
     yield from _reals()
+    yield from _planes()
 
 
 def _widths() -> Iterator[Case]:
@@ -70,7 +71,10 @@ def _geometries() -> Iterator[Case]:
         for pad in (-1, 0, 1):
             common = {"geometry": geometry, "size": (9, 8), "pad": pad, "channels": 44, "outputs": 12}
             yield f"{name}-pad{pad}", common
-            yield f"{name}-pad{pad}-whole", {**common, "whole_thresholds": True, "parts": "", "emit": "bits"}
+            yield (
+                f"{name}-pad{pad}-whole",
+                {**common, "whole_thresholds": True, "parts": "", "results": "bits"},
+            )
     depth = Geometry(kernel=(3, 3), padding=(1, 1), groups=36)
     yield "depthwise", {"geometry": depth, "channels": 36, "outputs": 36}
     yield "depthwise-2", {"geometry": depth, "channels": 36, "outputs": 72}
@@ -108,15 +112,18 @@ def _epilogues() -> Iterator[Case]:
         "scale input_scale classes norm residual",
     )
     for part in parts:
-        for emit in ("f32", "bits", "both"):
-            yield f"epilogue-{part.replace(' ', '-') or 'none'}-{emit}", {"parts": part, "emit": emit}
+        for results in ("f32", "bits", "both"):
+            yield (
+                f"epilogue-{part.replace(' ', '-') or 'none'}-{results}",
+                {"parts": part, "results": results},
+            )
     for activation in ("relu", "hardtanh"):
         yield f"activation-{activation}", {"activation": activation}
         yield f"stream-{activation}", {"stream": activation}
-    for emit in ("bits", "both"):
+    for results in ("bits", "both"):
         for flip in (False, True):
-            arguments = {"emit": emit, "flip": flip, "whole_thresholds": True, "parts": ""}
-            yield f"whole-{emit}-flip{int(flip)}", arguments
+            arguments = {"results": results, "flip": flip, "whole_thresholds": True, "parts": ""}
+            yield f"whole-{results}-flip{int(flip)}", arguments
     strided = Geometry(kernel=(3, 3), stride=(2, 2), padding=(2, 1), dilation=(2, 1))
     yield "classes-strided", {"parts": "classes", "geometry": strided, "size": (11, 8)}
 
@@ -148,9 +155,9 @@ def _pixels() -> Iterator[Case]:
 def _reals() -> Iterator[Case]:
     for kind in ("f32", "bf16", "int1", SIGN, TERNARY, UNSIGNED_2):
         name = kind if isinstance(kind, str) else f"bits{len(kind.values)}-{kind.offset}"
-        for emit in ("f32", "both"):
-            arguments = {"source": "f32", "channels": 19, "weight": kind, "emit": emit}
-            yield f"real-{name}-{emit}", arguments
+        for results in ("f32", "both"):
+            arguments = {"source": "f32", "channels": 19, "weight": kind, "results": results}
+            yield f"real-{name}-{results}", arguments
         grouped = Geometry(kernel=(3, 3), stride=(2, 1), padding=(1, 1), groups=4)
         yield f"real-{name}-groups", {"source": "f32", "channels": 20, "weight": kind, "geometry": grouped}
     dense = {
@@ -161,7 +168,38 @@ def _reals() -> Iterator[Case]:
         "outputs": 10,
     }
     for kind in ("f32", "bf16", "int1"):
-        yield f"real-{kind}-dense", {**dense, "weight": kind, "emit": "f32", "parts": "bias"}
+        yield f"real-{kind}-dense", {**dense, "weight": kind, "results": "f32", "parts": "bias"}
+
+
+def _planes() -> Iterator[Case]:
+    """Real factors on either side and on both, at the edges of words, blocks and windows."""
+    one, two, three = (Planes(count=count) for count in (1, 2, 3))
+    sides = {"sign": SIGN, "u2": UNSIGNED_2, "ternary": TERNARY, "p1": one, "p2": two, "p3": three}
+    for a_name, a in sides.items():
+        for w_name, w in sides.items():
+            if isinstance(a, Planes) or isinstance(w, Planes):
+                arguments = {"source": a, "weight": w, "channels": 35, "outputs": 70, "code": two}
+                yield f"planes-{a_name}-{w_name}", {**arguments, "pad": len(a_name + w_name) % 3 - 1}
+    windows = {
+        "stride": Geometry(kernel=(3, 2), stride=(2, 3), padding=(1, 0)),
+        "dilation": Geometry(kernel=(3, 3), padding=(2, 2), dilation=(2, 2)),
+        "groups": Geometry(kernel=(3, 3), padding=(1, 1), groups=4),
+        "depthwise": Geometry(kernel=(3, 3), padding=(1, 1), groups=44),
+        "dense": Geometry(kernel=(9, 8)),
+    }
+    for name, geometry in windows.items():
+        for pad in (0, 1):
+            common = {"geometry": geometry, "size": (9, 8), "pad": pad, "channels": 44, "outputs": 44}
+            yield f"planes-{name}-pad{pad}", {**common, "source": two, "weight": three, "code": three}
+    for channels, outputs in ((1, 1), (32, 16), (65, 65), (256, 130)):
+        yield (
+            f"planes-{channels}x{outputs}",
+            {"channels": channels, "outputs": outputs, "source": two, "weight": two},
+        )
+    whole = {"code": Planes(count=8), "outputs": 70, "whole_thresholds": True, "parts": ""}
+    yield "planes-whole", whole
+    yield "planes-whole-pixels", {**whole, "source": "u8", "weight": "int3", "channels": 3}
+    yield "planes-real", {"source": "f32", "weight": three, "channels": 19, "code": two}
 
 
 def pool_programs() -> Iterator[tuple[str, Made]]:
@@ -175,7 +213,7 @@ def pool_programs() -> Iterator[tuple[str, Made]]:
     }
     for name, geometry in shapes.items():
         for ceil in (False, True):
-            for kind in ("bits", "bits-flip", "max", "average", "average-inside"):
+            for kind in ("bits", "bits-flip", "planes", "planes-flip", "max", "average", "average-inside"):
                 yield f"pool-{kind}-{name}-{'ceil' if ceil else 'floor'}", _pool(kind, geometry, ceil)
 
 
@@ -185,11 +223,12 @@ def _pool(kind: str, geometry: Geometry, ceil: bool) -> Made:
     x = m.value("f32", 9, 8, channels)
     size = output_size(geometry, 9, 8, ceil)
     fields: dict[str, Any] = {"layer": "pool", "geometry": geometry, "ceil": ceil}
-    if kind.startswith("bits"):
-        x = m.binarize(x)
-        if kind == "bits-flip":
+    if kind.startswith(("bits", "planes")):
+        code = SIGN if kind.startswith("bits") else Planes(count=3)
+        x = m.binarize(x, code)
+        if kind.endswith("flip"):
             fields["flip"] = m.tensor("pool.flip", m.rng.integers(0, 2, channels), "uint8")
-        y = m.value("bits", *size, channels, SIGN)
+        y = m.value("bits", *size, channels, code)
         m.steps.append(Pool(input=x, output=y, kind="max", **fields))
         return m.done(m.head(None, y))
     y = m.value("f32", *size, channels)
@@ -213,7 +252,7 @@ def residual_net(seed: int = 0, channels: int = 24, outputs: int = 40) -> Made:
     one = Epilogue(norm=(m.reals("1.a", outputs, scale=0.1), m.reals("1.b", outputs)), activation="hardtanh",
                    residual=short, stream="relu")  # fmt: skip
     w = m.weight("1", SIGN, outputs, stride, channels)
-    rule = m.thresholds("1", 1, outputs, 0.5, exact=False, flip=True)
+    rule = m.thresholds("1", SIGN, outputs, 0.5, exact=False, flip=True)
     m.steps.append(
         Conv(
             layer="1",
@@ -231,7 +270,7 @@ def residual_net(seed: int = 0, channels: int = 24, outputs: int = 40) -> Made:
     w = m.weight("2", SIGN, outputs, SAME, outputs)
     m.steps.append(Conv(layer="2", input=y_bits, output=z, weight=w, geometry=SAME, pad=1, epilogue=two))
     z_bits = m.value("bits", 4, 4, outputs, UNSIGNED_2)
-    rule = m.thresholds("3", 2, outputs, 0.5, exact=False, flip=True)
+    rule = m.thresholds("3", UNSIGNED_2, outputs, 0.5, exact=False, flip=True)
     three = Epilogue(scale=m.reals("3.s", outputs), bias=m.reals("3.b", 1, outputs), activation="relu")
     m.steps.append(Map(layer="3", input=z, bits=z_bits, epilogue=three, thresholds=rule))
     return m.done(m.head(z, z_bits))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed import canonical, container
+from bnn_train.packed import container, strict_json
 from bnn_train.packed.program import (
     BitWeight,
     Conv,
@@ -53,7 +53,7 @@ def file(
         experiment={},
         made_by="tests",
     )
-    return container.assemble(canonical.dump(header.model_dump()), tensors)
+    return container.assemble(strict_json.dump(header.model_dump()), tensors)
 
 
 def signs(outputs: int, count: int) -> NDArray[np.uint8]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from bnn_train.packed import bits
 from bnn_train.packed.engine import DTYPES, value_shape
+from bnn_train.packed.operands import threshold_count
 from bnn_train.packed.program import (
-    VERSION,
+    AnyCode,
     BitWeight,
     Code,
     Conv,
@@ -24,6 +25,7 @@ from bnn_train.packed.program import (
     IntWeight,
     Map,
     Mean,
+    Planes,
     Preprocess,
     Program,
     RealWeight,
@@ -31,6 +33,7 @@ from bnn_train.packed.program import (
     Thresholds,
     Value,
     Weight,
+    version_of,
 )
 from bnn_train.packed.shapes import border_classes, output_size
 
@@ -61,7 +64,7 @@ class Maker:
         self.steps: list[Step] = []
         self.tensors: dict[str, Array] = {}
 
-    def value(self, kind: Any, height: int, width: int, channels: int, code: Code | None = None) -> int:
+    def value(self, kind: Any, height: int, width: int, channels: int, code: AnyCode | None = None) -> int:
         self.values.append(Value(type=kind, height=height, width=width, channels=channels, code=code))
         return len(self.values) - 1
 
@@ -73,26 +76,33 @@ class Maker:
         return self.tensor(name, self.rng.standard_normal(shape) * scale, np.float32)
 
     def thresholds(
-        self, name: str, planes: int, channels: int, spread: float, exact: bool, flip: bool
+        self, name: str, code: AnyCode, channels: int, spread: float, exact: bool, flip: bool
     ) -> Thresholds:
-        limits = self.rng.standard_normal((2**planes - 1, channels)) * spread
+        limits = self.rng.standard_normal((threshold_count(code), channels)) * spread
         self.tensor(f"{name}.t", np.rint(limits) if exact else limits, np.int32 if exact else np.float32)
         if not flip:
             return Thresholds(tensor=f"{name}.t")
         flips = self.tensor(f"{name}.flip", self.rng.integers(0, 2, channels), np.uint8)
         return Thresholds(tensor=f"{name}.t", flip=flips)
 
-    def binarize(self, source: int, code: Code = SIGN) -> int:
+    def binarize(self, source: int, code: AnyCode = SIGN) -> int:
         """A ``map`` from reals to bits."""
         v, name = self.values[source], f"map{len(self.steps)}"
         result = self.value("bits", v.height, v.width, v.channels, code)
-        rule = self.thresholds(name, len(code.values), v.channels, 0.5, exact=False, flip=False)
+        rule = self.thresholds(name, code, v.channels, 0.5, exact=False, flip=False)
         self.steps.append(Map(layer=name, input=source, bits=result, thresholds=rule))
         return result
 
-    def weight(self, name: str, kind: str | Code, outputs: int, geometry: Geometry, inner: int) -> Weight:
+    def weight(self, name: str, kind: str | AnyCode, outputs: int, geometry: Geometry, inner: int) -> Weight:
         """Random weights. ``kind``: a code, ``int1`` to ``int3``, ``f32``, ``bf16``."""
         shape = (outputs, *geometry.kernel, inner)
+        if isinstance(kind, Planes):
+            negative = self.rng.random((kind.count, *shape)) < 0.5
+            return BitWeight(
+                tensor=self.tensor(f"{name}.w", bits.pack_planes(negative), np.uint8),
+                code=kind,
+                factors=self.reals(f"{name}.f", kind.count, outputs),
+            )
         if isinstance(kind, Code):
             codes = self.rng.choice(bits.code_numbers(kind), shape)
             return BitWeight(
@@ -106,6 +116,11 @@ class Maker:
             return RealWeight(kind="f32", tensor=self.tensor(f"{name}.w", reals, np.float32))
         upper = reals.view(np.uint32) >> 16
         return RealWeight(kind="bf16", tensor=self.tensor(f"{name}.w", upper, np.uint16))
+
+    def input_factors(self, name: str, source: int) -> str | None:
+        """Random factors where a value has planes."""
+        code = self.values[source].code
+        return self.reals(f"{name}.g", code.count) if isinstance(code, Planes) else None
 
     def head(self, real: int | None, signs: int | None) -> int:
         """Logits that depend on every value given: the mean of a real map and a dense layer on the bits."""
@@ -125,8 +140,9 @@ class Maker:
             norm=(self.reals("head.a", outputs), self.reals("head.b", outputs)), residual=mean
         )
         step = Conv(
-            layer="head", input=signs, output=result, weight=weight, geometry=geometry, epilogue=epilogue
-        )
+            layer="head", input=signs, output=result, weight=weight, geometry=geometry, epilogue=epilogue,
+            input_factors=self.input_factors("head", signs),
+        )  # fmt: skip
         self.steps.append(step)
         return result
 
@@ -138,16 +154,16 @@ class Maker:
 def single_conv(
     seed: int = 0,
     *,
-    source: str | Code = SIGN,
+    source: str | AnyCode = SIGN,
     size: tuple[int, int] = (6, 5),
     channels: int = 32,
     outputs: int = 8,
     geometry: Geometry = Geometry(kernel=(3, 3), padding=(1, 1)),  # noqa: B008  # frozen
-    weight: str | Code = SIGN,
+    weight: str | AnyCode = SIGN,
     gain: bool = False,
     pad: int = 0,
-    emit: str = "both",
-    code: Code = SIGN,
+    results: str = "both",
+    code: AnyCode = SIGN,
     whole_thresholds: bool = False,
     flip: bool = True,
     parts: str = "scale input_scale bias norm residual",
@@ -156,13 +172,13 @@ def single_conv(
 ) -> Made:
     """One convolution between an input and a head.
 
-    ``source``: ``u8``, ``f32``, or a code, for bits that a ``map`` makes of the real input. ``emit``:
+    ``source``: ``u8``, ``f32``, or a code, for bits that a ``map`` makes of the real input. ``results``:
     ``f32``, ``bits`` or ``both``. ``parts``: lines of the epilogue; ``classes`` among them: a bias row for
     each border class. Without an epilogue thresholds may be whole.
     """
     m = Maker(seed)
     x = given = m.value("u8" if source == "u8" else "f32", *size, channels)
-    if isinstance(source, Code):
+    if not isinstance(source, str):
         x = m.binarize(given, source)
     out = output_size(geometry, *size)
     w = m.weight("conv", weight, outputs, geometry, channels // geometry.groups)
@@ -171,25 +187,26 @@ def single_conv(
         w = w.model_copy(update={"gain": m.tensor("conv.gain", factors, np.int32)})
     epilogue = _epilogue(m, parts.split(), given, geometry, out, outputs)
     epilogue = epilogue.model_copy(update={"activation": activation, "stream": stream})
-    real = m.value("f32", *out, outputs) if emit != "bits" else None
-    signs = m.value("bits", *out, outputs, code) if emit != "f32" else None
+    real = m.value("f32", *out, outputs) if results != "bits" else None
+    signs = m.value("bits", *out, outputs, code) if results != "f32" else None
     rule = None
     if signs is not None:
         spread = _spread(m, w, geometry, channels, source) if whole_thresholds or not parts else 3.0
-        rule = m.thresholds("conv", len(code.values), outputs, spread, exact=whole_thresholds, flip=flip)
+        rule = m.thresholds("conv", code, outputs, spread, exact=whole_thresholds, flip=flip)
     step = Conv(
         layer="conv", input=x, output=real, bits=signs, weight=w, geometry=geometry, pad=pad,
         epilogue=epilogue, thresholds=rule,
+        input_factors=m.input_factors("conv", x),
     )  # fmt: skip
     m.steps.append(step)
     open_order = source == "f32" and not str(weight).startswith("int")
     return m.done(m.head(real, signs), exact=not open_order)
 
 
-def _spread(m: Maker, w: Weight, geometry: Geometry, channels: int, source: str | Code) -> float:
+def _spread(m: Maker, w: Weight, geometry: Geometry, channels: int, source: str | AnyCode) -> float:
     """About the size of a product, so that thresholds divide it; never beyond what the format allows."""
     count = geometry.kernel[0] * geometry.kernel[1] * channels // geometry.groups
-    if isinstance(source, Code):
+    if not isinstance(source, str):
         return max(0.2, 0.2 * math.sqrt(count))
     gains = m.tensors["conv.gain"].max() if isinstance(w, BitWeight) and w.gain else 1
     return float(gains) * 20 * math.sqrt(count)
@@ -236,7 +253,7 @@ def header_of(made: Made) -> Header:
     v, count = made.program.values[0], made.program.values[made.program.output].channels
     steps = (Preprocess(kind="scale01"),) if v.type == "f32" else ()
     return Header(
-        version=VERSION,
+        version=version_of(made.program),
         images=Images(height=v.height, width=v.width, channels=v.channels, preprocess=steps),
         classes=tuple(f"class {i}" for i in range(count)),
         method="bnn",

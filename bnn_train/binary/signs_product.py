@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnn_train.packed import native
-from bnn_train.packed.kernels import VARIABLE
+from bnn_train.packed.kernels import asked_for
 from bnn_train.packed.native_abi import Flat
 from bnn_train.packed.native_library import library
 from bnn_train.packed.program import (
@@ -74,9 +74,9 @@ def _program(shape: _Shape) -> Program:
 def chosen() -> str | None:
     """The instruction set that the environment asks training products to run on, or None."""
     found = native.available()
-    if not found or os.environ.get(SWITCH) == "off" or os.environ.get(VARIABLE) == "reference":
+    if not found or os.environ.get(SWITCH) == "off" or asked_for() == "reference":
         return None
-    wanted = os.environ.get(VARIABLE) or found[0]
+    wanted = asked_for() or found[0]
     return wanted if wanted in found else None
 
 

@@ -44,7 +44,7 @@ CORE_SCALARS = (
 
 @dataclass
 class Document:
-    """What one YAML text says."""
+    """The values of one YAML text, and the line of each key."""
 
     data: Any
     positions: dict[KeyPath, str] = field(default_factory=dict)

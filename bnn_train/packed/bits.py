@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import BnnError
-from bnn_train.packed.program import Code
+from bnn_train.packed.operands import SIGN, Code
 
 Array = NDArray[Any]
 WORD = 32
-SIGN = Code()
 
 
 def word_count(channels: int) -> int:
@@ -41,15 +40,10 @@ def unpack_words(words: Array, channels: int) -> NDArray[np.bool_]:
     return np.unpackbits(octets, axis=-1, count=channels, bitorder="little").view(np.bool_)
 
 
-def pack_signs(x: Array) -> NDArray[np.uint32]:
-    """The signs of numbers …×C as words; −1 only where x < 0, so −0.0 and NaN are +1."""
-    return pack_words(np.asarray(x) < 0)
-
-
 def code_numbers(code: Code) -> NDArray[np.int32]:
-    """What each of the 2^P digit patterns means: element q has +v_p where binary digit p of q is 1, −v_p
+    """The number of each of the 2^P digit patterns: element q has +v_p where binary digit p of q is 1, −v_p
     where 0."""
-    patterns = np.arange(2 ** len(code.values))[:, None] >> np.arange(len(code.values)) & 1
+    patterns = np.arange(2**code.planes)[:, None] >> np.arange(code.planes) & 1
     sums = code.offset + (2 * patterns - 1) @ np.array(code.values)
     return np.asarray(sums // code.denominator, dtype=np.int32)
 
@@ -75,7 +69,7 @@ def patterns(values: Array, code: Code) -> NDArray[np.int32]:
 
 def encode(values: Array, code: Code = SIGN) -> NDArray[np.uint32]:
     """Code values …×C as words …×P×⌈C/32⌉."""
-    return pack_words(digits(patterns(values, code), len(code.values)))
+    return pack_words(digits(patterns(values, code), code.planes))
 
 
 def decode(words: Array, channels: int, code: Code = SIGN) -> NDArray[np.int32]:
@@ -92,8 +86,14 @@ def combine(negative: Array, code: Code) -> NDArray[np.int32]:
 
 def pack_filters(values: Array, code: Code = SIGN) -> NDArray[np.uint8]:
     """Weight codes O×Kh×Kw×I to the file's rows, uint8 P×O×⌈Kh·Kw·I/8⌉."""
-    flat = digits(patterns(values.reshape(len(values), -1), code), len(code.values))
-    return np.ascontiguousarray(np.packbits(np.moveaxis(flat, -2, 0), axis=-1, bitorder="little"))
+    flat = digits(patterns(values.reshape(len(values), -1), code), code.planes)
+    return pack_planes(np.moveaxis(flat, -2, 0))
+
+
+def pack_planes(negative: Array) -> NDArray[np.uint8]:
+    """Truth values of a filter's planes P×O×… (true: the sign −1) to the file's rows, uint8 P×O×⌈n/8⌉."""
+    flat = np.asarray(negative, dtype=np.bool_).reshape(*negative.shape[:2], -1)
+    return np.ascontiguousarray(np.packbits(flat, axis=-1, bitorder="little"))
 
 
 def filter_signs(rows: Array, shape: tuple[int, int, int]) -> NDArray[np.bool_]:

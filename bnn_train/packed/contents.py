@@ -1,4 +1,4 @@
-"""What may stand in a tensor. Every check answers with what is wrong, or None."""
+"""Checks of a tensor's numbers. Each answers with the fault in words, or None."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.reference.weights import widen
+from bnn_train.spec.limits import MAX_REAL
 
 Array = NDArray[Any]
 Check = Callable[[Array], str | None]
-MAX_REAL = 1e30
 MAX_THRESHOLD = float(np.finfo(np.float32).max)
 _BLOCK = 2**16
 

@@ -1,4 +1,4 @@
-"""What every engine offers: the numpy reference and the native ones alike."""
+"""The interface of an engine, numpy reference or native, and the values that steps read and write."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Engine(Protocol):
         """Memory that each image of one call takes, beside its pixels and logits."""
 
     def run(self, x: Array, threads: int) -> NDArray[np.float32]:
-        """Value 0 in canonical layout, N ≥ 1 images, to logits N×classes."""
+        """Value 0 in the plain layout, N ≥ 1 images, to logits N×classes."""
 
     def step(self, i: int, inputs: Mapping[int, Array], threads: int) -> dict[int, Array]:
-        """Step ``i`` alone: the values it writes, in canonical layout, from those it reads."""
+        """Step ``i`` alone: the values it writes, in the plain layout, from those it reads."""
 
 
 def reads(step: Step) -> tuple[int, ...]:
@@ -53,14 +53,14 @@ def last_reads(program: Program) -> dict[int, int]:
 
 
 def value_shape(value: Value) -> tuple[int, ...]:
-    """The canonical shape of one image's value: H×W×C, or H×W×P×⌈C/32⌉ for ``bits``."""
+    """The shape of one image's value: H×W×C, or H×W×P×⌈C/32⌉ for ``bits``."""
     if value.code is None:
         return value.height, value.width, value.channels
-    return value.height, value.width, len(value.code.values), -(-value.channels // 32)
+    return value.height, value.width, value.code.planes, -(-value.channels // 32)
 
 
 DTYPES: dict[str, Any] = {"u8": np.uint8, "f32": np.float32, "bits": np.uint32}
-"""The element of a value's canonical array."""
+"""The element of a value's array."""
 
 
 def value_bytes(value: Value) -> int:

@@ -1,4 +1,4 @@
-"""What can be wrong with a packed file or with the machine that shall run it."""
+"""Errors of a packed file and of the machine that shall run it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class PackedFileError(BnnError):
 
 
 class KernelError(BnnError):
-    """A kernel that does not exist or cannot run here."""
+    """An instruction set that does not exist or cannot run here."""
 
 
 class NativeUnavailable(KernelError):

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from bnn_train.packed.engine import reads, writes
 from bnn_train.packed.errors import PackedFileError
-from bnn_train.packed.program import Code, Conv, Map, Program, Step, Value
+from bnn_train.packed.program import Code, Conv, Map, Planes, Program, Step, Value
 
 
 def title(i: int, step: Step) -> str:
-    """How messages name a step."""
+    """The name of a step in messages."""
     return f"step {i} ({step.op} {step.layer})"
 
 
@@ -19,7 +19,7 @@ def check_graph(program: Program) -> None:
         _check_value(i, value)
     written = {0}
     for i, step in enumerate(program.steps):
-        _check_emission(title(i, step), step)
+        _check_results(title(i, step), step)
         _check_order(title(i, step), step, written, len(program.values))
         written.update(writes(step))
     missing = sorted(set(range(len(program.values))) - written)
@@ -44,14 +44,16 @@ def _check_value(i: int, value: Value) -> None:
         check_code(f"value {i}", value.code)
 
 
-def check_code(where: str, code: Code) -> None:
-    """Every sum of signs must divide without remainder."""
+def check_code(where: str, code: Code | Planes) -> None:
+    """Every sum of a code's signs must divide without remainder."""
+    if isinstance(code, Planes):
+        return
     total = code.offset + sum(code.values)
     if total % code.denominator or any(2 * v % code.denominator for v in code.values):
         raise PackedFileError(f"{where}: its code's numbers are not whole; choose another denominator")
 
 
-def _check_emission(where: str, step: Step) -> None:
+def _check_results(where: str, step: Step) -> None:
     if not isinstance(step, Conv | Map):
         return
     if not writes(step):

@@ -8,6 +8,7 @@ from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.graph import check_code, title
 from bnn_train.packed.program import (
     BitWeight,
+    Code,
     Conv,
     Epilogue,
     Geometry,
@@ -15,6 +16,7 @@ from bnn_train.packed.program import (
     IntWeight,
     Map,
     Mean,
+    Planes,
     Pool,
     Program,
     RealWeight,
@@ -51,7 +53,7 @@ def _check(step: Step, values: Values) -> None:
             _check_conv(step, values)
         case Map():
             _need(source, "f32", "its input")
-            _check_emission(step, values, (source.height, source.width), source.channels, 1)
+            _check_results(step, values, (source.height, source.width), source.channels, 1)
         case Pool():
             _check_pool(step, source, values[step.output])
         case InputScale():
@@ -76,7 +78,7 @@ def _check_conv(step: Conv, values: Values) -> None:
     _divides(step.geometry.groups, channels, "output")
     if step.pad and source.type != "bits":
         _refuse(f"padding with the code {step.pad} is for bits; its input is {source.type}")
-    _check_emission(step, values, size, channels, step.geometry.groups)
+    _check_results(step, values, size, channels, step.geometry.groups)
 
 
 def _check_weight(step: Conv, source: Value) -> None:
@@ -88,9 +90,20 @@ def _check_weight(step: Conv, source: Value) -> None:
         check_code("its weight", weight.code)
         if weight.gain is not None and source.type != "u8":
             _refuse(f"a gain is for u8 inputs; its input is {source.type}")
+        _check_factors("the weight's planes", weight.code, weight.factors)
+        if isinstance(weight.code, Planes) and source.type == "u8":
+            _refuse("u8 inputs have no product with planes of real factors; give the weight a code")
+    _check_factors("the input's planes", source.code, step.input_factors)
 
 
-def _check_emission(
+def _check_factors(what: str, code: Code | Planes | None, factors: str | None) -> None:
+    if isinstance(code, Planes) and factors is None:
+        _refuse(f"{what} have no factors; name their tensor")
+    if factors is not None and not isinstance(code, Planes):
+        _refuse(f"there are factors for {what}, but no planes; leave them out")
+
+
+def _check_results(
     step: Conv | Map, values: Values, size: tuple[int, int], channels: int, groups: int
 ) -> None:
     if step.output is not None:
@@ -110,8 +123,8 @@ def _check_epilogue(e: Epilogue, values: Values, size: tuple[int, int], channels
 def _check_pool(step: Pool, source: Value, result: Value) -> None:
     if source.type == "u8" or (source.type == "bits" and step.kind == "average"):
         _refuse(f"there is no {step.kind} of {source.type}")
-    if source.code is not None and len(source.code.values) > 1:
-        _refuse("bits are pooled with one plane only")
+    if isinstance(source.code, Code) and source.code.planes > 1:
+        _refuse("bits of a code are pooled with one plane only")
     if step.flip is not None and source.type != "bits":
         _refuse("flip is for bits; its input is f32")
     if step.geometry.groups != 1:

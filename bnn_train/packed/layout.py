@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed import canonical
+from bnn_train.packed import strict_json
 from bnn_train.packed.errors import PackedFileError
 
 Array = NDArray[Any]
@@ -34,7 +34,7 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a tensor lies: bytes [begin, end) after the header."""
+    """A tensor's place: bytes [begin, end) after the header."""
 
     name: str
     dtype: str
@@ -65,7 +65,7 @@ def spell(entries: list[Entry], metadata: dict[str, str]) -> bytes:
         }
         for entry in entries
     }
-    text = canonical.dump({METADATA: metadata, **table}).encode()
+    text = strict_json.dump({METADATA: metadata, **table}).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(PREFIX, "little") + text
 
@@ -108,7 +108,7 @@ def _table(raw: bytes) -> dict[str, Any]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise PackedFileError("its header is not UTF-8; it is damaged or no packed file") from None
-    table = canonical.parse(text, "its header")
+    table = strict_json.parse(text, "its header")
     if not isinstance(table, dict):
         raise PackedFileError("its header is no JSON object; it is no packed file of bnn_train")
     return table

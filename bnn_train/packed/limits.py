@@ -1,4 +1,4 @@
-"""How much memory and work a program asks for, told before any is spent. Python's whole numbers do not
+"""The memory and work that a program asks for, counted before any is spent. Python's whole numbers do not
 overflow."""
 
 from __future__ import annotations
@@ -7,7 +7,8 @@ from bnn_train.packed.engine import writes
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.graph import title
 from bnn_train.packed.memory import MEMORY_LIMIT, memory, padded_bytes, up
-from bnn_train.packed.program import Conv, InputScale, Map, Pool, Program, Step, Value
+from bnn_train.packed.operands import term_count, threshold_count
+from bnn_train.packed.program import BitWeight, Conv, InputScale, Map, Pool, Program, Step, Value
 
 __all__ = ["MEMORY_LIMIT", "check_limits", "memory", "work"]
 
@@ -20,7 +21,7 @@ MAX_NUMBERS, MAX_MAP = 2**29 - 1, 2**31 - 1
 """Of one image's value: its numbers, and the bytes of its map with its border, as the kernels index them."""
 _LANES = 16
 _OVERHEAD = 2**15
-"""What one tap of one group costs the numpy engine at least, 40 µs, in products."""
+"""The least cost of one tap of one group in the numpy engine, 40 µs, in products."""
 
 
 def work(program: Program) -> int:
@@ -72,7 +73,7 @@ def _step_work(step: Step, program: Program) -> int:
     found = _numbers(source) + _taps(step) * _OVERHEAD
     for v in writes(step):
         written = program.values[v]
-        levels = 2 ** len(written.code.values) if written.code and isinstance(step, Conv | Map) else 1
+        levels = threshold_count(written.code) + 1 if written.code and isinstance(step, Conv | Map) else 1
         found += _numbers(written) * levels
     first = program.values[writes(step)[0]]
     if isinstance(step, Conv):
@@ -83,10 +84,12 @@ def _step_work(step: Step, program: Program) -> int:
 def _products(step: Conv, source: Value, written: Value) -> int:
     groups = step.geometry.groups
     unit = {"bits": 32, "u8": 4, "f32": 1}[source.type]
-    inner = up(source.channels // groups, unit) * (1 if source.code is None else len(source.code.values))
+    inner = up(source.channels // groups, unit) * (1 if source.code is None else source.code.planes)
     outputs = groups * up(written.channels // groups, _LANES)
-    each = inner * _taps(step)
-    return written.height * written.width * outputs * each + groups * _taps(step) * _OVERHEAD
+    outer = term_count(step.weight.code) if isinstance(step.weight, BitWeight) and source.code else 1
+    terms = outer * (term_count(source.code) if source.code else 1)
+    each = outer * inner * _taps(step) + (terms if terms > 1 else 0)
+    return written.height * written.width * outputs * each + terms * groups * _taps(step) * _OVERHEAD
 
 
 def _numbers(value: Value) -> int:

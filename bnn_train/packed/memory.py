@@ -1,4 +1,4 @@
-"""How much memory a program takes, counted as the kernels lay it out (``csrc/layout.h``): with the border
+"""The memory of a program, counted as the kernels lay it out (``csrc/layout.h``): with the border
 around every map that a window walks over, and real pixels in whole vectors. Python's numbers do not
 overflow."""
 
@@ -70,7 +70,7 @@ def _map_bytes(value: Value, border: Border, packed: bool = False) -> int:
         case "bits":
             pixel = 4 * -(-channels // _WORD)
     plane = pixel * (left + value.width + right) * (top + value.height + bottom)
-    planes = 1 if value.code is None else len(value.code.values)
+    planes = 1 if value.code is None else value.code.planes
     return up(plane, _LINE) * planes
 
 

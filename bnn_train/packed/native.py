@@ -50,7 +50,7 @@ class NativeEngine:
         return self._kernels.peak(self._handle)
 
     def run(self, x: Array, threads: int) -> NDArray[np.float32]:
-        """Value 0 in canonical layout, N ≥ 1 images, to logits N×classes."""
+        """Value 0 in the plain layout, N ≥ 1 images, to logits N×classes."""
         x = self._checked(0, x)
         logits = np.empty((len(x), self.program.values[self.program.output].channels), np.float32)
         long = self._work * len(x) > _LONG
@@ -58,7 +58,7 @@ class NativeEngine:
         return logits
 
     def step(self, i: int, inputs: Mapping[int, Array], threads: int) -> dict[int, Array]:
-        """Step ``i`` alone, on one thread: the values it writes, in canonical layout, from those it reads."""
+        """Step ``i`` alone, on one thread: the values it writes, in the plain layout, from those it reads."""
         step = self.program.steps[i]
         given = {v: self._checked(v, inputs[v]) for v in engine.reads(step)}
         n = len(given[step.input])

@@ -13,11 +13,12 @@ from bnn_train.packed.program import (
     BitWeight,
     Code,
     Conv,
-    Emission,
     Epilogue,
+    EpilogueStep,
     Geometry,
     IntWeight,
     Map,
+    Planes,
     Pool,
     Program,
     Step,
@@ -49,7 +50,10 @@ class CTensor(ctypes.Structure):
 class CCode(ctypes.Structure):
     """``BnnCode``."""
 
-    _fields_ = (("offset", _Int), ("denominator", _Int), ("planes", _Int), ("values", _Int * 8))
+    _fields_ = (
+        *((name, _Int) for name in ("offset", "denominator", "planes", "factored")),
+        ("values", _Int * 8),
+    )
 
 
 class CValue(ctypes.Structure):
@@ -67,7 +71,7 @@ class CStep(ctypes.Structure):
         *((name, _Int) for name in ("groups", "weight_kind", "digits")),
         ("weight", CTensor),
         ("weight_code", CCode),
-        ("gain", CTensor),
+        *((name, CTensor) for name in ("gain", "factors", "input_factors")),
         ("pad", _Int),
         *((name, CTensor) for name in ("scale", "bias", "norm_factor", "norm_summand")),
         *((name, _Int) for name in ("input_scale", "residual", "activation", "stream")),
@@ -117,10 +121,10 @@ class Flat:
         c = CStep(op=OPS.index(step.op), input=step.input, bits=-1, input_scale=-1, residual=-1, groups=1)
         c.output = -1 if step.output is None else step.output
         if isinstance(step, Conv | Map):
-            self._emission(c, step, step.epilogue)
+            self._results(c, step, step.epilogue)
         if isinstance(step, Conv):
             self._weight(c, step.weight)
-            c.pad = step.pad
+            c.pad, c.input_factors = step.pad, self._tensor(step.input_factors)
         if isinstance(step, Pool):
             c.average, c.include_padding = step.kind == "average", step.include_padding
             c.flip = self._tensor(step.flip)
@@ -140,11 +144,11 @@ class Flat:
         c.weight = self._tensor(weight.tensor)
         c.weight_code = _code(weight.code if isinstance(weight, BitWeight) else None)
         if isinstance(weight, BitWeight):
-            c.gain = self._tensor(weight.gain)
+            c.gain, c.factors = self._tensor(weight.gain), self._tensor(weight.factors)
         if isinstance(weight, IntWeight):
             c.digits = len(self._tensors[weight.tensor])
 
-    def _emission(self, c: CStep, step: Emission, e: Epilogue) -> None:
+    def _results(self, c: CStep, step: EpilogueStep, e: Epilogue) -> None:
         c.bits = _index(step.bits)
         c.input_scale, c.residual = _index(e.input_scale), _index(e.residual)
         c.scale, c.bias = self._tensor(e.scale), self._tensor(e.bias)
@@ -166,10 +170,12 @@ def _index(value: int | None) -> int:
     return -1 if value is None else value
 
 
-def _code(code: Code | None) -> CCode:
+def _code(code: Code | Planes | None) -> CCode:
     if code is None:
         return CCode(0, 1, 0)
-    return CCode(code.offset, code.denominator, len(code.values), (_Int * 8)(*code.values))
+    if isinstance(code, Planes):
+        return CCode(0, 1, code.planes, 1, (_Int * 8)())
+    return CCode(code.offset, code.denominator, code.planes, 0, (_Int * 8)(*code.values))
 
 
 def _value(value: Value) -> CValue:

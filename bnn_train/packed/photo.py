@@ -24,7 +24,7 @@ MAX_ASPECT = 100
 """An image of one row would grow to gigabytes when its shorter side is resized."""
 MAX_BYTES = 2**30
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "TIFF", "WEBP", "GIF")
-"""What the endings of images promise; PIL's other readers are older, and one starts a program (EPS)."""
+"""The formats of the usual endings; PIL's other readers are older, and one starts a program (EPS)."""
 
 WAITS = (0.1, 0.5, 2.0, 5.0, 15.0)
 """Seconds before each further try at a file whose disk or network does not answer."""
@@ -198,6 +198,11 @@ def resized(size: tuple[int, int], side: int) -> tuple[int, int]:
     width, height = size
     other = side * max(size) // min(size)
     return (side, other) if width <= height else (other, side)
+
+
+def resized_centre(image: Image.Image, width: int, height: int, resize: int) -> Image.Image:
+    """The image as an evaluation sees it: shorter side to ``resize``, then the middle of the result."""
+    return centre(resize_shorter(image, resize), width, height)
 
 
 def centre(image: Image.Image, width: int, height: int) -> Image.Image:

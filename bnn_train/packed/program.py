@@ -2,8 +2,8 @@
 
 Arrays are channel-last: a ``u8`` or ``f32`` value is N×H×W×C, a ``bits`` value uint32 N×H×W×P×⌈C/32⌉: P
 planes, channel c at bit c mod 32 of word c // 32, unused bits 0. A set bit is the sign −1. A dense layer is a
-convolution whose kernel is the whole map, so nothing is ever flattened. What a step computes stands at its
-class; ``reference`` says it in numpy.
+convolution whose kernel is the whole map, so nothing is ever flattened. ``reference`` is the same in numpy,
+``FORMAT.md`` the specification.
 """
 
 from __future__ import annotations
@@ -13,94 +13,62 @@ from typing import Annotated, Literal
 from pydantic import FailFast, Field
 
 from bnn_train.packed.later import LATER, Later
+from bnn_train.packed.operands import (
+    AnyCode,
+    BitWeight,
+    Code,
+    Geometry,
+    Index,
+    IntWeight,
+    Name,
+    Pair,
+    Planes,
+    RealWeight,
+    Size,
+    Value,
+    Weight,
+)
 from bnn_train.spec.record import Record
 
-VERSION = 1
+__all__ = [
+    "VERSION",
+    "Activation",
+    "AnyCode",
+    "BitWeight",
+    "Code",
+    "Conv",
+    "Epilogue",
+    "EpilogueStep",
+    "Geometry",
+    "Header",
+    "Images",
+    "Index",
+    "InputScale",
+    "IntWeight",
+    "Map",
+    "Mean",
+    "Name",
+    "Pair",
+    "Planes",
+    "Pool",
+    "Preprocess",
+    "Program",
+    "RealWeight",
+    "Size",
+    "Step",
+    "Subsample",
+    "Thresholds",
+    "Value",
+    "Weight",
+    "version_of",
+]  # fmt: skip
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
-"""A tensor of the file, or a layer."""
-Size = Annotated[int, Field(ge=1, le=2**24)]
-Index = Annotated[int, Field(ge=0, lt=4096)]
-"""A value, by its place in ``Program.values``."""
-Pair = Annotated[tuple[int, int], Field(strict=False)]
-PlaneValue = Annotated[int, Field(ge=1, le=2**15)]
+VERSION = 2
+"""The newest version of the format; files of every version from 1 on are read."""
+
 Activation = Literal["none", "relu", "hardtanh"]
 """``relu``: 0 where y < 0; ``hardtanh``: −1 where y < −1, 1 where y > 1; elsewhere y itself, NaN and −0.0
 included."""
-
-
-class Code(Record):
-    """What the signs s_p ∈ {−1, +1} of P planes mean: (offset + Σ_p values[p]·s_p) / denominator, a whole
-    number.
-
-    Sign: (0, (1,), 1). Ternary: (0, (1, 1), 2). Unsigned codes 0…3: (3, (1, 2), 2), plane p the binary digit
-    p of the code, digit 0 the sign −1.
-    """
-
-    offset: int = Field(default=0, ge=-(2**16), le=2**16)
-    values: Annotated[tuple[PlaneValue, ...], FailFast(), Field(strict=False, min_length=1, max_length=8)] = (
-        1,
-    )
-    denominator: int = Field(default=1, ge=1, le=2**8)
-
-
-class Value(Record):
-    """What a step reads or writes; one image's shape."""
-
-    type: Literal["u8", "f32", "bits"]
-    height: Size
-    width: Size
-    channels: Size
-    code: Code | None = None
-    """Given for ``bits`` and only there."""
-
-
-class Geometry(Record):
-    """How a window walks over a map, as in PyTorch. Rows first."""
-
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: Size = 1
-
-
-class BitWeight(Record):
-    """Quantized weights: for each plane and output channel the n = Kh·Kw·I bits of a filter in the order
-    (row, column, input channel of the group), eight to a byte, lowest bit first, the last byte filled with
-    zeros."""
-
-    kind: Literal["bits"] = "bits"
-    tensor: Name
-    """uint8 P×O×⌈n/8⌉."""
-    code: Code = Code()
-    gain: Name | None = None
-    """int32 I, with a ``u8`` input only: the whole-number factor (1…2²³−1) of each input channel of a group;
-    absent: 1."""
-
-
-class IntWeight(Record):
-    """Whole-number weights Σ_d 256^d·digit_d with signed digits; real weights over a per-channel ``scale``.
-
-    With a ``u8`` input, 1 to 3 digits. With an ``f32`` input one digit, and the input of each image is itself
-    rounded: m = max |x|, q = rint(x·(127/m)), y = (Σ q·w)·(m/127), in float32 (the sum itself exact), before
-    the epilogue. Where 127/m is not a finite number above 0 (m = 0, tiny, infinite or NaN), q = 0.
-    """
-
-    kind: Literal["int"] = "int"
-    tensor: Name
-    """int8 D×O×Kh×Kw×I."""
-
-
-class RealWeight(Record):
-    """Real weights; ``bf16`` holds the upper half of each float32."""
-
-    kind: Literal["f32", "bf16"]
-    tensor: Name
-    """float32, or for ``bf16`` uint16, O×Kh×Kw×I."""
-
-
-Weight = Annotated[BitWeight | IntWeight | RealWeight, Field(discriminator="kind")]
 
 
 class Epilogue(Record):
@@ -133,8 +101,12 @@ class Epilogue(Record):
 
 
 class Thresholds(Record):
-    """From a number to a code of L+1 levels, L = 2^P − 1: the count of thresholds passed, written in P binary
-    digits, a digit 0 as the sign −1. A threshold is failed iff y < t (or, where ``flip``, y > t); NaN passes.
+    """The comparisons that turn a number into bits. A threshold t is failed iff y < t (or, where ``flip``,
+    y > t), else passed; NaN passes.
+
+    Of a ``Code`` with P planes there are L = 2^P − 1 thresholds; the count of those passed, written in P
+    binary digits, is the pattern of bits, a digit 0 as the sign −1. Of ``Planes`` there are L = P: plane p is
+    +1 iff threshold p is passed.
 
     int32 thresholds lie in [−b − 1, b + 1], b = ``tensor_rules.product_bound``; one that always passes is −b
     − 1 (``flip``: b + 1), one that never does b + 1 (−b − 1). Real ones are finite; one that passes (fails)
@@ -146,11 +118,11 @@ class Thresholds(Record):
     """L×O. int32: compared with the whole-number product itself, and the step has no epilogue; float32: with
     the epilogue's result."""
     flip: Name | None = None
-    """uint8 O of 0 and 1; absent: all 0."""
+    """uint8 O of 0 and 1, for all thresholds of a channel; absent: all 0."""
 
 
-class Emission(Record):
-    """Where a result goes: as a real value, as bits, or both."""
+class EpilogueStep(Later):
+    """A step whose numbers go through an epilogue, and on as a real value, as bits, or both."""
 
     output: Index | None = None
     """An ``f32`` value."""
@@ -159,7 +131,7 @@ class Emission(Record):
     """Given with ``bits`` and only with them."""
 
 
-class Conv(Emission):
+class Conv(EpilogueStep):
     """Σ over the window of input · weight, then ``epilogue``; ``thresholds`` see its result, whole ones the
     product.
 
@@ -167,6 +139,15 @@ class Conv(Emission):
     number, exact (int64); ``f32`` × anything → float32, the order of the sum left open. Padded taps of ``u8``
     and ``f32`` inputs contribute 0; those of ``bits`` inputs have the code ``pad``, which need not be one of
     the input's codes.
+
+    ``bits`` × ``bits`` with ``Planes`` on either side → float32, each operation rounded once:
+
+        y[c] = Σ_p Σ_q t_pq·float32(dot_pq),   t_pq = weight.factors[p, c]·input_factors[q]
+
+    p (outer) over the weight's planes, q (inner) over the input's, added in this order, the first term taken
+    as it is. dot_pq is the exact int32 product of those two planes; padded taps have the sign ``pad`` in
+    every plane, or count nothing where it is 0. A ``Code`` on one side is a single plane whose numbers are
+    its whole codes and whose factor is left out.
     """
 
     op: Literal["conv"] = "conv"
@@ -176,9 +157,12 @@ class Conv(Emission):
     geometry: Geometry
     pad: int = Field(default=0, ge=-1, le=1)
     epilogue: Epilogue = Epilogue()
+    input_factors: Annotated[Name | None, LATER] = None
+    """float32 Q: what each plane of the input counts for; given where its code is ``Planes`` and only
+    there."""
 
 
-class Map(Emission):
+class Map(EpilogueStep):
     """An ``f32`` value through an epilogue, pixel by pixel."""
 
     op: Literal["map"] = "map"
@@ -191,10 +175,11 @@ class Pool(Record):
     """Pooling, channel by channel; padded and (where the window of ``ceil`` leaves the map) missing taps
     never win a maximum.
 
-    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane: the pixel is +1 if any tap is +1;
-    where ``flip`` (a channel whose threshold falls), only if all taps are. ``average``, ``f32``: the sum in
-    row order, divided by the number of taps inside the padded map (``include_padding``) or inside the map. As
-    in PyTorch, ``ceil`` drops a last window that would begin outside the map and its left padding.
+    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane or of ``Planes``, plane by plane:
+    the pixel is +1 if any tap is +1; where ``flip`` (a channel whose threshold falls), only if all taps are.
+    ``average``, ``f32``: the sum in row order, divided by the number of taps inside the padded map
+    (``include_padding``) or inside the map. As in PyTorch, ``ceil`` drops a last window that would begin
+    outside the map and its left padding.
     """
 
     op: Literal["pool"] = "pool"
@@ -255,6 +240,13 @@ class Program(Record):
     """An ``f32`` value of 1×1×classes."""
 
 
+def version_of(program: Program) -> int:
+    """The earliest version of the format that can hold a program: 2 with ``Planes``, else 1."""
+    codes = [value.code for value in program.values]
+    codes += [s.weight.code for s in program.steps if isinstance(s, Conv) and isinstance(s.weight, BitWeight)]
+    return 2 if any(isinstance(code, Planes) for code in codes) else 1
+
+
 class Preprocess(Record):
     """A real-valued step on the pixels that no layer could absorb, computed in float32 before the program.
 
@@ -271,7 +263,7 @@ class Preprocess(Record):
 
 
 class Images(Later):
-    """What the model wants to see: uint8 N×H×W×C of this size, and how a file becomes that."""
+    """The images that a model takes: uint8 N×H×W×C of this size, and how a file becomes that."""
 
     height: Size
     width: Size
@@ -288,6 +280,7 @@ class Header(Record):
     """Everything in the file but the tensors."""
 
     version: int
+    """``version_of`` its program."""
     images: Images
     classes: Annotated[tuple[str, ...], FailFast(), Field(strict=False, min_length=1, max_length=2**16)]
     method: str

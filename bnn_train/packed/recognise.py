@@ -1,4 +1,4 @@
-"""Whether a file is a packed network, by its header alone."""
+"""Recognition of a packed file by its header alone."""
 
 from __future__ import annotations
 

@@ -29,10 +29,10 @@ MAX_THREADS = 1024
 
 
 class Options(NamedTuple):
-    """How a model was asked to run."""
+    """The settings of a model's runs."""
 
     threads: int
-    kernel: str | None
+    isa: str | None
     memory_limit: int | None
 
 
@@ -50,7 +50,7 @@ class PackedModel:
         self.tensors = tensors
         self._options = options
         room = Room(header, tensors, options.memory_limit)
-        self._engine = kernels.build(header.program, tensors, options.kernel, room.engine)
+        self._engine = kernels.build(header.program, tensors, options.isa, room.engine)
         self._chunk = room.chunk(self._engine.image_bytes)
 
     @classmethod
@@ -59,11 +59,14 @@ class PackedModel:
         header: Header,
         tensors: dict[str, Array],
         threads: int = 1,
-        kernel: str | None = None,
+        isa: str | None = None,
         memory_limit: int | None = None,
+        *,
+        kernel: str | None = None,
     ) -> PackedModel:
-        """A model in memory. Raises PackedFileError for parts that no file could hold."""
-        options = Options(_thread_count(threads), kernel, memory_limit)
+        """A model in memory. Raises PackedFileError for parts that no file could hold. ``kernel``: the name
+        of ``isa`` in earlier releases."""
+        options = Options(_thread_count(threads), isa or kernel, memory_limit)
         check(header, tensors, memory_limit)
         return cls(header, tensors, options)
 
@@ -72,13 +75,18 @@ class PackedModel:
 
     @property
     def threads(self) -> int:
-        """How many threads a call uses."""
+        """Threads of a call."""
         return self._options.threads
 
     @property
-    def kernel(self) -> str:
-        """The name of the kernel in use."""
+    def isa(self) -> str:
+        """The instruction set in use, or ``reference``."""
         return self._engine.name
+
+    @property
+    def kernel(self) -> str:
+        """The name of ``isa`` in earlier releases."""
+        return self.isa
 
     def __call__(self, images: Inputs) -> NDArray[np.float32]:
         """Logits, some images at a time, so that memory stays bounded for any N; none for no image."""
@@ -89,24 +97,24 @@ class PackedModel:
         return logits
 
     def values(self, images: Inputs) -> list[Array]:
-        """Every value of the program in canonical layout, for N ≥ 1 images, all at once."""
+        """Every value of the program in the plain layout, for N ≥ 1 images, all at once."""
         found = {0: self.input(images)}
         for i in range(len(self.program.steps)):
             found.update(self.step(i, found))
         return [found[i] for i in range(len(self.program.values))]
 
     def step(self, i: int, inputs: Mapping[int, Array]) -> dict[int, Array]:
-        """Step ``i`` alone: the values it writes, from canonical arrays of those it reads."""
+        """Step ``i`` alone: the values it writes, from the arrays of those it reads."""
         if not 0 <= i < len(self.program.steps):
             raise BnnError(f"step {i} does not exist; the program has {len(self.program.steps)}")
         needed = reads(self.program.steps[i])
-        return self._engine.step(i, {v: self._canonical(v, inputs) for v in needed}, self.threads)
+        return self._engine.step(i, {v: self._checked(v, inputs) for v in needed}, self.threads)
 
     def input(self, images: Inputs) -> Array:
         """Value 0: the pixels, or what the preprocessing makes of them."""
         return self._prepared(self._pixels(self._listed(images), 0, None))
 
-    def _canonical(self, v: int, inputs: Mapping[int, Array]) -> Array:
+    def _checked(self, v: int, inputs: Mapping[int, Array]) -> Array:
         value = self.program.values[v]
         shape = value_shape(value)
         array = inputs.get(v)
@@ -137,7 +145,7 @@ class PackedModel:
 
 
 class Room:
-    """How the memory of a model is shared out: what its file takes, its engine, and the images of a chunk."""
+    """The shares of a model's memory: its file, its engine, and the images of a chunk."""
 
     def __init__(self, header: Header, tensors: Mapping[str, Array], memory_limit: int | None) -> None:
         held = sum(tensor.nbytes for tensor in tensors.values())
@@ -149,7 +157,7 @@ class Room:
         """Bytes."""
 
     def chunk(self, engine_image: int) -> int:
-        """How many images at a time, of which each takes so many bytes in the engine."""
+        """Images of a chunk, of which each takes so many bytes in the engine."""
         fitting = self._images // self._image
         if engine_image:
             fitting = min(fitting, self.engine // engine_image)
@@ -172,15 +180,20 @@ def _unpickled(content: bytes, options: Options) -> PackedModel:
 
 
 def load(
-    path: Path | str, threads: int = 1, kernel: str | None = None, memory_limit: int | None = None
+    path: Path | str,
+    threads: int = 1,
+    isa: str | None = None,
+    memory_limit: int | None = None,
+    *,
+    kernel: str | None = None,
 ) -> PackedModel:
-    """The model of a packed file. ``kernel``: reference, portable, avx2, avx512 or neon; default: BNN_KERNEL,
-    else the best.
+    """The model of a packed file. ``isa``: reference, portable, avx2, avx512 or neon; default: BNN_ISA, else
+    the best. ``kernel``: its name in earlier releases.
 
     ``memory_limit``: bytes that the file, its weights as prepared and the work of any call may take, whatever
     the number of images and threads, beside Python's own objects for a header of at most 1 MiB; default:
     1 GiB and four times the file. Raises PackedFileError or KernelError.
     """
-    options = Options(_thread_count(threads), kernel, memory_limit)
+    options = Options(_thread_count(threads), isa or kernel, memory_limit)
     header, tensors = container.read(path, memory_limit)
     return PackedModel(header, tensors, options)

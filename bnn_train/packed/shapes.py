@@ -1,4 +1,4 @@
-"""How large the result of a window is, and which of its taps lie inside the map. Whole numbers of any size
+"""The size of a window's result, and the taps that lie inside the map. Whole numbers of any size
 in, so that nothing overflows before it is checked."""
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def border_classes(geometry: Geometry, height: int, width: int) -> tuple[Indices
 
 
 def border_class_count(geometry: Geometry, height: int, width: int) -> int:
-    """How many classes of pixels there are; takes time for the kernel's taps, not for the map's pixels."""
+    """The count of border classes; takes time for the kernel's taps, not for the map's pixels."""
     rows, columns = (int(_stretches(axis)[1].max()) + 1 for axis in axes(geometry, height, width))
     return rows * columns
 
@@ -100,7 +100,7 @@ def _classes(axis: Axis) -> Indices:
 
 
 def _stretches(axis: Axis) -> tuple[Indices, Indices]:
-    """Where stretches of outputs begin whose taps inside are the same, and the class of each.
+    """First outputs of the stretches whose taps inside are the same, and the class of each.
 
     From output to output the first tap inside and the end only fall, each at most as often as there are taps.
     """
@@ -125,7 +125,7 @@ def _stretches(axis: Axis) -> tuple[Indices, Indices]:
 
 
 def _changes(numbers: Indices) -> NDArray[np.bool_]:
-    """Where a number differs from the one before it; the first does."""
+    """True where a number differs from the one before it; the first does."""
     return np.concatenate([np.ones(1, np.bool_), numbers[1:] != numbers[:-1]])
 
 

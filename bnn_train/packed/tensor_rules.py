@@ -13,6 +13,7 @@ from bnn_train.packed.bits import code_numbers
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.facts import Facts
 from bnn_train.packed.graph import title
+from bnn_train.packed.operands import term_code, threshold_count
 from bnn_train.packed.program import (
     BitWeight,
     Code,
@@ -20,6 +21,7 @@ from bnn_train.packed.program import (
     Epilogue,
     IntWeight,
     Map,
+    Planes,
     Pool,
     Program,
     RealWeight,
@@ -70,10 +72,16 @@ def check_tensors(program: Program, facts: Facts) -> set[str]:
     for i, step in enumerate(program.steps):
         where = title(i, step)
         if isinstance(step, Conv | Map) and step.thresholds is not None:
-            exact = isinstance(step, Conv) and program.values[step.input].type != "f32"
+            exact = isinstance(step, Conv) and has_whole_product(step, program.values[step.input])
             _check_exactness(where, step, step.thresholds, exact, facts)
         used |= demand(where, _needs(step, program.values, facts), facts)
     return used
+
+
+def has_whole_product(step: Conv, source: Value) -> bool:
+    """Whether a convolution's product is a whole number: not of reals, and of codes without real factors."""
+    codes = (source.code, step.weight.code if isinstance(step.weight, BitWeight) else None)
+    return source.type != "f32" and not any(isinstance(code, Planes) for code in codes)
 
 
 def _check_exactness(where: str, step: Conv | Map, rule: Thresholds, exact: bool, facts: Facts) -> None:
@@ -96,10 +104,12 @@ def _needs(step: Step, values: tuple[Value, ...], facts: Facts) -> Iterator[Need
     classes, most = 1, 0
     if isinstance(step, Conv):
         yield from _weight(step, source, result.channels, facts)
+        if step.input_factors is not None and source.code is not None:
+            yield Need(step.input_factors, "float32", (source.code.planes,), contents.reals)
         most = product_bound(step, source, facts)
         _check_bound(step, source, most)
         if source.code is not None and isinstance(step.weight, BitWeight):
-            _check_numerators(step, source, source.code, step.weight.code)
+            _check_numerators(step, source, term_code(source.code), term_code(step.weight.code))
         if step.epilogue.bias is not None:
             classes = border_class_count(step.geometry, source.height, source.width)
     yield from _epilogue(step.epilogue, result.channels, classes, facts)
@@ -113,8 +123,10 @@ def _weight(step: Conv, source: Value, outputs: int, facts: Facts) -> Iterator[N
     match weight:
         case BitWeight():
             count = kernel[0] * kernel[1] * inner
-            rows = (len(weight.code.values), outputs, -(-count // 8))
+            rows = (weight.code.planes, outputs, -(-count // 8))
             yield Need(weight.tensor, "uint8", rows, contents.RowsOf(count))
+            if weight.factors is not None:
+                yield Need(weight.factors, "float32", (weight.code.planes, outputs), contents.reals)
             if weight.gain is not None:
                 yield Need(weight.gain, "int32", (inner,), contents.Between(1, MAX_GAIN))
         case IntWeight():
@@ -129,8 +141,9 @@ def _weight(step: Conv, source: Value, outputs: int, facts: Facts) -> Iterator[N
 def product_bound(step: Conv, source: Value, facts: Facts) -> int:
     """A bound of |whole-number product|, the same for all outputs; 0 for real products.
 
-    Codes: taps · channels · largest codes, padding included. Pixels: 255 times the largest sum of a filter's
-    |weights|. Reals times whole numbers: the sum of the rounded input's products.
+    Codes: taps · channels · largest codes, padding included; of planes the signs of each. Pixels: 255 times
+    the largest sum of a filter's |weights|. Reals times whole numbers: the sum of the rounded input's
+    products.
     """
     weight = step.weight
     taps = step.geometry.kernel[0] * step.geometry.kernel[1]
@@ -139,9 +152,10 @@ def product_bound(step: Conv, source: Value, facts: Facts) -> int:
         return (255 if source.type == "u8" else 127) * facts[weight.tensor].digit_sum
     if not isinstance(weight, BitWeight) or source.type == "f32":
         return 0
-    largest = int(abs(code_numbers(weight.code)).max())
+    largest = int(abs(code_numbers(term_code(weight.code))).max())
     if source.code is not None:
-        return count * largest * max(abs(step.pad), int(abs(code_numbers(source.code)).max()))
+        own = int(abs(code_numbers(term_code(source.code))).max())
+        return count * largest * max(abs(step.pad), own)
     total = count if weight.gain is None else taps * facts[weight.gain].total
     return 255 * largest * total
 
@@ -181,8 +195,7 @@ def _epilogue(e: Epilogue, outputs: int, classes: int, facts: Facts) -> Iterator
 
 
 def _thresholds(rule: Thresholds, result: Value, most: int, facts: Facts) -> Iterator[Need]:
-    levels = 2 ** len(result.code.values if result.code else ()) - 1
-    shape = (levels, result.channels)
+    shape = (0 if result.code is None else threshold_count(result.code), result.channels)
     if rule.tensor in facts and facts[rule.tensor].tensor.dtype == np.int32:
         reach = min(most + 1, 2**31 - 1)
         yield Need(rule.tensor, "int32", shape, contents.Between(-reach, reach))

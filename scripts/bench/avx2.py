@@ -16,7 +16,7 @@ LIMITED = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "DNNL_MAX_CPU_ISA": "AVX2",
-    "BNN_KERNEL": "avx2",
+    "BNN_ISA": "avx2",
 }
 PEERS = "torch"
 """The others have no switch for it."""

@@ -12,11 +12,11 @@ from torch import nn
 import bnn_train
 from bench.twins import MEAN, STD
 from bnn_train.config.schema import Experiment
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.export.first import Pixels
 from bnn_train.export.lower import lower
 from bnn_train.export.options import Options
-from bnn_train.packed.program import VERSION, Header, Images, Program
+from bnn_train.packed.program import Header, Images, Program, version_of
+from bnn_train.spec.inputs import input_shape, num_classes
 
 EXACT = "exact"
 VARIANTS = {
@@ -44,7 +44,7 @@ def header(experiment: Experiment, program: Program) -> Header:
     channels, height, width = input_shape(experiment.data)
     resolved: dict[str, Any] = experiment.model_dump(mode="json")
     return Header(
-        version=VERSION,
+        version=version_of(program),
         images=Images(height=height, width=width, channels=channels),
         classes=tuple(f"class {i}" for i in range(num_classes(experiment.data))),
         method=experiment.method.name,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import BnnError
-from bnn_train.packed import PackedModel, canonical, container, load
+from bnn_train.packed import PackedModel, container, load, strict_json
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.limits import work
 from bnn_train.packed.reference import engine as reference
@@ -34,7 +34,7 @@ _LANES = 16
 
 
 class Way(NamedTuple):
-    """How a program is tried."""
+    """The way of trying a program."""
 
     kernel: str
     threads: int = 1
@@ -52,7 +52,7 @@ class Way(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a program."""
+    """The outcome of a program."""
 
     kind: Kind
     words: str = ""
@@ -64,7 +64,7 @@ class Outcome(NamedTuple):
 
 
 def way_of(seed: int, kernels: list[str]) -> Way:
-    """How a seed's program is tried, which the program itself does not depend on."""
+    """The way of trying a seed's program, on which the program itself does not depend."""
     draw = Draw(~seed)
     kernel = draw.one(kernels)
     threads = draw.one((2, 3, 8, 33)) if draw.often(0.02) and kernel != "reference" else 1
@@ -118,12 +118,12 @@ def _model(case: Case, way: Way, path: Path | None) -> PackedModel:
 
 def file_of(case: Case) -> bytes:
     """The bytes of a file with this program, whatever it says."""
-    text = canonical.dump(case.header.model_dump(warnings=False))
-    return container.assemble(text, case.tensors)
+    text = strict_json.dump(case.header.model_dump(warnings=False))
+    return container.assemble(text, case.tensors, case.header.version)
 
 
 def _wrong(model: PackedModel, way: Way, images: Array, logits: Array, compared: bool) -> str | None:
-    """What is wrong with the logits, or None."""
+    """The fault of the logits, or None."""
     if logits.shape != (len(images), len(model.header.classes)) or logits.dtype != np.float32:
         return f"logits are {logits.dtype} {logits.shape}"
     if way.again and not _sums_whole_batches(model) and not same(model(images[:1]), logits[:1]):
@@ -134,7 +134,7 @@ def _wrong(model: PackedModel, way: Way, images: Array, logits: Array, compared:
 def _sums_whole_batches(model: PackedModel) -> bool:
     """Whether numpy adds real numbers of all images in one operation, in an order of its own."""
     steps = model.header.images.preprocess
-    return model.kernel == "reference" or any(step.kind in ("gcn", "zca", "lcn") for step in steps)
+    return model.isa == "reference" or any(step.kind in ("gcn", "zca", "lcn") for step in steps)
 
 
 def _difference(model: PackedModel, way: Way, x: Array, logits: Array) -> str | None:

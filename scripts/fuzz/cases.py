@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.limits import memory
-from bnn_train.packed.program import VERSION, Geometry, Header, Images, Preprocess
+from bnn_train.packed.program import Geometry, Header, Images, Planes, Preprocess, version_of
 from fuzz.damage import damage
 from fuzz.draw import Draw
-from fuzz.emitting import add_conv, add_map
+from fuzz.epilogue_steps import add_conv, add_map
 from fuzz.grower import (
     Budget,
     Grower,
@@ -38,7 +38,7 @@ class Case(NamedTuple):
     tensors: dict[str, Array]
     memory_limit: int = LIMIT
     broken: str | None = None
-    """How a rule was broken on purpose; None: every rule should hold, or nearly so."""
+    """The rule broken on purpose; None: every rule should hold, or nearly so."""
 
     def images(self, count: int) -> NDArray[np.uint8]:
         """Random images."""
@@ -47,7 +47,7 @@ class Case(NamedTuple):
 
 
 class Sketch(NamedTuple):
-    """How a program is begun."""
+    """The first choices of a program."""
 
     height: int
     width: int
@@ -69,8 +69,9 @@ def generate(seed: int) -> Case:
     output = head(g)
     steps = tuple(_preprocess(g) for _ in range(_preprocess_count(draw))) if real else ()
     resize = draw.one((1, 4096, 255)) if draw.often(0.2) else None
+    program = g.program(output)
     header = Header(
-        version=VERSION,
+        version=version_of(program),
         images=Images(
             height=sketch.height,
             width=sketch.width,
@@ -81,7 +82,7 @@ def generate(seed: int) -> Case:
         classes=tuple(map(str, range(g.values[output].channels))),
         method="bnn",
         model="random",
-        program=g.program(output),
+        program=program,
         experiment={},
         made_by="fuzz",
     )
@@ -174,8 +175,8 @@ def grow(g: Grower) -> None:
     if v.type == "u8":
         add_conv(g, source)
     elif v.type == "bits":
-        single = v.code is not None and len(v.code.values) == 1
-        (add_pool if single and g.draw.often(0.25) else add_conv)(g, source)
+        pooled = isinstance(v.code, Planes) or (v.code is not None and v.code.planes == 1)
+        (add_pool if pooled and g.draw.often(0.25) else add_conv)(g, source)
     else:
         g.draw.one(_REAL_STEPS)(g, source)
 

@@ -1,5 +1,5 @@
-"""Whether an engine's numbers are the reference's: equal where the format fixes every rounding, else within
-what another order of a sum can explain."""
+"""Comparison of an engine's numbers with the reference's: equal where the format fixes every rounding, else
+within what another order of a sum can explain."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _explained(
 
 
 def _bound(step: Step, truth: ReferenceEngine, x: Array) -> Array:
-    """What the order of a sum may change of the step's result."""
+    """The change of a step's result that the order of its sum may make."""
     size = np.abs(x.astype(np.float64))
     if isinstance(step, Conv):
         inner = x.shape[3] // step.geometry.groups
@@ -85,7 +85,7 @@ def _real(x: Array, w: Array, step: Conv) -> Array:
 
 
 def _roundings(e: Epilogue, tensors: Mapping[str, Array], total: Array) -> Array:
-    """What the roundings of an epilogue's lines may differ by, once its first number does."""
+    """The difference that the roundings of an epilogue's lines may make, once its first number differs."""
     large: Array = total if e.scale is None else total * np.abs(tensors[e.scale])
     if e.bias is not None:
         large = large + np.abs(tensors[e.bias]).max(axis=0)
@@ -95,7 +95,7 @@ def _roundings(e: Epilogue, tensors: Mapping[str, Array], total: Array) -> Array
 
 
 def _slope(e: Epilogue, tensors: Mapping[str, Array]) -> Array:
-    """How much an epilogue without an input scale enlarges a difference."""
+    """The factor by which an epilogue without an input scale enlarges a difference."""
     slope: Array = np.ones(1)
     if e.scale is not None:
         slope = slope * np.abs(tensors[e.scale].astype(np.float64))

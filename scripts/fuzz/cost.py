@@ -1,4 +1,4 @@
-"""What a program costs: the products of its layers, and the array operations of the numpy reference."""
+"""The cost of a program: the products of its layers, and the array operations of the numpy reference."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ def _operations(step: Conv, source: Value) -> int:
     if source.code is None or not isinstance(step.weight, BitWeight):
         return groups
     words = -(-source.channels // groups // 64)
-    return groups * len(source.code.values) * len(step.weight.code.values) * words
+    return groups * source.code.planes * step.weight.code.planes * words

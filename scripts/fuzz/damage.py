@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed.program import Code, Conv, Header, Program, Step, Value
+from bnn_train.packed.program import BitWeight, Code, Conv, Header, Planes, Program, Step, Value
 from fuzz.draw import Draw
 
 Array = NDArray[Any]
@@ -49,7 +49,16 @@ def _size(draw: Draw, header: Header, tensors: Tensors) -> Broken:
 
 def _code(draw: Draw, header: Header, tensors: Tensors) -> Broken:
     i = draw.below(len(header.program.values))
-    code = draw.one((Code(), Code(values=(1, 1), denominator=2), Code(values=(1,) * 8, denominator=2), None))
+    code = draw.one(
+        (
+            Code(),
+            Code(values=(1, 1), denominator=2),
+            Code(values=(1,) * 8, denominator=2),
+            Planes(count=1),
+            Planes(count=3),
+            None,
+        )
+    )
     return _with_value(header, i, code=code), tensors
 
 
@@ -105,12 +114,32 @@ def _groups(draw: Draw, header: Header, tensors: Tensors) -> Broken:
 def _setting(draw: Draw, header: Header, tensors: Tensors) -> Broken:
     i = draw.below(len(header.program.steps))
     step = header.program.steps[i]
+    if isinstance(step, Conv) and draw.often(0.3) and tensors:
+        return _factors(draw, header, i, tensors), tensors
     if isinstance(step, Conv):
         return _with_step(header, i, pad=1 if step.pad == 0 else 0), tensors
     for field, changed in (("ceil", True), ("before", 1), ("before", 2**31), ("kind", "average")):
         if hasattr(step, field) and getattr(step, field) != changed:
             return _with_step(header, i, **{field: changed}), tensors
     return _index(draw, header, tensors)
+
+
+def _factors(draw: Draw, header: Header, i: int, tensors: Tensors) -> Header:
+    """Factors that are missing, or that no planes ask for; another version; or planes for a code."""
+    step: Any = header.program.steps[i]
+    name = draw.one((None, draw.one(tuple(tensors))))
+    weight = step.weight
+    match draw.below(4):
+        case 0:
+            return _with_step(header, i, input_factors=name)
+        case 1:
+            return header.model_copy(update={"version": draw.one((0, 1, 2, 3))})
+        case 2 if isinstance(weight, BitWeight):
+            return _with_step(header, i, weight=weight.model_copy(update={"factors": name}))
+        case _ if isinstance(weight, BitWeight):
+            changed = {"code": draw.one((Planes(count=2), Code())), "factors": name}
+            return _with_step(header, i, weight=weight.model_copy(update=changed))
+    return _with_step(header, i, input_factors=name)
 
 
 def _tensor(draw: Draw, header: Header, tensors: Tensors) -> Broken:

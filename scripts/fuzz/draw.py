@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed.program import Code
+from bnn_train.packed.program import Code, Planes
 
 T = TypeVar("T")
 Array = NDArray[Any]
@@ -79,6 +79,10 @@ class Draw:
         if self.often(0.1):
             offset += 2**16 // denominator * denominator
         return Code(offset=max(-(2**16), min(2**16, offset)), values=values, denominator=denominator)
+
+    def any_code(self) -> Code | Planes:
+        """A code, and now and then planes of real factors."""
+        return Planes(count=1 + self.below(self.one((3, 3, 8)))) if self.often(0.25) else self.code()
 
     def octets(self, *shape: int) -> NDArray[np.uint8]:
         """Random bytes; now and then all alike."""

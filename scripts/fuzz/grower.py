@@ -15,6 +15,7 @@ from bnn_train.packed.program import (
     InputScale,
     Map,
     Mean,
+    Planes,
     Pool,
     Program,
     Step,
@@ -29,7 +30,7 @@ Type = Literal["u8", "f32", "bits"]
 
 
 class Budget(NamedTuple):
-    """How large the parts of a program may be, so that it runs in about a millisecond."""
+    """Bounds of a program's parts, so that it runs in about a millisecond."""
 
     value: int = 2**12
     """Numbers of one value."""
@@ -53,10 +54,12 @@ class Grower:
         self.tensors: dict[str, Array] = {}
 
     def program(self, output: int) -> Program:
-        """What has grown so far."""
+        """The program as it has grown so far."""
         return Program(values=tuple(self.values), steps=tuple(self.steps), output=output)
 
-    def value(self, kind: Type, height: int, width: int, channels: int, code: Code | None = None) -> int:
+    def value(
+        self, kind: Type, height: int, width: int, channels: int, code: Code | Planes | None = None
+    ) -> int:
         """A new value's index."""
         self.values.append(Value(type=kind, height=height, width=width, channels=channels, code=code))
         return len(self.values) - 1

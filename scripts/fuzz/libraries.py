@@ -18,7 +18,7 @@ _MEMORY = 4 * 2**30
 
 
 class Libraries(NamedTuple):
-    """What a worker is started with."""
+    """The libraries that a worker is started with."""
 
     kernels: Path
     environment: dict[str, str]
@@ -45,7 +45,7 @@ def sanitized(folder: Path, how: tuple[str, ...] = FAST_CODE) -> Libraries:
 
 
 def runtime(name: str) -> str:
-    """Where the compiler has its shared library of this name. Raises BnnError if it has none."""
+    """The path of the compiler's shared library of this name. Raises BnnError if it has none."""
     command = [build.compiler(), f"-print-file-name={name}"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     path = Path(done.stdout.strip())

@@ -12,12 +12,12 @@ from fuzz.cases import Case
 SLACK, OBJECT = 2**20, 2**12
 """Bytes of Python's own objects, which no limit counts: of a program, and of each of its values and steps."""
 SECONDS, PER_OPERATION, PER_PRODUCT = 1.0, 1e-4, 2e-7
-"""What a program may take, more for each operation of the reference and each product: several times what a
-quiet machine needs."""
+"""Seconds that a program may take, more for each operation of the reference and each product: several times
+what a quiet machine needs."""
 
 
 class Tally:
-    """What became of some programs. ``slowness``: how many times slower sanitizers or an emulator are."""
+    """The outcomes of some programs. ``slowness``: how many times slower sanitizers or an emulator are."""
 
     def __init__(self, slowness: float = 1.0) -> None:
         self.slowness = slowness

@@ -22,7 +22,7 @@ _TELLING = ("ERROR: ", "runtime error", "limit exceeded")
 
 
 class Plan(NamedTuple):
-    """What is tried on what."""
+    """A trial: kernels, libraries and limits."""
 
     libraries: Libraries
     kernels: tuple[str, ...]
@@ -31,13 +31,13 @@ class Plan(NamedTuple):
     batch: int = 2000
     """Programs of one process."""
     slowness: float = 1.0
-    """How many times slower than this machine the kernels are."""
+    """The slowness of the kernels, in times of this machine's."""
     command: tuple[str, ...] = (sys.executable, "-m", "fuzz.worker")
-    """What runs the worker: another machine's interpreter, under emulation."""
+    """The command that runs the worker: another machine's interpreter, under emulation."""
 
 
 class Found(NamedTuple):
-    """What became of a range of seeds."""
+    """The outcomes of a range of seeds."""
 
     counts: Counter[str]
     sentences: Counter[str]
@@ -79,8 +79,8 @@ def _batch(plan: Plan, seeds: range) -> Found:
 
 
 def _some(plan: Plan, seeds: range, folder: Path, found: Found) -> int:
-    """Where to go on: the end, or behind the seed that ended its worker. What was tried before that seed and
-    not yet counted is tried again."""
+    """The seed to go on with: the end, or behind the seed that ended its worker. What was tried before that
+    seed and not yet counted is tried again."""
     counted, died = _run(plan, seeds, folder, found)
     if died is None:
         return seeds.stop

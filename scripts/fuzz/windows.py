@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What a direction may have at most: taps, and output pixels."""
+    """The most taps and output pixels of a direction."""
 
     taps: int
     steps: int

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 import compare_packed
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
+from bnn_train.cli.export import parser
 from bnn_train.cli.train import main as train
 from bnn_train.export import parity
 from bnn_train.export.truth import truth
@@ -123,7 +124,7 @@ def test_logits_that_differ_write_nothing(
 
 
 def test_recorded_images_serve_where_the_data_is_gone(trained_on_digits: Path, capsys: Capture) -> None:
-    kept = load_file(trained_on_digits / "calibration.safetensors")["images"]
+    kept = load_file(trained_on_digits / "parity_images.safetensors")["images"]
     assert kept.dtype == np.uint8
     assert kept.shape == (16, 28, 28, 1)
     capsys.readouterr()
@@ -146,16 +147,16 @@ def trained_on_digits(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_no_images_at_all(trained_on_digits: Path, capsys: Capture) -> None:
-    (trained_on_digits / "calibration.safetensors").unlink()
+    (trained_on_digits / "parity_images.safetensors").unlink()
     sentence = refused(["--checkpoint", str(trained_on_digits), "--out", "m.bnn"], capsys, export)
     assert "no images to compare the networks on" in sentence
     assert "give --parity-data FOLDER" in sentence
 
 
 def test_damaged_recorded_images(trained_on_digits: Path, capsys: Capture) -> None:
-    (trained_on_digits / "calibration.safetensors").write_bytes(b"x")
+    (trained_on_digits / "parity_images.safetensors").write_bytes(b"x")
     sentence = refused(["--checkpoint", str(trained_on_digits), "--out", "m.bnn"], capsys, export)
-    assert "calibration.safetensors: damaged or cut short" in sentence
+    assert "parity_images.safetensors: damaged or cut short" in sentence
 
 
 def test_data_that_was_asked_for_and_is_not_there(trained_on_digits: Path, capsys: Capture) -> None:
@@ -167,7 +168,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no run": (["--checkpoint", "nothing", "--out", "m.bnn"], "nothing: no such run or checkpoint"),
     "no folder": (["--checkpoint", "run", "--out", "no/m.bnn"], "does not exist; make it first"),
     "a folder as file": (["--checkpoint", "run", "--out", "run", *FAST], "run: cannot be written"),
-    "no kernel": (["--checkpoint", "run", "--out", "m.bnn", "--kernel", "x"], "kernel 'x' does not exist"),
+    "no kernel": (
+        ["--checkpoint", "run", "--out", "m.bnn", "--kernel", "x"],
+        "instruction set 'x' does not exist",
+    ),
 }
 
 
@@ -184,10 +188,21 @@ def test_counts_start_at_one(option: str, capsys: Capture) -> None:
     assert f"{option} must be at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [("--first", "--first-layer"), ("--last", "--last-layer"), ("--real", "--other-real-layers")],
+)
+def test_the_options_in_words_and_as_they_were(former: str, name: str) -> None:
+    start = ["--checkpoint", "run", "--out", "m.bnn"]
+    value = {"--first": "int8"}.get(former, "bf16")
+    both = [vars(parser().parse_args([*start, option, value])) for option in (former, name)]
+    assert both[0] == both[1] != vars(parser().parse_args(start))
+
+
 def test_a_loss_is_told(workdir: Path, capsys: Capture) -> None:
     config = write_config(workdir, method="bwn")
     assert train(["--config", str(config), "--set", "run.dir=run"]) == 0
-    exported(Path("run"), "--first", "int8", "--last", "int8", "--report", "r.json")
+    exported(Path("run"), "--first-layer", "int8", "--last-layer", "int8", "--report", "r.json")
     loss = json.loads(Path("r.json").read_text())["loss"]
     assert loss["largest"] > 0
     assert len(loss["correct"]) == 2

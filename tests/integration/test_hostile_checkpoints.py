@@ -19,7 +19,7 @@ from bnn_train.cli.export import main as export
 from bnn_train.cli.train import main as train
 from bnn_train.config.merge import merge
 from bnn_train.training import checkpoint as ckpt
-from bnn_train.training.fits import STATE
+from bnn_train.training.optimizers.assembly import KINDS
 from bnn_train.training.run import start
 from tiny import tiny
 from tiny_yaml import errors, refused
@@ -213,5 +213,5 @@ def test_the_table_of_optimizers_is_what_they_keep(name: str, tmp_path: Path) ->
     start(tiny(tmp_path / "run", **changes))
     kept = ckpt.read(tmp_path / "run" / "checkpoints" / ckpt.LAST).section("optimizer")
     which = "1" if name == "bop" else "0"
-    assert {key.split(".", 2)[2] for key in kept if key.startswith(which)} == STATE[name]
-    assert OPTIMIZERS.keys() == STATE.keys()
+    assert {key.split(".", 2)[2] for key in kept if key.startswith(which)} == KINDS[name].names
+    assert OPTIMIZERS.keys() == KINDS.keys()

@@ -18,9 +18,9 @@ from bnn_train.errors import DataError, NonFiniteError, RunError
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.training import step as step_module
 from bnn_train.training.checkpoint import LAST, read
+from bnn_train.training.optimizers.shift_adamax import ShiftAdaMax
 from bnn_train.training.records import Recorder
 from bnn_train.training.run import resume, start
-from bnn_train.training.shift_adamax import ShiftAdaMax
 from same_run import assert_same_run
 from tiny import tiny
 from tiny_yaml import errors, write_config

@@ -86,7 +86,7 @@ def hold(model: nn.Module, e: Experiment) -> None:
 
 def binary(model: nn.Module, e: Experiment) -> set[str]:
     matrices = [name for name, p in model.named_parameters() if p.dim() == 2]
-    if e.method.weight.quantizer == "none":
+    if not e.method.weight.quantizer.quantizes:
         return set()
     return set(matrices[1:-1] if e.method.scope.real else matrices)
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from bnn_train.errors import CheckpointError, RunError
+from bnn_train.files import NO_LINKS
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint, newest, read, write
 
@@ -149,7 +150,7 @@ def test_link_replaces_without_copying(tmp_path: Path) -> None:
     assert read(tmp_path / "b").state["progress"]["step"] == 1
 
 
-@pytest.mark.parametrize("number", ckpt.NO_LINKS)
+@pytest.mark.parametrize("number", NO_LINKS)
 def test_a_disk_without_links(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy then; any other failure is told."""
 

@@ -24,6 +24,7 @@ from bnn_train.data.sources import TensorSource
 from bnn_train.inspect.evaluation import Tally
 from bnn_train.inspect.probe import observe
 from bnn_train.models.build import BUILDERS, build
+from bnn_train.spec.annealed import START
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
 from bnn_train.training.progress import Meter
@@ -47,7 +48,7 @@ OPTIMIZERS: list[dict[str, Any]] = [
 
 def experiment(method: Any, network: str, **changes: Any) -> Experiment:
     name = method if isinstance(method, str) else method["name"]
-    stored = METHODS[name].weight.quantizer == "stored"
+    stored = not METHODS[name].weight.quantizer.latent
     sections = {
         "method": method,
         "model": {"name": network, **({"width": 0.1} if network in ("alexnet", "extraction") else {})},
@@ -73,7 +74,9 @@ def take(steps: int, learner: Learner, e: Experiment) -> None:
     kept, sums, (images, labels) = Kept(learner.model), EpochSums(Meter(), META), batch()
     for number in range(steps):
         learner.optimizers.set_rate(0.01, 0)
-        seen = training_step(learner, kept, [(images, labels)] * steps, clip=e.training.clip_grad_norm)
+        seen = training_step(
+            learner, kept, [(images, labels)] * steps, position=START, clip=e.training.clip_grad_norm
+        )
         assert seen is not None
         sums.add(seen, number)
 

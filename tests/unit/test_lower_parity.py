@@ -47,13 +47,13 @@ def network(last: nn.Module | None = None) -> Any:
 
 def gate(made: Pair, tensors: dict[str, np.ndarray]) -> None:
     packed = PackedModel.from_parts(header_of(made.lowered, SHAPE), tensors, kernel="reference")
-    Gate(made.model, made.lowered, packed, made.normalize).run([pixels(8, SHAPE)])
+    Gate(made.lowered, packed, made.normalize).run([pixels(8, SHAPE)])
 
 
 def fused() -> bool:
     """Whether torch's batch norm rounds x·a + b once on this machine, as the packed one does everywhere."""
     made = pair(network(), SHAPE)
-    return Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+    return Gate(made.lowered, made.packed, made.normalize).judge.fused
 
 
 def flipped_bit(t: np.ndarray) -> None:
@@ -112,7 +112,7 @@ def test_a_threshold_beside_its_flip_is_refused() -> None:
 def test_a_network_without_images_is_refused() -> None:
     made = pair(network(), SHAPE)
     with pytest.raises(ExportError, match="no images"):
-        Gate(made.model, made.lowered, made.packed, made.normalize).run([])
+        Gate(made.lowered, made.packed, made.normalize).run([])
 
 
 def on_the_threshold() -> tuple[Pair, np.ndarray]:
@@ -131,7 +131,7 @@ def on_the_threshold() -> tuple[Pair, np.ndarray]:
 
 def test_ties_are_counted_and_told() -> None:
     made, image = on_the_threshold()
-    result = Gate(made.model, made.lowered, made.packed, made.normalize).run([image])
+    result = Gate(made.lowered, made.packed, made.normalize).run([image])
     assert result.ties > 0
     assert result.touched == 1
     assert result.rows[0].check.ties == result.ties
@@ -180,7 +180,7 @@ def test_a_product_that_the_summand_cancels_is_no_difference(after: type[nn.Modu
         norm.weight.fill_(0.01)
         norm.bias.fill_(0.001)
     made = pair(model, SHAPE)
-    assert not Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+    assert not Gate(made.lowered, made.packed, made.normalize).judge.fused
     assert made.gate(count=64, batches=4).images == 256
 
 
@@ -218,8 +218,8 @@ def test_options_without_effect_are_told() -> None:
     made = pair(network(last), SHAPE, Options(last="int8", real="bf16", binarize=True))
     assert made.notes == [
         "--binarize: nothing to do, no layer is evaluated with latent weights",
-        "--last int8: nothing to do, 10 has binary weights",
-        "--real bf16: nothing to do, no layer between the ends has real weights",
+        "--last-layer int8: nothing to do, 10 has binary weights",
+        "--other-real-layers bf16: nothing to do, no layer between the ends has real weights",
     ]
 
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bnn_train.binary.activations import quantize_input
+from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.export.numbers import Function, apply, chain_function
 from bnn_train.export.thresholds import LARGEST, float_thresholds, integer_thresholds, of_ordinal
 from bnn_train.spec.method import ActivationSpec
+from bnn_train.spec.quantizers import Sign, Uniform
 
 BOUND = 60
 GAMMAS = torch.tensor([1.0, -1.0, 0.0, -0.0, 0.3, -0.02, 1e-4, 30.0, -1e-30])
@@ -39,21 +40,22 @@ CHAINS: dict[str, list[nn.Module]] = {
     "nothing": [],
 }
 SPECS = {
-    "sign": ActivationSpec(quantizer="sign"),
-    "1 bit": ActivationSpec(quantizer="uniform", bits=1),
-    "2 bits": ActivationSpec(quantizer="uniform", bits=2),
-    "4 bits": ActivationSpec(quantizer="uniform", bits=4),
+    "sign": ActivationSpec(quantizer=Sign()),
+    "1 bit": ActivationSpec(quantizer=Uniform(bits=1)),
+    "2 bits": ActivationSpec(quantizer=Uniform(bits=2)),
+    "4 bits": ActivationSpec(quantizer=Uniform(bits=4)),
 }
 
 
 def codes(chain: str, spec: str) -> Function:
     """From numbers M×C to level numbers 0…L of the quantizer behind a chain."""
     through = chain_function(CHAINS[chain])
-    return lambda x: quantize_input(through(x), SPECS[spec], training=False, codes=True)
+    quantizer = InputQuantizer(SPECS[spec], 0)
+    return lambda x: quantizer.decompose(through(x)).numbers
 
 
 def levels(spec: str) -> int:
-    return (1 << SPECS[spec].bits) - 1
+    return InputQuantizer(SPECS[spec], 0).quantizer.levels
 
 
 def counted(values: np.ndarray, flip: np.ndarray, y: np.ndarray, sign: bool) -> np.ndarray:

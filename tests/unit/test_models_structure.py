@@ -150,7 +150,7 @@ def test_roles(network: Network, roles: dict[str, int], method: str) -> None:
     assert Counter(found) == {"first": 1, "last": 1, **roles}
     assert (found[0], found[-1]) == ("first", "last")
     real = set(METHODS[method].scope.real)
-    binary = METHODS[method].weight.quantizer != "none"
+    binary = METHODS[method].weight.quantizer.quantizes
     for m in model.modules():
         if isinstance(m, nn.Conv2d | nn.Linear):
             assert isinstance(m, BinaryConv2d | BinaryLinear) == (binary and m.role not in real)

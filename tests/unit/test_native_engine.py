@@ -46,7 +46,7 @@ def stem(seed: int = 0, kind: str = "max", size: tuple[int, int] = (21, 18)) -> 
     which: Any = kind
     m.steps.append(Pool(layer="pool", input=big, output=small, geometry=pool, kind=which))
     signs = m.value("bits", height, width, 20, SIGN)
-    rule = m.thresholds("signs", 1, 20, 1.0, exact=False, flip=True)
+    rule = m.thresholds("signs", SIGN, 20, 1.0, exact=False, flip=True)
     m.steps.append(Map(layer="signs", input=small, bits=signs, thresholds=rule))
     return m.done(m.head(small, signs))
 
@@ -120,26 +120,33 @@ def test_a_model_outlives_its_arrays() -> None:
     assert np.array_equal(engine.run(x, 1), wanted)
 
 
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in selection.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
 @pytest.mark.parametrize("isa", ["avx512", "avx2", "portable"])
-def test_the_variable_forces_a_kernel(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", selection.VARIABLES)
+def test_the_variable_forces_an_isa(isa: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if isa not in native.available():
         pytest.skip(f"no {isa} here")
     made = stem()
-    monkeypatch.setenv(selection.VARIABLE, isa)
-    assert PackedModel.from_parts(header_of(made), made.tensors).kernel == isa
-    assert PackedModel.from_parts(header_of(made), made.tensors, kernel="reference").kernel == "reference"
+    unset(monkeypatch)
+    monkeypatch.setenv(variable, isa)
+    assert PackedModel.from_parts(header_of(made), made.tensors).isa == isa
+    assert PackedModel.from_parts(header_of(made), made.tensors, isa="reference").isa == "reference"
 
 
-def test_the_best_kernel_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_isa_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     made = stem()
-    monkeypatch.delenv(selection.VARIABLE, raising=False)
-    assert PackedModel.from_parts(header_of(made), made.tensors).kernel == native.available()[0]
+    unset(monkeypatch)
+    assert PackedModel.from_parts(header_of(made), made.tensors).isa == native.available()[0]
 
 
 def test_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(native_library, "FOLDER", tmp_path)
     monkeypatch.setattr(selection, "_told", [])
-    monkeypatch.delenv(selection.VARIABLE, raising=False)
+    unset(monkeypatch)
     native_library.library.cache_clear()
     made = stem()
     try:
@@ -149,7 +156,7 @@ def test_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         models = [PackedModel.from_parts(header_of(made), made.tensors) for _ in range(2)]
     finally:
         native_library.library.cache_clear()
-    assert [model.kernel for model in models] == ["reference", "reference"]
+    assert [model.isa for model in models] == ["reference", "reference"]
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -172,7 +179,7 @@ def test_a_library_of_other_sources(monkeypatch: pytest.MonkeyPatch) -> None:
         native_library.Library(native_library.FOLDER / native_library.FILE)
 
 
-def test_a_kernel_of_another_processor() -> None:
+def test_an_isa_of_another_processor() -> None:
     made = stem()
     missing = next(isa for isa in native_abi.ISAS if isa not in native.available())
     with pytest.raises(NativeUnavailable, match=missing):

@@ -22,7 +22,16 @@ ARM = platform.machine() in {"aarch64", "arm64"}
 ISAS = ("neon", "portable") if ARM else ("avx512", "avx2", "portable")
 IMAGES = 3
 CASES = dict(grid())
-SPECIAL = ("channels-33", "to-u2", "epilogue-norm", "residual-net", "pool-max-3", "real-int1", "activation")
+SPECIAL = (
+    "channels-33",
+    "to-u2",
+    "epilogue-norm",
+    "residual-net",
+    "pool-max-3",
+    "real-int1",
+    "activation",
+    "planes-p",
+)
 
 
 def equal(found: Array, wanted: Array) -> bool:
@@ -39,6 +48,7 @@ def order_free(made: Made) -> Made:
     upper = {
         step.weight.tensor for step in made.program.steps if step.op == "conv" and step.weight.kind == "bf16"
     }
+    own |= {name for name in made.tensors if name.endswith(".f")}  # factors of planes
     changed = {name: on_a_grid(made.tensors[name]) for name in own}
     for name in upper:
         reals = (made.tensors[name].astype(np.uint32) << 16).view(np.float32)

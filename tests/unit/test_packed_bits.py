@@ -27,11 +27,6 @@ def test_words(channels: int) -> None:
     assert np.array_equal(bits.unpack_words(words, channels), negative)
 
 
-def test_sign() -> None:
-    x = np.array([-1.0, -1e-45, -0.0, 0.0, 1e-45, 2.0, np.nan, -np.nan, np.inf, -np.inf], np.float32)
-    assert bits.unpack_words(bits.pack_signs(x), 10).tolist() == [True, True, *[False] * 7, True]
-
-
 def test_the_numbers_of_codes() -> None:
     assert bits.code_numbers(SIGN).tolist() == [-1, 1]
     assert bits.code_numbers(TERNARY).tolist() == [-1, 0, 0, 1]

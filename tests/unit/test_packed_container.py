@@ -1,4 +1,4 @@
-"""Writing packed files: atomic, canonical, and readable by the safetensors library."""
+"""Writing packed files: atomic, in one spelling, and readable by the safetensors library."""
 
 from __future__ import annotations
 

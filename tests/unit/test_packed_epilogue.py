@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bnn_train.packed import bits
-from bnn_train.packed.program import Epilogue, Geometry, Thresholds
+from bnn_train.packed.program import Code, Epilogue, Geometry, Thresholds
 from bnn_train.packed.reference.engine import build
 from bnn_train.packed.reference.epilogue import epilogue, hardtanh, relu, threshold
 from bnn_train.packed.reference.fma import fma
@@ -64,7 +64,7 @@ def test_thresholds_count(planes: int, dtype: Any) -> None:
     y = RNG.integers(-9, 9, (2, 3, 3, 34)).astype(dtype)
     limits, flip = RNG.integers(-9, 9, (levels, 34)).astype(dtype), RNG.integers(0, 2, 34).astype(np.uint8)
     for rule in (Thresholds(tensor="t"), Thresholds(tensor="t", flip="f")):
-        words = threshold(y, rule, {"t": limits, "f": flip})
+        words = threshold(y, rule, Code(values=tuple(2**p for p in range(planes))), {"t": limits, "f": flip})
         negative = bits.unpack_words(words, 34)
         for n, h, w, c in np.ndindex(2, 3, 3, 34):
             v = y[n, h, w, c]
@@ -76,8 +76,10 @@ def test_thresholds_count(planes: int, dtype: Any) -> None:
 def test_nan_and_zeros_pass() -> None:
     y = ODD.reshape(1, 1, 1, -1)
     limits: dict[str, np.ndarray] = {"t": np.zeros((1, 10), np.float32), "f": np.ones(10, np.uint8)}
-    rising = bits.unpack_words(threshold(y, Thresholds(tensor="t"), limits), 10).reshape(-1)
-    falling = bits.unpack_words(threshold(y, Thresholds(tensor="t", flip="f"), limits), 10).reshape(-1)
+    rising = bits.unpack_words(threshold(y, Thresholds(tensor="t"), Code(), limits), 10).reshape(-1)
+    falling = bits.unpack_words(threshold(y, Thresholds(tensor="t", flip="f"), Code(), limits), 10).reshape(
+        -1
+    )
     assert rising.tolist() == [True, True, *[False] * 7, True]
     assert falling.tolist() == [*[False] * 4, True, True, True, False, True, False]
 
@@ -91,12 +93,12 @@ def test_always_and_never(flip: bool) -> None:
         "t": np.array([[always, never]], np.int32),
         "f": np.full(2, flip, np.uint8),
     }
-    words = threshold(y, Thresholds(tensor="t", flip="f"), tensors)
+    words = threshold(y, Thresholds(tensor="t", flip="f"), Code(), tensors)
     assert bits.unpack_words(words, 2).reshape(3, 2).tolist() == [[False, True]] * 3
     most = np.finfo(np.float32).max
     finite = np.array([-3e38, 0, 3e38], np.float32).reshape(1, 3, 1, 1) * np.ones((1, 1, 1, 2), np.float32)
     tensors["t"] = np.array([[most, -most] if flip else [-most, most]], np.float32)
-    words = threshold(finite, Thresholds(tensor="t", flip="f"), tensors)
+    words = threshold(finite, Thresholds(tensor="t", flip="f"), Code(), tensors)
     assert bits.unpack_words(words, 2).reshape(3, 2).tolist() == [[False, True]] * 3
 
 
@@ -109,7 +111,7 @@ def values(made: Made) -> dict[int, np.ndarray]:
 
 def test_the_bias_of_border_classes() -> None:
     g = Geometry(kernel=(3, 3), stride=(2, 1), padding=(1, 2), dilation=(1, 2))
-    made = single_conv(size=(6, 7), geometry=g, parts="classes", emit="f32")
+    made = single_conv(size=(6, 7), geometry=g, parts="classes", results="f32")
     bare = made.program.model_copy(
         update={
             "steps": tuple(
@@ -130,7 +132,7 @@ def test_the_bias_of_border_classes() -> None:
 
 
 def test_both_outputs_come_from_one_number() -> None:
-    made = single_conv(channels=40, outputs=33, emit="both", flip=False)
+    made = single_conv(channels=40, outputs=33, results="both", flip=False)
     found, step = values(made), next(s for s in made.program.steps if s.layer == "conv")
     assert step.op == "conv"
     assert step.output is not None

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnn_train.packed import canonical, container
+from bnn_train.packed import container, strict_json
 from bnn_train.packed.errors import PackedFileError
-from packed_damage import file_of, plain, put, rich, small
+from bnn_train.packed.program import Header
+from packed_damage import Tensors, file_of, plain, planes, put, rich, small
 
 MADE = small()
 GOOD = container.pack(*MADE)
 RICH = rich()
+PLANES = planes()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -99,7 +101,7 @@ def paths(raw: Any, front: str = "") -> list[str]:
     return []
 
 
-PATHS = {id(made): paths(plain(made[0])) for made in (MADE, RICH)}
+PATHS = {id(made): paths(plain(made[0])) for made in (MADE, RICH, PLANES)}
 VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
@@ -118,6 +120,8 @@ VALUES: st.SearchStrategy[Any] = st.sampled_from(
         "",
         "bits",
         "f32",
+        {"count": 2},
+        "conv.f",
         [],
         {},
         [1, 1],
@@ -134,27 +138,28 @@ def mutated(data: st.DataObject, made: Any) -> bytes:
             raw = put(raw, path, data.draw(VALUES | JSON))
         except (KeyError, TypeError, IndexError, ValueError):  # an earlier change removed the place
             continue
-    return file_of(raw, made[1])
+    return file_of(raw, made[1], made[0].version)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_field_of_the_header_changed(data: st.DataObject) -> None:
-    answered(mutated(data, data.draw(st.sampled_from([MADE, RICH]))))
+    answered(mutated(data, data.draw(st.sampled_from([MADE, RICH, PLANES]))))
 
 
 @pytest.mark.slow
 @settings(max_examples=5_000, deadline=None)
 @given(st.data())
 def test_fields_of_the_header_changed_at_length(data: st.DataObject) -> None:
-    answered(mutated(data, data.draw(st.sampled_from([MADE, RICH]))))
+    answered(mutated(data, data.draw(st.sampled_from([MADE, RICH, PLANES]))))
 
 
-def test_tensors_exchanged() -> None:
-    header, tensors = RICH
-    text = canonical.dump(plain(header))
+@pytest.mark.parametrize("made", [RICH, PLANES], ids=["rich", "planes"])
+def test_tensors_exchanged(made: tuple[Header, Tensors]) -> None:
+    header, tensors = made
+    text = strict_json.dump(plain(header))
     for a in tensors:
         for b in tensors:
-            answered(container.assemble(text, {**tensors, a: tensors[b]}))
+            answered(container.assemble(text, {**tensors, a: tensors[b]}, header.version))
         for dtype in ("u1", "i1", "<u2", "<i4", "<f4"):
-            answered(container.assemble(text, {**tensors, a: np.ones((1, 1), dtype)}))
+            answered(container.assemble(text, {**tensors, a: np.ones((1, 1), dtype)}, header.version))

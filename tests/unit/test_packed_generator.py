@@ -80,7 +80,7 @@ def test_most_programs_keep_the_rules() -> None:
 
 
 def words(step: Any) -> Iterator[str]:
-    """The words that describe a step, field by field."""
+    """The words of a step, field by field."""
     yield step.op
     for part, fields in (("weight", "kind"), ("epilogue", "activation stream"), ("", "kind ceil")):
         owner = getattr(step, part, None) if part else step
@@ -95,13 +95,18 @@ def test_programs_reach_the_edges() -> None:
             found.update(words(step))
             found.update(edges(step))
         found.update(f"preprocess {p.kind}" for p in case.header.images.preprocess)
-        found.update(f"planes {len(v.code.values)}" for v in case.header.program.values if v.code)
+        found.update(
+            f"{v.code.__class__.__name__} {v.code.planes}" for v in case.header.program.values if v.code
+        )
     wanted = {
         *("conv", "map", "pool", "input_scale", "subsample", "mean", "groups"),
         *(f"conv kind {kind}" for kind in ("bits", "int", "f32", "bf16")),
         *(f"preprocess {kind}" for kind in KINDS),
         *(f"{op} {line} {name}" for op in ("conv", "map") for line in LINES for name in ACTIVATIONS),
-        *(f"planes {p}" for p in range(1, 9)),
+        *(f"{kind} {p}" for kind in ("Code", "Planes") for p in range(1, 9)),
+        "factors of weights",
+        "factors of inputs",
+        "factors of both",
         *("kernel", "stride", "padding", "dilation", "pool kind average", "pool kind max", "pool ceil True"),
         *("itself", "residual", "input scale", "bias of classes"),
     }
@@ -115,6 +120,10 @@ def edges(step: Any) -> Iterator[str]:
         yield from (name for name, bound in most.items() if max(getattr(geometry, name)) >= bound)
         if geometry.groups > 1:
             yield "groups"
+    if getattr(step, "input_factors", None) is not None:
+        yield "factors of both" if getattr(step.weight, "factors", None) else "factors of inputs"
+    elif getattr(getattr(step, "weight", None), "factors", None) is not None:
+        yield "factors of weights"
     if e is not None:
         yield from (
             name for name in ("residual", "input scale") if getattr(e, name.replace(" ", "_")) is not None

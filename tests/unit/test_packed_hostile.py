@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bnn_train.packed import canonical, container
+from bnn_train.packed import container, strict_json
 from bnn_train.packed.errors import PackedFileError
 from packed_damage import plain, put, small
 from packed_hostile import bordered_chain, long_kernel, long_map, slow_pixels, wrapping_border
@@ -78,7 +78,7 @@ def test_near_the_bounds_they_are_files_like_others() -> None:
 def test_a_key_that_stands_twice_among_very_many() -> None:
     text = "{" + ",".join(f'"k{i}":0' for i in range(40_000)) + ',"k39999":1}'
     with pytest.raises(PackedFileError, match="the key 'k39999' stands there twice"):
-        canonical.parse(text, "it")
+        strict_json.parse(text, "it")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_key_that_stands_twice_among_very_many() -> None:
 def test_a_hundred_thousand_mistakes_are_one_sentence(path: str, filling: list[object], match: str) -> None:
     """The first is enough: telling them all would take seconds and a hundred megabytes."""
     with pytest.raises(PackedFileError, match=match) as told:
-        container.parse_header(canonical.dump(put(plain(small()[0]), path, filling)))
+        container.parse_header(strict_json.dump(put(plain(small()[0]), path, filling)))
     cause = told.value.__context__
     assert isinstance(cause, ValidationError)
     assert cause.error_count() <= 2

@@ -95,26 +95,26 @@ def test_the_reference_takes_no_more_than_it_says(name: str) -> None:
 @pytest.mark.parametrize("kernel", ["reference", *native.available()])
 @pytest.mark.parametrize("factor", [1, 3])
 def test_a_model_gives_the_same_answers_however_little_it_may_take(kernel: str, factor: int) -> None:
-    made = single_conv(size=(16, 16), channels=20, outputs=24, emit="f32")
+    made = single_conv(size=(16, 16), channels=20, outputs=24, results="f32")
     header, x = header_of(made), np.random.default_rng(0).integers(0, 256, (9, 16, 16, 20), dtype=np.uint8)
-    truth = PackedModel.from_parts(header, made.tensors, kernel=kernel)(x)
+    truth = PackedModel.from_parts(header, made.tensors, isa=kernel)(x)
     low, high = 0, 2**28
     while high - low > 1024:
         middle = (low + high) // 2
         try:
-            PackedModel.from_parts(header, made.tensors, kernel=kernel, memory_limit=middle)
+            PackedModel.from_parts(header, made.tensors, isa=kernel, memory_limit=middle)
             high = middle
         except PackedFileError:
             low = middle
-    model = PackedModel.from_parts(header, made.tensors, kernel=kernel, memory_limit=high * factor)
+    model = PackedModel.from_parts(header, made.tensors, isa=kernel, memory_limit=high * factor)
     assert np.allclose(model(x), truth, rtol=1e-6, atol=1e-6)
     with pytest.raises(PackedFileError, match=r"limit"):
-        PackedModel.from_parts(header, made.tensors, kernel=kernel, memory_limit=low)
+        PackedModel.from_parts(header, made.tensors, isa=kernel, memory_limit=low)
 
 
 def test_a_tensor_that_many_steps_share_is_not_unpacked_for_nothing() -> None:
     """Its weights are made anew for each step, and counted each time."""
-    made = single_conv(size=(4, 4), channels=64, outputs=64, parts="", emit="f32")
+    made = single_conv(size=(4, 4), channels=64, outputs=64, parts="", results="f32")
     conv = next(step for step in made.program.steps if isinstance(step, Conv))
     one = native.build(made.program, made.tensors, "portable").peak
     again = conv.model_copy(update={"output": len(made.program.values)})

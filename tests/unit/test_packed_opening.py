@@ -1,4 +1,4 @@
-"""A path that is no file is answered by the packed runtime, not waited for."""
+"""Pipes and devices are refused by the packed runtime, not waited for."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def twin(names: list[str]) -> tuple[Normalizer, tuple[Preprocess, ...], dict[str
 
 
 def slack(names: list[str], tensors: dict[str, np.ndarray]) -> Any:
-    """A bound of the difference of two float32 evaluations of the last step, for N×C×H×W or for all alike.
+    """The most that two float32 evaluations of the last step may lie apart, for N×C×H×W or for all alike.
 
     Means, norms and windowed means of n numbers are off by γₙ of what they are made of, on either side, and
     the division that follows enlarges it by the condition of the difference that it divides.

@@ -52,7 +52,7 @@ def forked(work: Any) -> Any:
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_a_forked_child_answers(kernel: str, threads: int) -> None:
     """OpenMP's threads do not survive a fork, and a child that waits for them waits for ever."""
-    model = PackedModel.from_parts(*small(), threads=threads, kernel=kernel)
+    model = PackedModel.from_parts(*small(), threads=threads, isa=kernel)
     many = np.repeat(PIXELS, 40, axis=0)
     truth = model(many)
     assert np.array_equal(forked(lambda: model(many)), truth)
@@ -88,7 +88,7 @@ def call(model: PackedModel, images: Any) -> Any:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_spawned_child_answers(kernel: str) -> None:
-    model = PackedModel.from_parts(*small(), threads=2, kernel=kernel)
+    model = PackedModel.from_parts(*small(), threads=2, isa=kernel)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert np.array_equal(pool.apply(call, (model, PIXELS)), model(PIXELS))
 
@@ -96,21 +96,22 @@ def test_a_spawned_child_answers(kernel: str) -> None:
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_pickles_and_copies(kernel: str, tmp_path: Path) -> None:
     container.write(tmp_path / "m.bnn", *small())
-    model = load(tmp_path / "m.bnn", threads=3, kernel=kernel, memory_limit=2**24)
+    model = load(tmp_path / "m.bnn", threads=3, isa=kernel, memory_limit=2**24)
     (tmp_path / "m.bnn").unlink()
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         again = pickle.loads(pickle.dumps(model, protocol))
-        assert (again.threads, again.kernel, again.header) == (3, kernel, model.header)
+        assert (again.threads, again.isa, again.header) == (3, kernel, model.header)
         assert np.array_equal(again(PIXELS), model(PIXELS))
     for made in (copy.copy(model), copy.deepcopy(model)):
         assert np.array_equal(made(PIXELS), model(PIXELS))
 
 
-def test_the_kernel_of_a_pickle_is_chosen_where_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_isa_of_a_pickle_is_chosen_where_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BNN_KERNEL", raising=False)
+    monkeypatch.delenv("BNN_ISA", raising=False)
     content = pickle.dumps(PackedModel.from_parts(*small()))
-    monkeypatch.setenv("BNN_KERNEL", "reference")
-    assert pickle.loads(content).kernel == "reference"
+    monkeypatch.setenv("BNN_ISA", "reference")
+    assert pickle.loads(content).isa == "reference"
 
 
 def test_whole_numbers_of_any_library() -> None:

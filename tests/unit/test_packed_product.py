@@ -100,7 +100,7 @@ def test_pixels_beyond_what_float64_adds_exactly() -> None:
 @pytest.mark.parametrize("kind", ["int1", "int2", "int3", SIGN, TERNARY])
 @pytest.mark.parametrize("gain", [False, True])
 def test_the_weights_of_pixels(kind: str | Code, gain: bool) -> None:
-    made = single_conv(source="u8", channels=3, weight=kind, gain=gain, parts="", emit="f32")
+    made = single_conv(source="u8", channels=3, weight=kind, gain=gain, parts="", results="f32")
     x, stored = random_input(made.program), made.tensors["conv.w"].astype(np.int64)
     if isinstance(kind, Code):
         w = bits.filter_codes(made.tensors["conv.w"], (3, 3, 3), kind).astype(np.int64)
@@ -116,7 +116,7 @@ def test_the_weights_of_pixels(kind: str | Code, gain: bool) -> None:
 @pytest.mark.parametrize("groups", [1, 4])
 def test_real_inputs(kind: str | Code, groups: int) -> None:
     g = Geometry(kernel=(3, 2), stride=(2, 1), padding=(1, 0), groups=groups)
-    made = single_conv(source="f32", channels=20, weight=kind, geometry=g, parts="", emit="f32")
+    made = single_conv(source="f32", channels=20, weight=kind, geometry=g, parts="", results="f32")
     stored = made.tensors["conv.w"]
     if isinstance(kind, Code):
         w = bits.filter_codes(stored, (3, 2, 20 // groups), kind)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bnn_train.packed import canonical, container
+from bnn_train.packed import container, strict_json
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.graph import check_graph
 from bnn_train.packed.inference import check_shapes
@@ -72,7 +72,7 @@ def test_rule_3_types_are_not_coerced(path: str, value: Any) -> None:
 
 
 def test_rule_1_two_versions() -> None:
-    refused("version", 2, "version is 2")
+    refused("version", 2, "of version 2, its metadata of 1")
 
 
 def test_rule_4_counts() -> None:
@@ -80,7 +80,7 @@ def test_rule_4_counts() -> None:
     for key in ("steps", "values"):
         many = put(raw, f"program.{key}", raw["program"][key] * 2049)
         with pytest.raises(PackedFileError, match="at most 4096"):
-            container.parse_header(canonical.dump(many))
+            container.parse_header(strict_json.dump(many))
     refused("program.steps", [], "at least 1")
 
 

@@ -24,15 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def reference(header: Any, tensors: Any) -> PackedModel:
-    return PackedModel.from_parts(header, tensors, kernel="reference")
+    return PackedModel.from_parts(header, tensors, isa="reference")
 
 
 def test_from_a_file(tmp_path: Path) -> None:
     header, tensors = small()
     container.write(tmp_path / "m.bnn", header, tensors)
-    model = load(tmp_path / "m.bnn", kernel="reference")
+    model = load(tmp_path / "m.bnn", isa="reference")
     truth = build(header.program, tensors).run(PIXELS, 1)
-    assert (model.kernel, model.threads, model.header, model.program) == (
+    assert (model.isa, model.threads, model.header, model.program) == (
         "reference",
         1,
         header,
@@ -60,7 +60,7 @@ def test_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_portions_shrink_with_the_memory_of_an_image() -> None:
-    made = single_conv(size=(256, 256), channels=64, outputs=64, parts="", emit="f32")
+    made = single_conv(size=(256, 256), channels=64, outputs=64, parts="", results="f32")
     assert 1 <= reference(header_of(made), made.tensors)._chunk < 5
 
 
@@ -134,7 +134,7 @@ def test_parts_are_checked() -> None:
         reference(header, {})
     for threads in (0, -1, 2.0, "2", True, 10**6):
         with pytest.raises(BnnError, match="threads is"):
-            PackedModel.from_parts(header, tensors, threads=threads, kernel="reference")  # type: ignore[arg-type]
+            PackedModel.from_parts(header, tensors, threads=threads, isa="reference")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("path", ["none.bnn", "."])
@@ -145,28 +145,37 @@ def test_files_that_cannot_be_read(tmp_path: Path, path: str) -> None:
         load("a\0b")
 
 
-def test_kernels_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instruction_sets_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     header, tensors = small()
-    monkeypatch.setenv(kernels.VARIABLE, "reference")
-    assert PackedModel.from_parts(header, tensors).kernel == "reference"
-    monkeypatch.setenv(kernels.VARIABLE, "sse9")
+    monkeypatch.setenv("BNN_KERNEL", "reference")
+    assert PackedModel.from_parts(header, tensors).isa == "reference"
+    monkeypatch.setenv("BNN_ISA", "sse9")
     with pytest.raises(KernelError, match="choose one of reference, portable"):
         PackedModel.from_parts(header, tensors)
+    assert PackedModel.from_parts(header, tensors, isa="reference").isa == "reference"
+
+
+def test_the_name_of_earlier_releases(tmp_path: Path) -> None:
+    header, tensors = small()
     assert PackedModel.from_parts(header, tensors, kernel="reference").kernel == "reference"
+    container.write(tmp_path / "m.bnn", header, tensors)
+    assert load(tmp_path / "m.bnn", kernel="reference").kernel == "reference"
+    assert load(tmp_path / "m.bnn", 1, "reference").isa == "reference"
 
 
 def test_without_native_kernels(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def nothing(*_: Any) -> Any:
         raise NativeUnavailable("the library is not built")
 
-    monkeypatch.delenv(kernels.VARIABLE, raising=False)
+    for variable in kernels.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(kernels, "_native", nothing)
     monkeypatch.setattr(kernels, "_told", [])
     header, tensors = small()
-    assert [PackedModel.from_parts(header, tensors).kernel for _ in range(2)] == ["reference"] * 2
+    assert [PackedModel.from_parts(header, tensors).isa for _ in range(2)] == ["reference"] * 2
     assert capsys.readouterr().err.count("not built") == 1
     with pytest.raises(NativeUnavailable, match="not built"):
-        PackedModel.from_parts(header, tensors, kernel="portable")
+        PackedModel.from_parts(header, tensors, isa="portable")
 
 
 WITHOUT_TORCH = """
@@ -181,7 +190,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 import numpy as np
 from bnn_train.packed import load
-model = load(sys.argv[1], kernel="reference")
+model = load(sys.argv[1], isa="reference")
 print(model(np.zeros((2, 4, 4, 3), np.uint8)).shape, "PIL" in sys.modules)
 """
 

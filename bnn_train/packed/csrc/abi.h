@@ -16,8 +16,9 @@ struct BnnTensor {
   int64_t bytes;
 };
 
+// factored: the planes stand for no whole number together, and real factors are given where they are multiplied.
 struct BnnCode {
-  int64_t offset, denominator, planes, values[8];
+  int64_t offset, denominator, planes, factored, values[8];
 };
 
 struct BnnValue {
@@ -32,7 +33,7 @@ struct BnnStep {
   int64_t weight_kind, digits;
   BnnTensor weight;
   BnnCode weight_code;
-  BnnTensor gain;
+  BnnTensor gain, factors, input_factors;
   int64_t pad;
   BnnTensor scale, bias, norm_factor, norm_summand;
   int64_t input_scale, residual, activation, stream;
@@ -58,11 +59,11 @@ BNN_API void* bnn_create(const BnnProgram* program, int isa, int64_t limit, cons
 // The most bytes that the model has taken so far.
 BNN_API int64_t bnn_peak(void* model);
 BNN_API void bnn_destroy(void* model);
-// n images in the canonical layout of value 0 -> n x classes. Returns 0, or another number and a sentence in `message`. `stop`
+// n images in the plain layout of value 0 -> n x classes. Returns 0, or another number and a sentence in `message`. `stop`
 // as above; then the output means nothing.
 BNN_API int bnn_run(void* model, const void* input, int64_t n, float* output, int threads, const int32_t* stop, char* message,
                     int64_t size);
-// Step `index` alone; in[v] and out[v] are canonical arrays of value v, or nullptr where the step does not touch it.
+// Step `index` alone; in[v] and out[v] are plain arrays of value v, or nullptr where the step does not touch it.
 BNN_API int bnn_step(void* model, int64_t index, const void* const* in, void* const* out, int64_t n,
                      char* message, int64_t size);
 // The least time of each of the program's steps over `repeats` calls on n images at once, one thread, in nanoseconds; a chain

@@ -68,7 +68,7 @@ void pack(const BitShape& shape, const uint32_t* weights, void* packed) {
       }
 }
 
-// What a call keeps between its loops.
+// The numbers that a call keeps between its loops.
 struct Scratch {
   uint8_t* index;    // weight nibbles of a block, a byte each: kBlock × O vectors
   uint16_t* sums;    // Σ r: pairs × O × 4 × 16
@@ -127,7 +127,7 @@ __attribute__((noinline)) void copy_part(const Part& part, int pixel, const int3
   }
 }
 
-// What follows a block: to 16 bits, onto the blocks before it, and from the last one to pops.
+// The end of a block: to 16 bits, onto the blocks before it, and from the last one to pops.
 template <int O>
 inline void settle(const Part& part, int pair, const __m256i* total, const __m256i* high, bool first, bool last) {
   uint16_t* kept = part.room.sums + pair * O * 64;

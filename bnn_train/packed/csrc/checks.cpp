@@ -1,5 +1,5 @@
-// What the kernels take for granted, asked once more here: packed/validate.py has checked a file before, with sentences for
-// people; this keeps every index inside its memory whoever calls.
+// The conditions that the kernels rely on, checked once more here: packed/validate.py has checked a file before, with
+// sentences for people; this keeps every index inside its memory whoever calls.
 #include "model.h"
 #include "window.h"
 
@@ -14,6 +14,11 @@ constexpr int64_t kMostSide = int64_t(1) << 24;
 bool within(int64_t x, int64_t low, int64_t high) { return low <= x && x <= high; }
 
 void check_code(const BnnCode& c, const std::string& at) {
+  if (!within(c.factored, 0, 1)) fault(at, "has no possible code");
+  if (c.factored) {
+    if (!within(c.planes, 1, 8) || c.offset != 0 || c.denominator != 1) fault(at, "has no possible planes");
+    return;
+  }
   if (!within(c.planes, 1, 8) || !within(c.denominator, 1, 1 << 8) || !within(c.offset, -(1 << 16), 1 << 16))
     fault(at, "has no possible code");
   for (int64_t p = 0; p < c.planes; ++p)
@@ -47,12 +52,12 @@ class StepCheck {
 
   void run() const {
     if (!within(s_.op, kConv, kMean)) fault(at_, "has an unknown operation");
-    const bool emits = s_.op == kConv || s_.op == kMap;
-    need(known(s_.input, true) && known(s_.output, !emits) && known(s_.bits, false) && known(s_.residual, false) &&
-             known(s_.input_scale, false) && (!emits || s_.output >= 0 || s_.bits >= 0),
+    const bool has_epilogue = s_.op == kConv || s_.op == kMap;
+    need(known(s_.input, true) && known(s_.output, !has_epilogue) && known(s_.bits, false) && known(s_.residual, false) &&
+             known(s_.input_scale, false) && (!has_epilogue || s_.output >= 0 || s_.bits >= 0),
          "names a value that does not exist");
     need(within(s_.groups, 1, kMostSide), "has no possible groups");
-    if (emits) check_emission();
+    if (has_epilogue) check_results();
     if (s_.op == kConv || s_.op == kPool || s_.op == kInputScale) check_window();
     switch (s_.op) {
       case kConv: return check_conv();
@@ -82,7 +87,7 @@ class StepCheck {
   static bool same_size(const BnnValue& a, const BnnValue& b) { return a.height == b.height && a.width == b.width; }
 
   // Output, bits, residual and input scale have one size.
-  void check_emission() const {
+  void check_results() const {
     const BnnValue& to = result();
     const auto fits = [&](int64_t v, int64_t type, int64_t channels) {
       if (v < 0) return true;
@@ -110,6 +115,11 @@ class StepCheck {
     if (in().type == kU8) need(s_.weight_kind == kBitWeight || s_.weight_kind == kIntWeight, "has real weights for bytes");
     if (s_.weight_kind == kIntWeight) need(within(s_.digits, 1, in().type == kU8 ? 3 : 1), "has too many digits");
     need(within(s_.pad, -1, 1), "has an unknown padding");
+    const bool factored = s_.weight_kind == kBitWeight && s_.weight_code.factored;
+    need(factored == (s_.factors.data != nullptr), "has factors without planes, or planes without factors");
+    need((in().type == kBits && in().code.factored) == (s_.input_factors.data != nullptr),
+         "has factors without planes of its input, or planes without factors");
+    need(!factored || in().type != kU8, "has planes of weights for bytes");
   }
 
   void check_pool() const {

@@ -2,8 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "emitting.h"
-#include "filters.h"
+#include "epilogue_step.h"
+#include "factored_terms.h"
+#include "window_sums.h"
 
 namespace bnn {
 
@@ -17,33 +18,27 @@ struct Classes {
 
 constexpr int kSome = 24;  // pixels whose sums lie in the nearest cache: a multiple of every tile
 
-class ConvStep : public EmittingStep {
+class ConvStep : public EpilogueStep {
  public:
-  ConvStep(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value, const Classes& classes)
-      : EmittingStep(shop, filters.wholes, classes.count()),
-        filters_(std::move(filters)),
+  // `filters`: one set, or one for each term of the weights where factors are given.
+  ConvStep(const Preparation& prep, const FilterInput& in, std::vector<Filters> filters, int unit_value, const Classes& classes)
+      : EpilogueStep(prep, has_factors(prep) ? Wholes{} : filters[0].wholes, classes.count()),
         window_(in.window),
         unit_value_(unit_value),
-        tile_(filters_.product.kind == kPops ? shop.model.kernels->bit_tile : nullptr) {
-    Budget& budget = shop.model.budget;
+        terms_(has_factors(prep) ? FactoredTerms(prep, in, filters, data_.row) : FactoredTerms()) {
+    Budget& budget = prep.model.budget;
     const AxisClasses &rows = classes.rows, &columns = classes.columns;
     budget.take((Count(rows.of.size()) * 2 + columns.of.size()) * sizeof(int32_t), "a layer's border classes");
-    (Count(classes.count()) * emit_.row * std::max(1, emit_.levels)).as_int();
+    (Count(classes.count()) * data_.row * std::max(1, data_.levels)).as_int();
+    row_class_.assign(rows.of.begin(), rows.of.end());
     class_rows_.reserve(rows.of.size()), class_columns_.reserve(columns.of.size());
-    for (int c : rows.of) class_rows_.push_back(c * int(columns.inside.size()) * emit_.row);
-    for (int c : columns.of) class_columns_.push_back(c * emit_.row);
-    filters_.wholes = {};
-    filters_.product.runs = filters_.runs.data();
-    filters_.product.run_count = int(filters_.runs.size());
-    make_products(budget, rows, in.skips_rows && filters_.row_units > 0);
-    filters_.bit_shape.tap_offset = filters_.tap_offset.data();
+    for (int c : rows.of) class_rows_.push_back(c * int(columns.inside.size()) * data_.row);
+    for (int c : columns.of) class_columns_.push_back(c * data_.row);
+    const BitTile* tile = prep.model.kernels->bit_tile;
+    sums_.reserve(filters.size());
+    for (Filters& f : filters) sums_.emplace_back(budget, tile, std::move(f), rows, in.skips_rows);
     if (unit_value_ >= 0) reads.push_back(unit_value_);
-    int widest = 0;
-    for (const Panel& p : filters_.panels) widest = std::max(widest, p.channels);
-    stride_ = (up_to_multiple(std::max(widest, filters_.bit_shape.outputs), kBlock) +
-               (filters_.panels.size() == 1 ? kBlock : 0)).as_int();
-    tile_pixels_ = std::min<int>(kPixels, tile_ ? int(round_up(kSome, size_t(std::max(1, tile_->preferred)))) : kSome);
-    (Count(filters_.product.parts) * tile_pixels_ * stride_).as_int();
+    measure_tile(first().product.kind == kPops ? tile : nullptr);
   }
 
   int tasks(const Frame& f) const override { return chunks(f) * panel_tasks(f); }
@@ -63,55 +58,48 @@ class ConvStep : public EmittingStep {
   Shape shape() const override { return Shape::kConv; }
 
   size_t scratch_bytes() const override {
-    const Count acc = Count(filters_.product.parts) * tile_pixels_ * stride_ * 4;
-    return size_t(up_to_multiple(sizeof(Pixels), 64) + 2 * up_to_multiple(acc, 64) + filters_.tile_scratch);
+    return size_t(Count(kTileAt) + acc_bytes_ * (terms_ ? 2 : 1) + spare_bytes_);
   }
 
  private:
+  static constexpr size_t kTileAt = (sizeof(Pixels) + 63) / 64 * 64;  // where a tile's numbers begin
+
+  const Filters& first() const { return sums_[0].filters(); }
   int chunks(const Frame& f) const { return int((pixels(f) + kPixels - 1) / kPixels); }
   // Panels are shared out too where there are few pixels.
   int panel_tasks(const Frame& f) const {
     if (f.threads == 1) return 1;
     const int wanted = std::max(1, 8 * f.threads / std::max(1, chunks(f)));
-    return std::min(wanted, int(filters_.panels.size()));
+    return std::min(wanted, int(first().panels.size()));
   }
 
-  // One product for each class of rows, with the kernel rows that lie inside; or one for all.
-  void make_products(Budget& budget, const AxisClasses& rows, bool skips) {
-    const size_t count = skips ? rows.inside.size() : 1;
-    budget.take(Count(count) * (Count(filters_.segments.size()) * sizeof(Segment) + sizeof(segments_[0]) + sizeof(Product)),
-                "a layer's classes of rows");
-    segments_.resize(count);
-    products_.reserve(count), product_of_row_.reserve(rows.of.size());
-    for (size_t k = 0; k < count; ++k) {
-      const int begin = rows.inside[k].begin, taps = rows.inside[k].end - begin;
-      segments_[k].reserve(filters_.segments.size());
-      for (Segment s : filters_.segments) {
-        if (skips) s = {s.x + begin * filters_.row_units, s.w + begin * filters_.row_units, taps * filters_.row_units};
-        if (skips && taps == 0) s = {filters_.offsets.data(), 0, 0};
-        segments_[k].push_back(s);
-      }
-      products_.push_back(filters_.product);
-      products_.back().segments = segments_[k].data();
-    }
-    for (int c : rows.of) product_of_row_.push_back(skips ? c : 0);
+  void measure_tile(const BitTile* tile) {
+    int widest = 0;
+    for (const Panel& p : first().panels) widest = std::max(widest, p.channels);
+    stride_ = (up_to_multiple(std::max(widest, first().bit_shape.outputs), kBlock) +
+               (first().panels.size() == 1 ? kBlock : 0)).as_int();
+    tile_pixels_ = std::min<int>(kPixels, tile ? int(round_up(kSome, size_t(std::max(1, tile->preferred)))) : kSome);
+    const Count numbers = Count(first().product.parts) * tile_pixels_ * stride_;
+    numbers.as_int();
+    acc_bytes_ = size_t(up_to_multiple(numbers * 4, 64));
+    spare_bytes_ = size_t(up_to_multiple(Count(tile_pixels_) * stride_ * 4, 64) + first().tile_scratch);
   }
 
-  // Pixels first … first + count − 1 of a task, which share a product.
+  // Pixels first … first + count − 1 of a task, whose rows are of one class.
   struct Stretch {
-    int first, count;
-    const Product* product;
+    int first, count, row_class;
   };
 
   int stretches(int64_t begin, int count, Stretch (&found)[kPixels]) const {
+    const bool apart = sums_[0].skips_rows();
     int y = int(begin / width_ % height_), x = int(begin % width_), n = 0;
     for (int i = 0; i < count;) {
-      const Product* product = &products_[size_t(product_of_row_[size_t(y)])];
+      const int row_class = apart ? row_class_[size_t(y)] : 0;
       const int length = std::min(count - i, width_ - x);
-      if (n > 0 && found[n - 1].product == product)
+      if (n > 0 && found[n - 1].row_class == row_class)
         found[n - 1].count += length;
       else
-        found[n++] = {i, length, product};
+        found[n++] = {i, length, row_class};
       i += length, x = 0;
       if (++y == height_) y = 0;
     }
@@ -124,9 +112,9 @@ class ConvStep : public EmittingStep {
     locate_inputs(f, begin, count, p);
     Stretch found[kPixels];
     const int n = stretches(begin, count, found);
-    const int panels = int(filters_.panels.size());
+    const int panels = int(first().panels.size());
     for (int i = panels * part / parts; i < panels * (part + 1) / parts; ++i)
-      for (int k = 0; k < n; ++k) run_panel(f, filters_.panels[size_t(i)], p, found[k], scratch + sizeof(Pixels));
+      for (int k = 0; k < n; ++k) run_panel(f, first().panels[size_t(i)], p, found[k], scratch + kTileAt);
   }
 
   void locate_inputs(const Frame& f, int64_t begin, int count, Pixels& p) const {
@@ -141,75 +129,70 @@ class ConvStep : public EmittingStep {
     });
   }
 
-  void run_panel(const Frame& f, const Panel& panel, const Pixels& p, const Stretch& s, uint8_t* scratch) const {
-    const int done = f.kernels->fused && panel.block_end == panel.block_begin + 1 ? run_fused(f, panel, p, s) : 0;
-    auto* acc = reinterpret_cast<int32_t*>(scratch);
-    for (int i = done; i < s.count; i += tile_pixels_) {
-      const Stretch some{s.first + i, std::min(tile_pixels_, s.count - i), s.product};
-      for (int b = panel.block_begin; b < panel.block_end; ++b) sum_block(f, filters_.blocks[size_t(b)], panel, p, some, acc);
-      EmitTile t{};
+  void run_panel(const Frame& f, const Panel& panel, const Pixels& p, const Stretch& s, uint8_t* tile) const {
+    const bool fused = f.kernels->fused && !terms_ && panel.block_end == panel.block_begin + 1;
+    for (int i = fused ? run_fused(f, panel, p, s) : 0; i < s.count; i += tile_pixels_) {
+      const Stretch some{s.first + i, std::min(tile_pixels_, s.count - i), s.row_class};
+      auto* acc = reinterpret_cast<int32_t*>(tile);
+      if (terms_)
+        add_terms(f, panel, p, some, tile);
+      else
+        sum_panel(f, sums_[0], 0, panel, p, some, {acc, tile + acc_bytes_, tile_pixels_, stride_});
+      EpilogueTile t{};
       t.acc = acc, t.stride = stride_, t.part_stride = tile_pixels_ * stride_;
       t.count = some.count, t.first = panel.first;
-      emit(f, p, some.first, t, panel.channels);
+      finish(f, p, some.first, t, panel.channels);
     }
   }
 
   int run_fused(const Frame& f, const Panel& panel, const Pixels& p, const Stretch& s) const {
-    const Block& block = filters_.blocks[size_t(panel.block_begin)];
-    EmitTile t{};
+    const Block& block = first().blocks[size_t(panel.block_begin)];
+    EpilogueTile t{};
     t.count = s.count, t.first = panel.first;
     locate_tile(p, s.first, block.valid, t);
-    return f.kernels->fused(*s.product, block, p.in + s.first, emit_, t);
+    return f.kernels->fused(sums_[0].product(s.row_class), block, p.in + s.first, data_, t);
   }
 
-  void sum_block(const Frame& f, const Block& block, const Panel& panel, const Pixels& p, const Stretch& s, int32_t* acc) const {
-    const uint8_t* pixels[kPixels];
-    const size_t shift = size_t(block.group) * filters_.group_bytes;
-    for (int k = 0; k < s.count; ++k) pixels[k] = p.in[s.first + k] + shift;
-    int32_t* to = acc + (block.first - panel.first);
-    const int part_stride = tile_pixels_ * stride_;
-    if (tile_)
-      run_tile(f, block, pixels, s.count, to, acc + round_up(size_t(part_stride) * 4, 64) / 4);
-    else
-      f.kernels->product(*s.product, block, pixels, s.count, to, stride_, part_stride);
-  }
-
-  void run_tile(const Frame& f, const Block& block, const uint8_t* const* pixels, int count, int32_t* to, int32_t* spare) const {
-    const BitShape& shape = filters_.bit_shape;
-    uint8_t* scratch = reinterpret_cast<uint8_t*>(spare) + round_up(size_t(tile_pixels_) * size_t(stride_) * 4, 64);
-    bool add = false;
-    for (const PlanePair& pair : filters_.pairs) {
-      const uint32_t* planes[kPixels];
-      for (int k = 0; k < count; ++k)
-        planes[k] = reinterpret_cast<const uint32_t*>(pixels[k] + size_t(pair.input_plane) * filters_.plane_bytes);
-      const auto* weights = static_cast<const uint8_t*>(block.weights) + size_t(pair.weight_plane) * filters_.packed_plane;
-      const bool direct = !add && pair.coefficient == 1;
-      tile_->run(shape, weights, planes, count, direct ? to : spare, stride_, scratch);
-      if (!direct)
-        for (int k = 0; k < count; ++k)
-          f.kernels->add_pops(to + size_t(k) * size_t(stride_), spare + size_t(k) * size_t(stride_), pair.coefficient, add,
-                              block.valid);
-      add = true;
+  void sum_panel(const Frame& f, const WindowSums& sums, size_t shift, const Panel& panel, const Pixels& p, const Stretch& s,
+                 const WindowSums::Room& room) const {
+    for (int b = panel.block_begin; b < panel.block_end; ++b) {
+      const Block& block = sums.filters().blocks[size_t(b)];
+      sums.run(*f.kernels, s.row_class, block, p.in + s.first, shift, s.count, room, block.first - panel.first);
     }
   }
 
-  Filters filters_;
+  // Term by term, the weights' planes outside and the input's inside, in float32.
+  void add_terms(const Frame& f, const Panel& panel, const Pixels& p, const Stretch& s, uint8_t* tile) const {
+    auto* sum = reinterpret_cast<float*>(tile);
+    auto* pops = reinterpret_cast<int32_t*>(tile + acc_bytes_);
+    for (int t = 0; t < terms_.count(); ++t) {
+      const WindowSums& sums = sums_[size_t(t / terms_.inner())];
+      const size_t shift = size_t(t % terms_.inner()) * terms_.plane_bytes();
+      sum_panel(f, sums, shift, panel, p, s, {pops, tile + 2 * acc_bytes_, tile_pixels_, stride_});
+      for (int k = 0; k < s.count; ++k) {
+        const size_t at = size_t(k) * size_t(stride_);
+        f.kernels->add_term(terms_.term(t), pops + at, p.class_row[s.first + k], panel.first, panel.channels, sum + at, t > 0);
+      }
+    }
+  }
+
   Window window_;
-  std::vector<std::vector<Segment>> segments_;
-  std::vector<Product> products_;
-  std::vector<int> product_of_row_;
-  std::vector<int32_t> class_rows_, class_columns_;  // of every output row and column; their sum is Emit's class_row
   int unit_value_;
-  const BitTile* tile_;
-  int stride_, tile_pixels_;
+  FactoredTerms terms_;
+  std::vector<WindowSums> sums_;  // one, or one for each plane of the weights that has factors
+  std::vector<int> row_class_;
+  std::vector<int32_t> class_rows_, class_columns_;  // of every output row and column; their sum is a pixel's class_row
+  int stride_ = 0, tile_pixels_ = 0;
+  size_t acc_bytes_ = 0, spare_bytes_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value) {
-  const Loan room(shop.model.budget, AxisClasses::bytes(in.window.rows) + AxisClasses::bytes(in.window.columns),
+std::unique_ptr<Step> make_conv_step(const Preparation& prep, const FilterInput& in, std::vector<Filters> filters,
+                                     int unit_value) {
+  const Loan room(prep.model.budget, AxisClasses::bytes(in.window.rows) + AxisClasses::bytes(in.window.columns),
                   "a window's border classes");
-  return std::make_unique<ConvStep>(shop, in, std::move(filters), unit_value, Classes(in.window));
+  return std::make_unique<ConvStep>(prep, in, std::move(filters), unit_value, Classes(in.window));
 }
 
 }  // namespace bnn

@@ -15,11 +15,11 @@ std::vector<Stretch> stretches(const FilterInput& in, int per_unit) {
   const Axis &rows = in.window.rows, &columns = in.window.columns;
   const int pixel = int(in.in.pixel * 8 / size_t(element_bits(in)));  // elements
   const bool gaps = in.in.type == kF32 && pixel != in.in.channels;
-  const bool whole_rows = in.shop.step.groups == 1 && columns.dilation == 1 && !gaps;
+  const bool whole_rows = in.prep.step.groups == 1 && columns.dilation == 1 && !gaps;
   const int step = whole_rows ? columns.kernel : 1;
   const int units = ((Count(step - 1) * pixel + in.inner + (per_unit - 1)) / per_unit).as_int();
   const Count taps = Count(rows.kernel) * columns.kernel / step;
-  in.shop.model.budget.take(taps * sizeof(Stretch) + taps * units * sizeof(int32_t), "a window's taps");
+  in.prep.model.budget.take(taps * sizeof(Stretch) + taps * units * sizeof(int32_t), "a window's taps");
   (taps * units).as_int();
   std::vector<Stretch> found;
   found.reserve(size_t(taps));
@@ -40,8 +40,8 @@ std::vector<int32_t> unit_offsets(const std::vector<Stretch>& found) {
 }
 
 void make_blocks(Filters& f, const FilterInput& in, Count units, int unit_bytes, int widest) {
-  const int groups = int(in.shop.step.groups), each = in.outputs / groups;
-  Budget& budget = in.shop.model.budget;
+  const int groups = int(in.prep.step.groups), each = in.outputs / groups;
+  Budget& budget = in.prep.model.budget;
   const Count count = Count(groups) * ((Count(each) + (widest - 1)) / widest);
   budget.take(count * (sizeof(Block) + sizeof(Panel) + sizeof(size_t)), "a layer's blocks");
   std::vector<size_t> at;

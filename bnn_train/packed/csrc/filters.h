@@ -3,12 +3,12 @@
 #include <functional>
 #include <vector>
 
-#include "emission.h"
+#include "epilogue.h"
 #include "window.h"
 
 namespace bnn {
 
-// Blocks whose sums are made before any of their values is emitted: output channels first … first + channels − 1.
+// Blocks whose sums are made before any of their values goes through the epilogue: output channels first … first + channels − 1.
 struct Panel {
   int first, channels, block_begin, block_end;
 };
@@ -42,12 +42,14 @@ struct Filters {
 };
 
 struct FilterInput {
-  const Workshop& shop;
+  const Preparation& prep;
   const Layout& in;
   Window window;
   int outputs, inner;       // output channels; input channels of a group
   bool dynamic;             // the input was rounded to 128 + q
   bool skips_rows;          // kernel rows outside the map are left out, not met by the border
+  BnnCode input_code, weight_code;  // of one term
+  int first_plane;                  // of the weights that the term reads
 };
 
 Filters pack_signs(const FilterInput& input);

@@ -36,7 +36,7 @@ int most_digits(int64_t most) {
 
 Digits from_signs(const FilterInput& in) {
   const Signs signs(in);
-  const BnnStep& s = in.shop.step;
+  const BnnStep& s = in.prep.step;
   const int taps = (Count(s.kernel[0]) * s.kernel[1]).as_int();
   const int32_t* gain = s.gain.data ? elements<int32_t>(s.gain, in.inner, "gain") : nullptr;
   int64_t most = 1;
@@ -44,11 +44,11 @@ Digits from_signs(const FilterInput& in) {
   if (most < 1 || most >= (1 << 23)) throw Fault{"a gain is not between 1 and 2²³ − 1"};
   const auto count = size_t(Count(in.outputs) * taps * in.inner);
   const int room = most_digits(most * signs.largest());
-  const Loan loan(in.shop.model.budget, Count(count) * room, "a layer's digits");
+  const Loan loan(in.prep.model.budget, Count(count) * room, "a layer's digits");
   Digits d{0, std::vector<int8_t>(count * size_t(room), 0)};
   size_t at = 0;
   for (int o = 0; o < in.outputs; ++o) {
-    in.shop.model.budget.go_on();
+    in.prep.model.budget.go_on();
     for (int t = 0; t < taps; ++t)
       for (int i = 0; i < in.inner; ++i, ++at) {
         const int64_t w = signs.code(o, t, i) * (gain ? gain[i] : 1);
@@ -61,7 +61,7 @@ Digits from_signs(const FilterInput& in) {
 }
 
 Digits read(const FilterInput& in) {
-  const BnnStep& s = in.shop.step;
+  const BnnStep& s = in.prep.step;
   if (s.weight_kind == kBitWeight) return from_signs(in);
   const auto count = size_t(Count(s.digits) * in.outputs * s.kernel[0] * s.kernel[1] * in.inner);
   const int8_t* w = elements<int8_t>(s.weight, count, "weight");
@@ -119,10 +119,10 @@ int8_t digit_at(const FilterInput& in, const Digits& d, int digit, int o, const 
   return d.at[row * size_t(in.inner) + size_t(i)];
 }
 
-// What the offset 128 of the input adds to each part, less.
+// Takes from each part what the offset 128 of the input adds to it.
 void correct(Filters& f, const FilterInput& in, const Digits& d, const std::vector<Stretch>& found) {
   f.wholes.classes = f.product.parts;
-  in.shop.model.budget.take(Count(f.product.parts) * in.outputs * sizeof(int64_t), "a layer's sums");
+  in.prep.model.budget.take(Count(f.product.parts) * in.outputs * sizeof(int64_t), "a layer's sums");
   f.wholes.base.assign(size_t(f.product.parts) * size_t(in.outputs), 0);
   int64_t unit = 0;
   for (const Stretch& s : found)
@@ -137,7 +137,7 @@ void correct(Filters& f, const FilterInput& in, const Digits& d, const std::vect
 Filters pack_bytes(const FilterInput& in) {
   Filters f;
   const Digits d = read(in);
-  const Loan loan(in.shop.model.budget, d.at.size(), "a layer's digits");
+  const Loan loan(in.prep.model.budget, d.at.size(), "a layer's digits");
   f.wholes.part_shift.clear();
   const auto found = stretches(in, 4);
   f.offsets = unit_offsets(found);
@@ -157,7 +157,7 @@ Filters pack_bytes(const FilterInput& in) {
   }
   make_blocks(f, in, Count(each) * d.count, 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
-    in.shop.model.budget.go_on();
+    in.prep.model.budget.go_on();
     auto* to = static_cast<int8_t*>(const_cast<void*>(b.weights));
     for (int k = 0; k < d.count; ++k) {
       size_t unit = size_t(k) * each;

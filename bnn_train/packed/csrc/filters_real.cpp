@@ -11,7 +11,7 @@ namespace {
 using Weight = std::function<float(int o, int tap, int i)>;
 
 Weight weights_of(const FilterInput& in) {
-  const BnnStep& s = in.shop.step;
+  const BnnStep& s = in.prep.step;
   const size_t taps = size_t(s.kernel[0] * s.kernel[1]), inner = size_t(in.inner);
   const Count count = Count(in.outputs) * taps * inner;
   const auto at = [=](int o, int tap, int i) { return (size_t(o) * taps + size_t(tap)) * inner + size_t(i); };
@@ -29,7 +29,17 @@ Weight weights_of(const FilterInput& in) {
     };
   }
   const Signs signs(in);
-  return [=](int o, int tap, int i) { return float(signs.code(o, tap, i)); };
+  if (!s.weight_code.factored) return [=](int o, int tap, int i) { return float(signs.code(o, tap, i)); };
+  const auto outputs = size_t(in.outputs);
+  const float* factors = elements<float>(s.factors, Count(signs.planes()) * outputs, "factors");
+  return [=](int o, int tap, int i) {
+    float sum = 0;
+    for (int p = 0; p < signs.planes(); ++p) {
+      const float factor = factors[size_t(p) * outputs + size_t(o)], term = signs.negative(p, o, tap, i) ? -factor : factor;
+      sum = p == 0 ? term : sum + term;
+    }
+    return sum;
+  };
 }
 
 }  // namespace
@@ -38,7 +48,7 @@ Filters pack_reals(const FilterInput& in) {
   Filters f;
   const Weight weight = weights_of(in);
   // Half the bytes pay where every weight is read for one pixel only.
-  const bool half = in.shop.step.weight_kind == kBf16Weight && in.window.rows.out * in.window.columns.out == 1;
+  const bool half = in.prep.step.weight_kind == kBf16Weight && in.window.rows.out * in.window.columns.out == 1;
   const int columns = in.window.columns.kernel, pixel = int(in.in.pixel / 4);
   const auto found = stretches(in, 1);
   f.offsets = unit_offsets(found);
@@ -50,7 +60,7 @@ Filters pack_reals(const FilterInput& in) {
   f.product.parts = 1;
   make_blocks(f, in, units, half ? 2 * kLanes : 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
-    in.shop.model.budget.go_on();
+    in.prep.model.budget.go_on();
     auto* to = static_cast<uint8_t*>(const_cast<void*>(b.weights));
     const size_t lanes = size_t(b.groups) * kLanes;
     size_t unit = 0;

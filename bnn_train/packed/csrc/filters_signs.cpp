@@ -8,14 +8,15 @@
 namespace bnn {
 
 Signs::Signs(const FilterInput& in)
-    : denominator_(in.shop.step.weight_code.denominator),
+    : denominator_(in.weight_code.denominator),
       outputs_(in.outputs),
       inner_(in.inner),
-      stored_(int(in.shop.step.weight_code.planes)) {
-  const BnnCode& code = in.shop.step.weight_code;
-  const Count taps = Count(in.shop.step.kernel[0]) * in.shop.step.kernel[1];
+      stored_(int(in.weight_code.planes)) {
+  const BnnCode& code = in.weight_code;
+  const Count taps = Count(in.prep.step.kernel[0]) * in.prep.step.kernel[1];
   row_ = size_t((taps * inner_ + 7) / 8);
-  rows_ = elements<uint8_t>(in.shop.step.weight, Count(stored_) * outputs_ * row_, "weight");
+  rows_ = elements<uint8_t>(in.prep.step.weight, Count(in.prep.step.weight_code.planes) * outputs_ * row_, "weight");
+  rows_ += size_t(in.first_plane) * size_t(outputs_) * row_;
   values_.assign(code.values, code.values + stored_);
   if (code.offset != 0) values_.push_back(code.offset);
 }
@@ -25,7 +26,7 @@ namespace {
 class SignPacker {
  public:
   explicit SignPacker(const FilterInput& in)
-      : in_(in), signs_(in), code_(in.shop.value(in.shop.step.input).shape.code), words_((in.inner + 31) / 32) {}
+      : in_(in), signs_(in), code_(in.input_code), words_((in.inner + 31) / 32) {}
 
   Filters pack(const BitTile* tile) {
     check_numerators();
@@ -75,7 +76,7 @@ class SignPacker {
     const auto offsets = unit_offsets(found);
     const auto units = int32_t(offsets.size());
     f_.row_units = units / in_.window.rows.kernel;
-    in_.shop.model.budget.take(Count(offsets.size()) * code_.planes * sizeof(int32_t), "a window's taps");
+    in_.prep.model.budget.take(Count(offsets.size()) * code_.planes * sizeof(int32_t), "a window's taps");
     f_.offsets.reserve(offsets.size() * size_t(code_.planes));
     for (int p = 0; p < int(code_.planes); ++p)
       for (int32_t x : offsets) f_.offsets.push_back(int32_t(x + p * int64_t(in_.in.plane)));
@@ -90,7 +91,7 @@ class SignPacker {
   }
 
   void fill(const Block& b, const std::vector<Stretch>& found, size_t units) {
-    in_.shop.model.budget.go_on();
+    in_.prep.model.budget.go_on();
     auto* to = static_cast<uint32_t*>(const_cast<void*>(b.weights));
     const size_t lanes = size_t(b.groups) * kLanes;
     for (int q = 0; q < signs_.planes(); ++q) {
@@ -107,7 +108,7 @@ class SignPacker {
     const Axis &rows = in_.window.rows, &columns = in_.window.columns;
     const Count taps = Count(rows.kernel) * columns.kernel;
     (taps * words_ * 8).as_int();  // nibbles of a window
-    in_.shop.model.budget.take(taps * sizeof(int32_t), "a window's taps");
+    in_.prep.model.budget.take(taps * sizeof(int32_t), "a window's taps");
     f_.tap_offset.reserve(size_t(taps));
     for (int r = 0; r < rows.kernel; ++r)
       for (int c = 0; c < columns.kernel; ++c)
@@ -117,13 +118,13 @@ class SignPacker {
     f_.product.parts = 1;
     f_.plane_bytes = in_.in.plane;
     constexpr int kWidest = 256;
-    const int each = std::min(in_.outputs / int(in_.shop.step.groups), kWidest);
+    const int each = std::min(in_.outputs / int(in_.prep.step.groups), kWidest);
     f_.bit_shape = {int(f_.tap_offset.size()), words_, each, nullptr};
     f_.packed_plane = round_up(tile.packed_bytes(f_.bit_shape), 64);
     f_.tile_scratch = round_up(tile.scratch_bytes(f_.bit_shape), 64);
     make_blocks(f_, in_, 0, 0, kWidest);
-    f_.take_weights(in_.shop.model.budget, Count(f_.packed_plane) * signs_.planes() * f_.blocks.size());
-    const Loan loan(in_.shop.model.budget, taps * words_ * each * sizeof(uint32_t), "a layer's filters");
+    f_.take_weights(in_.prep.model.budget, Count(f_.packed_plane) * signs_.planes() * f_.blocks.size());
+    const Loan loan(in_.prep.model.budget, taps * words_ * each * sizeof(uint32_t), "a layer's filters");
     size_t at = 0;
     for (Block& b : f_.blocks)
       for (int q = 0; q < signs_.planes(); ++q, at += f_.packed_plane) {
@@ -135,7 +136,7 @@ class SignPacker {
   }
 
   void pack_block(const BitTile& tile, const Block& b, int q, uint8_t* to) const {
-    in_.shop.model.budget.go_on();
+    in_.prep.model.budget.go_on();
     const int taps = int(f_.tap_offset.size());
     std::vector<uint32_t> rows(size_t(f_.bit_shape.outputs) * size_t(taps) * size_t(words_), 0);
     for (int o = 0; o < b.valid; ++o)
@@ -150,7 +151,7 @@ class SignPacker {
   // Numerators at no difference: with signs t = 1 − 2b and a border of +1, Σ s·t over the taps inside is
   // n − 2·(pops − negatives of the filter outside); the offset and the padding's code add what they count for.
   void bases() {
-    Budget& budget = in_.shop.model.budget;
+    Budget& budget = in_.prep.model.budget;
     const Axis &down = in_.window.rows, &across = in_.window.columns;
     const Loan room(budget, AxisClasses::bytes(down) + AxisClasses::bytes(across), "a window's border classes");
     const AxisClasses rows(down), columns(across);
@@ -213,7 +214,7 @@ class SignPacker {
     const int64_t met_taps = (skips ? int64_t(row.end - row.begin) * across : int64_t(down) * across) - taps_seen;
     const int64_t met_sum = (skips ? sum(row.begin, row.end, 0, across) : all) - seen;
     const int64_t met = full * met_taps - planes * met_sum;
-    return full * taps_seen + code_.offset * seen + in_.shop.step.pad * code_.denominator * (all - seen) + met;
+    return full * taps_seen + code_.offset * seen + in_.prep.step.pad * code_.denominator * (all - seen) + met;
   }
 
   void check_range() {
@@ -245,6 +246,6 @@ class SignPacker {
 
 }  // namespace
 
-Filters pack_signs(const FilterInput& in) { return SignPacker(in).pack(in.shop.model.kernels->bit_tile); }
+Filters pack_signs(const FilterInput& in) { return SignPacker(in).pack(in.prep.model.kernels->bit_tile); }
 
 }  // namespace bnn

@@ -16,7 +16,7 @@ namespace {
 #include "isa/body.h"
 }  // namespace
 
-const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, emit, nullptr, add_pops, spread, shift, max_real,
+const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, epilogue, nullptr, add_pops, add_term, spread, shift, max_real,
                               average,  max_bits,       abs_sums, abs_max, quantize, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options

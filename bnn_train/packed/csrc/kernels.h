@@ -1,4 +1,4 @@
-// What every instruction set offers to the engine, and the prepared data that its functions read. Plain data only: these
+// The functions of an instruction set, and the prepared data that they read. Plain data only: these
 // structures cross translation units compiled for different processors.
 #pragma once
 #include <cstddef>
@@ -44,7 +44,7 @@ struct Product {
 enum Source : int { kFromPops, kFromInt, kFromWide, kFromFloat, kFromDynamic };
 
 // From accumulators to values. Per-channel rows are padded with zeros to whole blocks.
-struct Emit {
+struct EpilogueData {
   Source source;
   int channels, row;                  // row: channels of a padded row
   // whole numbers: (base[class][c] - multiplier * acc) / divisor for pops, acc + base[part][c] for kFromDynamic
@@ -61,7 +61,7 @@ struct Emit {
   int bias_classes, has_input_scale, input_scale_groups, has_residual, activation, stream;
   int to_real;
   // bits: levels rows of thresholds; planes binary digits
-  int to_bits, levels, planes;
+  int to_bits, levels, planes, apart;  // apart: plane p is threshold p's alone, not a digit of the count of those passed
   size_t plane_bytes;
   const int32_t* int_threshold;       // failed iff (acc > t) != flip, [class][level][c]; kFromWide: failed iff y < t or y > t
   const float* float_threshold;       // failed iff (y ^ sign) < t, [level][c]
@@ -71,7 +71,7 @@ struct Emit {
 };
 
 // One tile: `count` pixels of the channels of a block.
-struct EmitTile {
+struct EpilogueTile {
   const void* acc;                    // int32 or float [part][pixel][stride]
   int stride, part_stride;
   int count, first, groups;
@@ -80,8 +80,16 @@ struct EmitTile {
   const float* const* residual;
   const float* const* input_scale;
   uint8_t* const* bits;
-  const int32_t* class_row;           // class of each pixel, times Emit::row
+  const int32_t* class_row;           // class of each pixel, times EpilogueData::row
   const float* unit;                  // kFromDynamic: m/127 of each pixel's image
+};
+
+// One term of a product of planes with real factors: float32((base[class][c] - multiplier * pops) / divisor) * factor[c].
+struct Term {
+  const int32_t* base;
+  size_t several;                     // all bits where there is more than one class, else 0
+  int multiplier, divisor, shift;     // shift: log2(divisor), or -1
+  const float* factor;                // nullptr: 1
 };
 
 struct Kernels {
@@ -89,10 +97,12 @@ struct Kernels {
   const BitTile* bit_tile;            // nullptr: `product` takes kPops itself
   void (*product)(const Product&, const Block&, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
                   int part_stride);
-  void (*emit)(const Emit&, const EmitTile&);
+  void (*epilogue)(const EpilogueData&, const EpilogueTile&);
   // Both at once, the sums staying in registers: returns how many pixels it did; nullptr: none.
-  int (*fused)(const Product&, const Block&, const uint8_t* const* pixels, const Emit&, const EmitTile&);
+  int (*fused)(const Product&, const Block&, const uint8_t* const* pixels, const EpilogueData&, const EpilogueTile&);
   void (*add_pops)(int32_t* sum, const int32_t* pops, int coefficient, int add, int count);
+  // One pixel's channels first … first + channels − 1, in whole vectors: sum[c] = term, or sum[c] + term where `add`.
+  void (*add_term)(const Term&, const int32_t* pops, int class_row, int first, int channels, float* sum, int add);
   // The k-th of `count` pointers at `to` = first + k * step; to[k] = first + from[k]
   void (*spread)(uint8_t* first, size_t step, int count, void* to);
   void (*shift)(int32_t first, const int32_t* from, int count, int32_t* to);

@@ -1,4 +1,4 @@
-// Where a value's numbers lie in memory: channel-last, 32 channels of bits to a word, plane after plane, with a border of
+// The layout of a value in memory: channel-last, 32 channels of bits to a word, plane after plane, with a border of
 // fixed bytes around every map so that no window ever asks whether it is inside.
 #pragma once
 #include <cstddef>
@@ -25,7 +25,7 @@ struct Layout {
     if (type == kBits) pixel = size_t((each + 31) / 32 * 4);
     row = size_t(Count(pixel) * (Count(left) + width + right));
     plane = size_t(Count(row) * (Count(top) + height + bottom));
-    if (!canonical()) plane = round_up(plane, 64);
+    if (!plain()) plane = round_up(plane, 64);
     image = size_t(Count(plane) * planes);
     origin = size_t(Count(row) * top + Count(pixel) * left);
   }
@@ -33,8 +33,8 @@ struct Layout {
     if (ring) y %= ring;
     return size_t(int64_t(n * image + origin) + int64_t(row) * y + int64_t(pixel) * x);
   }
-  // Whether memory of the canonical array can serve: no gaps, and whole vectors of channels.
-  bool canonical() const { return type == kF32 && channels % 16 == 0 && !bordered(); }
+  // Whether memory of the plain array can serve: no gaps, and whole vectors of channels.
+  bool plain() const { return type == kF32 && channels % 16 == 0 && !bordered(); }
   bool same(const Layout& o) const {
     return type == o.type && height == o.height && width == o.width && channels == o.channels && planes == o.planes &&
            top == o.top && left == o.left && bottom == o.bottom && right == o.right && fill == o.fill && pixel == o.pixel;

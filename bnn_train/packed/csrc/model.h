@@ -19,7 +19,7 @@ struct Value {
   int slot = -1;
 };
 
-// What a step sees of one call: where each value's images are.
+// One call as a step sees it: the place of each value's images.
 struct Frame {
   const Kernels* kernels;
   std::vector<Place> places;  // by value
@@ -44,7 +44,7 @@ class Step {
   virtual size_t scratch_bytes() const { return 0; }
   // Input rows begin … end − 1 that some rows of the result need.
   virtual Rows needs(const Rows& rows) const { return rows; }
-  // Whether run_rows works, and how the result depends on the input.
+  // The way in which the result depends on the input; kOther has no run_rows.
   enum class Shape { kOther, kConv, kPool, kMap };
   virtual Shape shape() const { return Shape::kOther; }
   std::vector<int> reads, writes;
@@ -56,26 +56,27 @@ using Steps = std::vector<std::unique_ptr<Step>>;
 
 constexpr int kMostPart = 32, kMostChunk = 128;  // images at a time: through the maps, through the dense layers
 
-// One place of memory, `bytes` an image, and the layout of its border if it has one. Some images at a time pass through the
-// maps; what the dense layers at the end touch is there for a whole chunk of images.
+// A region of memory that values whose lives do not overlap share: `bytes` for each image, and the layout of the border that
+// is written into it once. `whole`: it holds a whole chunk of images, as the dense layers at the end work on; else the few
+// images (Portions::part) that pass through the maps together.
 struct Slot {
   size_t bytes = 0;
   Layout layout;
   bool whole = false;
 };
 
-// How many images at a time, and by how many threads.
+// The sizes of a call: images of a chunk, images that pass through the maps together, threads.
 struct Portions {
   int chunk, part, threads;
 };
 
-// Slots of one kind, for some images.
+// The memory of all slots that are `whole`, or of all others, for some images.
 struct Memory {
   std::vector<Buffer> slots;  // by slot; empty where the slot is of the other kind
   int images = 0;
 };
 
-// What a call of one process works in. A forked child makes its own: a thread of the parent may have held the lock, and
+// The memory of the calls of one process. A forked child makes its own: a thread of the parent may have held the lock, and
 // have been in the midst of the maps, when the child came to be.
 struct Workspace {
   explicit Workspace(int64_t owner) : process(owner) {}
@@ -95,7 +96,7 @@ struct Model {
   Budget budget;
   std::vector<Value> values;
   Steps steps;
-  Steps fused;                     // chains of steps that run band by band
+  Steps chains;                    // chains of steps that run band by band
   std::vector<const Step*> order;  // what a call runs: steps, or chains in their places
   std::vector<size_t> first_step;  // of each step of the program, and the end
   std::vector<Slot> slots;
@@ -110,37 +111,37 @@ struct Model {
 void check(const BnnProgram& program);
 // prepare.cpp
 std::unique_ptr<Model> prepare(const BnnProgram& program, const Kernels& kernels, Budget budget);
-// fuse.cpp: fills `fused` and `order`.
-void fuse(Model& model);
-// plan.cpp: gives every value that `order` touches a slot.
-void plan(Model& model);
+// chains.cpp: fills `chains` and `order`.
+void chain_steps(Model& model);
+// memory_plan.cpp: gives every value that `order` touches a slot.
+void plan_memory(Model& model);
 // Bytes of the work space for so many images and threads.
 Count work_space(const Model& model, const Portions& portions);
 // run.cpp
 void run_model(Model& model, const uint8_t* input, int64_t n, uint8_t* output, int threads, const Stop* stop);
 void run_step(Model& model, size_t index, const void* const* in, void* const* out, int64_t n);
 void profile(Model& model, const uint8_t* input, int n, int64_t repeats, int64_t* nanoseconds);
-// canonical.cpp
-void to_layout(const Value& value, const void* canonical, int64_t first, int n, uint8_t* to);
-void from_layout(const Value& value, const uint8_t* from, int64_t first, int n, void* canonical);
+// convert_layout.cpp
+void to_layout(const Value& value, const void* plain, int64_t first, int n, uint8_t* to);
+void from_layout(const Value& value, const uint8_t* from, int64_t first, int n, void* plain);
 void fill_border(const Layout& layout, uint8_t* at, int images);
 
 // Everything that a step's preparation needs.
-struct Workshop {
+struct Preparation {
   Model& model;
   const BnnStep& step;
   int add_value(BnnValue shape, uint8_t fill);
   const Value& value(int64_t index) const { return model.values[size_t(index)]; }
 };
 
-std::unique_ptr<Step> make_pool(const Workshop& shop);
-std::unique_ptr<Step> make_input_scale(const Workshop& shop);
-std::unique_ptr<Step> make_subsample(const Workshop& shop);
-std::unique_ptr<Step> make_mean(const Workshop& shop);
-void make_conv(Workshop& shop);  // adds one step, or two where the input is rounded or regrouped
-std::unique_ptr<Step> make_map(const Workshop& shop);
-std::unique_ptr<Step> make_quantize(const Workshop& shop, int to, int unit);
-std::unique_ptr<Step> make_regroup(const Workshop& shop, int to);
+std::unique_ptr<Step> make_pool(const Preparation& prep);
+std::unique_ptr<Step> make_input_scale(const Preparation& prep);
+std::unique_ptr<Step> make_subsample(const Preparation& prep);
+std::unique_ptr<Step> make_mean(const Preparation& prep);
+void make_conv(Preparation& prep);  // adds one step, or two where the input is rounded or regrouped
+std::unique_ptr<Step> make_map(const Preparation& prep);
+std::unique_ptr<Step> make_quantize(const Preparation& prep, int to, int unit);
+std::unique_ptr<Step> make_regroup(const Preparation& prep, int to);
 
 // The bytes of a tensor, which must be `count` elements of T.
 template <class T>

@@ -6,7 +6,8 @@
 
 namespace bnn {
 
-std::unique_ptr<Step> make_conv_step(const Workshop& shop, const FilterInput& in, Filters filters, int unit_value);
+std::unique_ptr<Step> make_conv_step(const Preparation& prep, const FilterInput& in, std::vector<Filters> filters,
+                                     int unit_value);
 
 namespace {
 
@@ -27,6 +28,19 @@ void add_border(Layout& layout, const BnnStep& s, const BnnValue& out) {
   layout.bottom = std::max(layout.bottom, w.rows.behind()), layout.right = std::max(layout.right, w.columns.behind());
 }
 
+// The code of each term of a product: the sign of each plane, or all planes of a code together.
+BnnCode term_code(const BnnCode& code) { return code.factored ? BnnCode{0, 1, 1, 0, {1}} : code; }
+
+// One product for each plane of the weights where they have factors.
+std::vector<Filters> filters_of_terms(FilterInput& in) {
+  const BnnCode weight = in.weight_code;
+  in.input_code = term_code(in.input_code), in.weight_code = term_code(weight);
+  const int terms = weight.factored ? int(weight.planes) : 1;
+  std::vector<Filters> found;
+  for (in.first_plane = 0; in.first_plane < terms; ++in.first_plane) found.push_back(pack_signs(in));
+  return found;
+}
+
 const BnnValue& result_of(const BnnProgram& p, const BnnStep& s) { return p.values[s.output >= 0 ? s.output : s.bits]; }
 
 Layout layout_of(const BnnValue& v) {
@@ -38,7 +52,7 @@ Layout layout_of(const BnnValue& v) {
 
 }  // namespace
 
-int Workshop::add_value(BnnValue shape, uint8_t fill) {
+int Preparation::add_value(BnnValue shape, uint8_t fill) {
   model.budget.take(sizeof(Value), "a value");
   Value v{shape, layout_of(shape), -1};
   v.layout.fill = fill;
@@ -47,39 +61,43 @@ int Workshop::add_value(BnnValue shape, uint8_t fill) {
   return int(model.values.size()) - 1;
 }
 
-void make_conv(Workshop& shop) {
-  const BnnStep& s = shop.step;
-  const BnnValue in = shop.value(s.input).shape;
-  const BnnValue out = shop.value(s.output >= 0 ? s.output : s.bits).shape;
+void make_conv(Preparation& prep) {
+  const BnnStep& s = prep.step;
+  const BnnValue in = prep.value(s.input).shape;
+  const BnnValue out = prep.value(s.output >= 0 ? s.output : s.bits).shape;
   int from = int(s.input), unit = -1;
   BnnStep step = s;
   if (is_dynamic(in, s)) {
     BnnValue q = in, m = in;
     q.type = kU8, m.height = m.width = m.channels = 1;
-    from = shop.add_value(q, 128), unit = shop.add_value(m, 0);
+    from = prep.add_value(q, 128), unit = prep.add_value(m, 0);
   } else if (needs_regrouping(in, s)) {
     BnnValue wide = in;
     wide.channels = (up_to_multiple(in.channels / s.groups, 32) * s.groups).as_int();
-    from = shop.add_value(wide, 0);
+    from = prep.add_value(wide, 0);
   }
   if (from != int(s.input)) {
-    Layout& l = shop.model.values[size_t(from)].layout;
+    Layout& l = prep.model.values[size_t(from)].layout;
     add_border(l, s, out);
     l.finish(false);
     step.input = from;
-    shop.model.steps.push_back(unit >= 0 ? make_quantize(shop, from, unit) : make_regroup(shop, from));
+    prep.model.steps.push_back(unit >= 0 ? make_quantize(prep, from, unit) : make_regroup(prep, from));
   }
-  const Layout layout = shop.value(from).layout;
-  Workshop own{shop.model, step};
+  const Layout layout = prep.value(from).layout;
+  Preparation own{prep.model, step};
   if (layout.image > size_t(std::numeric_limits<int32_t>::max())) throw Fault{"a map of more than 2 GiB is too large for a window"};
-  shop.model.budget.take(kStepBytes, "a step");
-  const Window window = window_of(s, layout, shop.value(s.output >= 0 ? s.output : s.bits).layout);
-  const bool own_tile = layout.type != kBits || shop.model.kernels->bit_tile == nullptr;
+  prep.model.budget.take(kStepBytes, "a step");
+  const Window window = window_of(s, layout, prep.value(s.output >= 0 ? s.output : s.bits).layout);
+  const bool own_tile = layout.type != kBits || prep.model.kernels->bit_tile == nullptr;
   constexpr int kShortest = 6;  // pixels of a row that are worth tiles of their own
-  const FilterInput input{own, layout, window, int(out.channels), int(in.channels / s.groups), unit >= 0,
-                          own_tile && unit < 0 && window.columns.out >= kShortest};
-  Filters filters = layout.type == kBits ? pack_signs(input) : layout.type == kU8 ? pack_bytes(input) : pack_reals(input);
-  shop.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
+  FilterInput input{own, layout, window, int(out.channels), int(in.channels / s.groups), unit >= 0,
+                    own_tile && unit < 0 && window.columns.out >= kShortest, in.code, s.weight_code, 0};
+  std::vector<Filters> filters;
+  if (layout.type == kBits)
+    filters = filters_of_terms(input);
+  else
+    filters.push_back(layout.type == kU8 ? pack_bytes(input) : pack_reals(input));
+  prep.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
 }
 
 std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels, Budget budget) {
@@ -97,22 +115,22 @@ std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels, Budg
   }
   for (size_t v = 0; v < model->values.size(); ++v) model->values[v].layout.finish(v == 0);
   for (int64_t i = 0; i < p.step_count; ++i) {
-    Workshop shop{*model, p.steps[i]};
+    Preparation prep{*model, p.steps[i]};
     model->first_step.push_back(model->steps.size());
     switch (p.steps[i].op) {
-      case kConv: make_conv(shop); break;
-      case kMap: model->steps.push_back(make_map(shop)); break;
-      case kPool: model->steps.push_back(make_pool(shop)); break;
-      case kInputScale: model->steps.push_back(make_input_scale(shop)); break;
-      case kSubsample: model->steps.push_back(make_subsample(shop)); break;
-      default: model->steps.push_back(make_mean(shop)); break;
+      case kConv: make_conv(prep); break;
+      case kMap: model->steps.push_back(make_map(prep)); break;
+      case kPool: model->steps.push_back(make_pool(prep)); break;
+      case kInputScale: model->steps.push_back(make_input_scale(prep)); break;
+      case kSubsample: model->steps.push_back(make_subsample(prep)); break;
+      default: model->steps.push_back(make_mean(prep)); break;
     }
   }
   model->first_step.push_back(model->steps.size());
-  fuse(*model);
+  chain_steps(*model);
   for (const auto& step : model->steps) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
   for (const Step* step : model->order) model->scratch_bytes = std::max(model->scratch_bytes, step->scratch_bytes());
-  plan(*model);
+  plan_memory(*model);
   model->budget.forget_stop();
   return model;
 }

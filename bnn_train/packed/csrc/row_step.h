@@ -7,8 +7,8 @@ namespace bnn {
 // One row of one image's output is a task.
 class RowStep : public Step {
  public:
-  RowStep(const Workshop& shop, int to)
-      : in_(shop.value(shop.step.input).layout), out_(shop.value(to).layout), from_(int(shop.step.input)), to_(to) {
+  RowStep(const Preparation& prep, int to)
+      : in_(prep.value(prep.step.input).layout), out_(prep.value(to).layout), from_(int(prep.step.input)), to_(to) {
     reads = {from_};
     writes = {to};
   }

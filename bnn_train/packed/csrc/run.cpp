@@ -72,19 +72,19 @@ Frame frame_of(const Model& m, const Workspace& w, const Memory& part, const Arr
   }
   Place &in = f.places[0], &out = f.places[size_t(m.output)];
   // Nothing ever writes to value 0.
-  if (in.layout->canonical()) in.base = const_cast<uint8_t*>(arrays.input) + size_t(first) * in.layout->image;
-  if (out.layout->canonical()) out.base = arrays.output + size_t(first) * out.layout->image;
+  if (in.layout->plain()) in.base = const_cast<uint8_t*>(arrays.input) + size_t(first) * in.layout->image;
+  if (out.layout->plain()) out.base = arrays.output + size_t(first) * out.layout->image;
   return f;
 }
 
 void load(const Model& m, const Arrays& arrays, const Frame& f, int first) {
   const Value& v = m.values[0];
-  if (!v.layout.canonical()) to_layout(v, arrays.input + size_t(first) * image_bytes(v), 0, f.images, f.places[0].base);
+  if (!v.layout.plain()) to_layout(v, arrays.input + size_t(first) * image_bytes(v), 0, f.images, f.places[0].base);
 }
 
 void store(const Model& m, const Arrays& arrays, const Frame& f) {
   const Value& v = m.values[size_t(m.output)];
-  if (!v.layout.canonical()) from_layout(v, f.places[size_t(m.output)].base, 0, f.images, arrays.output);
+  if (!v.layout.plain()) from_layout(v, f.places[size_t(m.output)].base, 0, f.images, arrays.output);
 }
 
 // One thread and its work: `each` calls work(i, thread) for i < count, `once` calls it one time.

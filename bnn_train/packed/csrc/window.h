@@ -1,4 +1,4 @@
-// How a window walks over a map, and the border classes of its pixels.
+// The walk of a window over a map, and the border classes of its pixels.
 #pragma once
 #include <algorithm>
 #include <vector>

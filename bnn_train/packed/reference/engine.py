@@ -10,25 +10,29 @@ from numpy.typing import NDArray
 
 from bnn_train.packed.engine import last_reads
 from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.operands import SIGN, term_code
 from bnn_train.packed.program import (
     BitWeight,
+    Code,
     Conv,
-    Emission,
     Epilogue,
+    EpilogueStep,
     InputScale,
     IntWeight,
     Map,
     Mean,
+    Planes,
     Pool,
     Program,
     Step,
     Subsample,
 )
-from bnn_train.packed.reference import maps, product
+from bnn_train.packed.reference import pooling, product
 from bnn_train.packed.reference.bit_product import bit_product
 from bnn_train.packed.reference.blocks import row_blocks
 from bnn_train.packed.reference.epilogue import epilogue, threshold
 from bnn_train.packed.reference.memory import image_bytes, weight_bytes
+from bnn_train.packed.reference.plane_product import Operand, plane_product
 from bnn_train.packed.reference.weights import codes, digits, reals
 from bnn_train.packed.shapes import border_classes
 
@@ -64,19 +68,21 @@ class ReferenceEngine:
         x = values[step.input]
         match step:
             case Conv():
-                return self._emit(self._product(step, x), step, step.epilogue, values, self._classes(step, x))
+                return self._results(
+                    self._product(step, x), step, step.epilogue, values, self._classes(step, x)
+                )
             case Map():
-                return self._emit(x, step, step.epilogue, values, np.zeros(x.shape[1:3], np.int64))
+                return self._results(x, step, step.epilogue, values, np.zeros(x.shape[1:3], np.int64))
             case Pool():
                 flip = None if step.flip is None else self.tensors[step.flip]
-                return {step.output: maps.pool(x, step, flip)}
+                return {step.output: pooling.pool(x, step, flip)}
             case InputScale():
-                return {step.output: maps.input_scale(x, step)}
+                return {step.output: pooling.input_scale(x, step)}
             case Subsample():
                 channels = self.program.values[step.output].channels
-                return {step.output: maps.subsample(x, step, channels)}
+                return {step.output: pooling.subsample(x, step, channels)}
             case Mean():
-                return {step.output: maps.mean(x)}
+                return {step.output: pooling.mean(x)}
 
     def _classes(self, step: Conv, x: Array) -> Array:
         rows, columns, _, count = border_classes(step.geometry, *x.shape[1:3])
@@ -87,29 +93,39 @@ class ReferenceEngine:
         source, weight = self.program.values[step.input], step.weight
         inner = source.channels // step.geometry.groups
         if source.code is not None and isinstance(weight, BitWeight):
-            rows = self.tensors[weight.tensor]
-            return bit_product(x, source.channels, source.code, rows, weight.code, step.geometry, step.pad)
+            return self._bit_product(step, x, source.code, weight)
         if isinstance(weight, IntWeight):
             w = digits(weight, self.tensors)
             return (product.whole if source.type == "u8" else product.rounded)(x, w, step.geometry)
-        if isinstance(weight, BitWeight) and source.type == "u8":
-            return product.whole(x, codes(weight, self.tensors, step.geometry, inner), step.geometry)
+        if isinstance(weight, BitWeight) and isinstance(weight.code, Code) and source.type == "u8":
+            w = codes(weight, weight.code, self.tensors, step.geometry, inner)
+            return product.whole(x, w, step.geometry)
         return product.real(x, reals(weight, self.tensors, step.geometry, inner), step.geometry)
 
-    def _emit(
-        self, y: Array, step: Emission, e: Epilogue, values: Mapping[int, Array], classes: Array
+    def _bit_product(self, step: Conv, x: Array, code: Code | Planes, weight: BitWeight) -> Array:
+        rows, channels = self.tensors[weight.tensor], self.program.values[step.input].channels
+        if isinstance(code, Code) and isinstance(weight.code, Code):
+            return bit_product(x, channels, code, rows, weight.code, step.geometry, step.pad)
+        outer, inner = (
+            None if name is None else self.tensors[name] for name in (weight.factors, step.input_factors)
+        )
+        a, w = Operand(x, term_code(code), inner), Operand(rows, term_code(weight.code), outer)
+        return plane_product(a, channels, w, step.geometry, step.pad)
+
+    def _results(
+        self, y: Array, step: EpilogueStep, e: Epilogue, values: Mapping[int, Array], classes: Array
     ) -> dict[int, Array]:
         """The step's values: real, bits, or both; some rows at a time, so that passing arrays stay small."""
         found: dict[int, list[Array]] = {v: [] for v in (step.output, step.bits) if v is not None}
         used = [v for v in (e.input_scale, e.residual) if v is not None]
         for rows in row_blocks(y.shape):
             own = {v: values[v][:, rows] for v in used}
-            for v, part in self._emit_rows(y[:, rows], step, e, own, classes[rows]).items():
+            for v, part in self._result_rows(y[:, rows], step, e, own, classes[rows]).items():
                 found[v].append(part)
         return {v: np.concatenate(parts, axis=1) if parts[1:] else parts[0] for v, parts in found.items()}
 
-    def _emit_rows(
-        self, y: Array, step: Emission, e: Epilogue, values: Mapping[int, Array], classes: Array
+    def _result_rows(
+        self, y: Array, step: EpilogueStep, e: Epilogue, values: Mapping[int, Array], classes: Array
     ) -> dict[int, Array]:
         """Whole-number thresholds see the product itself."""
         found: dict[int, Array] = {}
@@ -118,7 +134,8 @@ class ReferenceEngine:
             found[step.output] = real
         if step.bits is not None and step.thresholds is not None:
             exact = self.tensors[step.thresholds.tensor].dtype == np.int32
-            found[step.bits] = threshold(y if exact else real, step.thresholds, self.tensors)
+            code = self.program.values[step.bits].code or SIGN
+            found[step.bits] = threshold(y if exact else real, step.thresholds, code, self.tensors)
         return found
 
 

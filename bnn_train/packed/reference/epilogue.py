@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed import bits
-from bnn_train.packed.program import Activation, Epilogue, Thresholds
+from bnn_train.packed.program import Activation, Code, Epilogue, Planes, Thresholds
 from bnn_train.packed.reference.fma import fma
 
 Array = NDArray[Any]
@@ -53,12 +53,14 @@ def epilogue(y: Array, e: Epilogue, tensors: Tensors, values: Mapping[int, Array
     return _ACTIVATIONS[e.stream](y)
 
 
-def threshold(y: Array, rule: Thresholds, tensors: Tensors) -> NDArray[np.uint32]:
-    """The code of each number as words N×H×W×P×⌈O/32⌉."""
+def threshold(y: Array, rule: Thresholds, code: Code | Planes, tensors: Tensors) -> NDArray[np.uint32]:
+    """The bits of each number as words N×H×W×P×⌈O/32⌉."""
     limits = tensors[rule.tensor]
     falls = tensors[rule.flip].astype(np.bool_) if rule.flip is not None else np.zeros(y.shape[3], np.bool_)
+    if isinstance(code, Planes):
+        failed = [np.where(falls, y > limit, y < limit) for limit in limits]
+        return bits.pack_words(np.stack(failed, axis=-2))
     passed = np.zeros(y.shape, np.int32)
     for limit in limits:
         passed += ~np.where(falls, y > limit, y < limit)
-    planes = (len(limits) + 1).bit_length() - 1
-    return bits.pack_words(bits.digits(passed, planes))
+    return bits.pack_words(bits.digits(passed, code.planes))

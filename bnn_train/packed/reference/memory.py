@@ -1,4 +1,4 @@
-"""How much memory the numpy engine takes, its passing arrays included: generous, and never less than it does.
+"""The memory of the numpy engine, its passing arrays included: a bound, never below what it takes.
 
 The factors count the bytes of the arrays that a step holds at once, number by number, as its code makes them.
 """
@@ -8,7 +8,19 @@ from __future__ import annotations
 from bnn_train.packed.bits import word_count
 from bnn_train.packed.engine import value_bytes
 from bnn_train.packed.memory import alive
-from bnn_train.packed.program import BitWeight, Conv, InputScale, IntWeight, Map, Pool, Program, Step, Value
+from bnn_train.packed.operands import SIGN
+from bnn_train.packed.program import (
+    BitWeight,
+    Conv,
+    InputScale,
+    IntWeight,
+    Map,
+    Planes,
+    Pool,
+    Program,
+    Step,
+    Value,
+)
 from bnn_train.packed.reference.blocks import BLOCK
 
 _EPILOGUE = 160
@@ -39,7 +51,7 @@ def _step_bytes(step: Step, program: Program) -> int:
         counts = 16 * step.geometry.kernel[0] if isinstance(step, Pool) else 0
         return doubles * (_numbers(source) + _numbers(program.values[step.output])) + counts
     result = _result(step, program)
-    written, planes = _numbers(result), 0 if result.code is None else len(result.code.values)
+    written, planes = _numbers(result), 0 if result.code is None else result.code.planes
     block = min(written, max(BLOCK, result.width * result.channels)) * (_EPILOGUE + _PLANE * planes)
     found = block + 8 * written + 16 * result.height * result.width
     return found + (_product_bytes(step, source, written) if isinstance(step, Conv) else 0)
@@ -55,8 +67,10 @@ def _product_bytes(step: Conv, source: Value, written: int) -> int:
         return 40 * _numbers(source) + 32 * written
     groups = step.geometry.groups
     words = groups * word_count(source.channels // groups) + 1
-    pixels = source.height * source.width * len(source.code.values)
-    return pixels * (2 * source.channels + 40 * words) + 16 * written
+    pixels = source.height * source.width * source.code.planes
+    weight = step.weight.code if isinstance(step.weight, BitWeight) else SIGN
+    factored = 12 * written if Planes in (type(source.code), type(weight)) else 0
+    return pixels * (2 * source.channels + 40 * words) + 16 * written + factored
 
 
 def _weight_bytes(step: Step, program: Program) -> int:
@@ -66,7 +80,7 @@ def _weight_bytes(step: Step, program: Program) -> int:
     outputs = _result(step, program).channels
     taps = step.geometry.kernel[0] * step.geometry.kernel[1]
     inner = source.channels // step.geometry.groups
-    planes = len(weight.code.values) if isinstance(weight, BitWeight) else 1
+    planes = weight.code.planes if isinstance(weight, BitWeight) else 1
     if isinstance(weight, BitWeight) and source.code is not None:
         return planes * outputs * taps * (2 * inner + 48 * (word_count(inner) + 1))
     if isinstance(weight, BitWeight):

@@ -2,6 +2,6 @@
 // for one processor must never serve another. In this order.
 #include "tile.h"
 //
-#include "emit.h"
+#include "epilogue.h"
 //
-#include "maps.h"
+#include "pooling.h"

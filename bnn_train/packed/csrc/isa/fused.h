@@ -2,8 +2,8 @@
 
 // One whole threshold for each channel.
 struct SignFinish {
-  const Emit& e;
-  const EmitTile& t;
+  const EpilogueData& e;
+  const EpilogueTile& t;
   int first_pixel;
 
   template <class Op, int M, int V>
@@ -27,14 +27,14 @@ inline VF real_sum(VF sum) { return sum; }
 // Real values, and bits of at most one threshold.
 template <int kSource>
 struct RealFinish {
-  const Emit& e;
-  const EmitTile& t;
+  const EpilogueData& e;
+  const EpilogueTile& t;
   int first_pixel;
 
   template <class Op, int M, int V>
   BNN_INLINE void take(typename Op::Sum (&sum)[M][V]) const {
     uint64_t signs[M] = {};
-    const EmitTile own = from_pixel(t, first_pixel, M);
+    const EpilogueTile own = from_pixel(t, first_pixel, M);
     const float* base[M] = {};
     const size_t several = all_if(e.base_classes > 1);
 #pragma GCC unroll 24
@@ -80,7 +80,7 @@ inline SignFn sign_for(int groups, int pixels) {
   return groups == 2 ? sign_of<2>(pixels) : sign_of<1>(pixels);
 }
 
-inline int sign_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e, const EmitTile& t) {
+inline int sign_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const EpilogueData& e, const EpilogueTile& t) {
   const auto* weights = static_cast<const uint8_t*>(block.weights);
   const int most = OpPops::tile(block.groups);
   for (int i = 0; i < t.count;) {
@@ -93,8 +93,8 @@ inline int sign_tiles(const Product& p, const Block& block, const uint8_t* const
 }
 
 template <class Op, int kSource, int G>
-__attribute__((noinline)) int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e,
-                                         const EmitTile& t) {
+__attribute__((noinline)) int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const EpilogueData& e,
+                                         const EpilogueTile& t) {
   constexpr int M = Op::tile(G);
   const auto* weights = static_cast<const uint8_t*>(block.weights);
   int i = 0;
@@ -105,21 +105,21 @@ __attribute__((noinline)) int real_tiles(const Product& p, const Block& block, c
 }
 
 template <class Op, int kSource>
-int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e, const EmitTile& t) {
+int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixels, const EpilogueData& e, const EpilogueTile& t) {
   if (block.groups == 4) return real_tiles<Op, kSource, 4>(p, block, pixels, e, t);
   if (block.groups == 3) return real_tiles<Op, kSource, 3>(p, block, pixels, e, t);
   return block.groups == 2 ? real_tiles<Op, kSource, 2>(p, block, pixels, e, t) : real_tiles<Op, kSource, 1>(p, block, pixels, e, t);
 }
 
-inline bool only_signs(const Emit& e) { return !e.to_real && e.levels == 1 && e.int_threshold && e.source != kFromWide; }
+inline bool only_signs(const EpilogueData& e) { return !e.to_real && e.levels == 1 && e.int_threshold && e.source != kFromWide; }
 
-inline bool plain_reals(const Emit& e) {
+inline bool plain_reals(const EpilogueData& e) {
   return e.levels <= 1 && !e.int_threshold && e.input_scale_groups <= 1 &&
          ((e.source == kFromPops && e.real_base) || e.source == kFromInt || e.source == kFromFloat);
 }
 
 // Pixels through product and epilogue at once; returns how many of t.count it did, always the first ones.
-inline int fused(const Product& p, const Block& block, const uint8_t* const* pixels, const Emit& e, const EmitTile& t) {
+inline int fused(const Product& p, const Block& block, const uint8_t* const* pixels, const EpilogueData& e, const EpilogueTile& t) {
   if (p.run_count != 1 || p.runs->coefficient != 1) return 0;
   if (p.kind == kPops && only_signs(e)) return sign_tiles(p, block, pixels, e, t);
   if (!plain_reals(e)) return 0;

@@ -5,7 +5,7 @@
 
 constexpr int kAhead = 4096;  // bytes: measured, one pixel by 9216 × 4096 signs
 
-// Where a tile's sums go: times `coefficient`, and added to what is there or stored.
+// The destination of a tile's sums: times `coefficient`, and added to what is there or stored.
 struct Sink {
   int32_t* acc;
   int stride, coefficient;

@@ -1,0 +1,143 @@
+"""The optimizers of a run: the parameters of each, their rates, and their state in a checkpoint."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bnn_train.binary.layers import binary_layers
+from bnn_train.config import schema
+from bnn_train.training.optimizers.bop import BOP
+from bnn_train.training.optimizers.groups import parameter_groups
+from bnn_train.training.optimizers.kind import Kind
+from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, SGD
+from bnn_train.training.optimizers.shift_adamax import SHIFT_ADAMAX
+
+KINDS: dict[str, Kind] = {
+    "adam": ADAM,
+    "adamax": ADAMAX,
+    "shift_adamax": SHIFT_ADAMAX,
+    "sgd": SGD,
+    "bop": BOP,
+}
+"""By the name in a config; the last trains binary weights alone."""
+
+
+class Optimizers:
+    """The optimizer of the run and, where the config names one, that of the binary weights."""
+
+    def __init__(self, model: nn.Module, section: schema.Optimizer) -> None:
+        kind = KINDS[section.name]
+        self._kinds = [kind]
+        self.main = kind.build(parameter_groups(model, section, squared=kind.squares_rate_factor), section)
+        self._unscaled = False
+        self.decay_epochs = section.weight_decay_epochs
+        self.bop_section = section.binary
+        self.bop: Optimizer | None = None
+        if section.binary is not None:
+            self._kinds.append(KINDS[section.binary.name])
+            weights = [layer.weight for _, layer in binary_layers(model)]
+            self.bop = self._kinds[1].build([{"params": weights}], section.binary)
+
+    def set_rate(self, lr: float, epoch: int) -> None:
+        """The learning rate of every group, the end of weight decay, and Bop's γ."""
+        decays = self.decay_epochs is None or epoch < self.decay_epochs
+        for group in self.main.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+            group["weight_decay"] = group["decay"] if decays else 0.0
+        if self.bop is not None and self.bop_section is not None:
+            power = epoch // self.bop_section.gamma_every
+            for group in self.bop.param_groups:
+                group["gamma"] = self.bop_section.gamma * self.bop_section.gamma_decay**power
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        self.main.zero_grad()
+        if self.bop is not None:
+            self.bop.zero_grad()
+
+    def unscale(self, scaler: torch.amp.GradScaler) -> None:
+        """Divide the gradients by the loss scale, before they are clipped."""
+        for optimizer in self._all():
+            scaler.unscale_(optimizer)
+        self._unscaled = True
+
+    def step(self, scaler: torch.amp.GradScaler) -> bool:
+        """One step of each; False where a gradient overflowed under the loss scale, which then is lowered and
+        none of them moves."""
+        if not scaler.is_enabled():
+            for optimizer in self._all():
+                optimizer.step()
+            return True
+        if not self._unscaled:
+            self.unscale(scaler)
+        self._unscaled = False
+        moves = self._finite()
+        if moves:
+            for optimizer in self._all():
+                scaler.step(optimizer)
+        scaler.update()
+        return moves
+
+    def _finite(self) -> bool:
+        groups = (group for optimizer in self._all() for group in optimizer.param_groups)
+        grads = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+        return bool(torch.stack([grad.isfinite().all() for grad in grads]).all()) if grads else True
+
+    def kept(self) -> Iterator[tuple[str, Kind, Tensor]]:
+        """Every parameter as ``<optimizer>.<parameter>``, with its optimizer's row."""
+        for which, (kind, optimizer) in enumerate(zip(self._kinds, self._all(), strict=True)):
+            parameters = (p for group in optimizer.param_groups for p in group["params"])
+            yield from ((f"{which}.{index}", kind, p) for index, p in enumerate(parameters))
+
+    def second_moment(self, parameter: Tensor) -> Tensor | None:
+        """The running estimate of E[g²] for each number of a parameter, in the shape of the parameter.
+
+        Its root is what the step is divided by. None before the first step, and where the optimizer of that
+        parameter keeps none (SGD, Bop); the row's function says how it is made of the state.
+        """
+        for kind, optimizer in zip(self._kinds, self._all(), strict=True):
+            for group in optimizer.param_groups:
+                if kind.second_moment is not None and any(p is parameter for p in group["params"]):
+                    state = optimizer.state.get(parameter)
+                    return kind.second_moment(state, group) if state else None
+        return None
+
+    def _all(self) -> list[Optimizer]:
+        return [self.main] if self.bop is None else [self.main, self.bop]
+
+    def state(self) -> dict[str, Tensor]:
+        """Every state tensor under ``<optimizer>.<parameter>.<name>``."""
+        return dict(self._tensors())
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for which, optimizer in enumerate(self._all()):
+            for index, state in optimizer.state_dict()["state"].items():
+                for name, value in state.items():
+                    if isinstance(value, Tensor):
+                        yield f"{which}.{index}.{name}", value
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what ``state`` gave."""
+        for which, optimizer in enumerate(self._all()):
+            state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+            for key, value in tensors.items():
+                owner, index, name = key.split(".", 2)
+                if int(owner) == which:
+                    state[int(index)][name] = value
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
+            _lay_out_like_parameters(optimizer)
+
+
+def _lay_out_like_parameters(optimizer: Optimizer) -> None:
+    """Fused steps walk parameter and state side by side in memory: a state loaded in another memory
+    format than its channels-last parameter would be applied to the wrong weights."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)
