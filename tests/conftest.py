@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch reads it: no spinning on another process's core
+
 import random
 from collections.abc import Iterator, Sequence
 from functools import cache
