@@ -40,7 +40,7 @@ GEOMETRIES = {
     "groups": Geometry(kernel=(3, 3), padding=(1, 1), groups=3),
     "wide padding": Geometry(kernel=(2, 2), padding=(3, 2)),
 }
-PAIRS = [
+PAIRS: list[tuple[AnyCode, AnyCode]] = [
     *((a, w) for a in (P1, P2, P3) for w in (P1, P2, P3)),
     *((a, w) for a in (P1, P3) for w in (SIGN, TERNARY, SYMMETRIC_2)),
     *((a, w) for a in (SIGN, TERNARY, UNSIGNED_2) for w in (P1, P3)),
@@ -53,8 +53,8 @@ def planes_of(code: AnyCode, values: Array) -> list[Array]:
     signs = 1 - 2 * values.astype(np.int64)
     if isinstance(code, Planes):
         return [signs[..., p, :] for p in range(code.count)]
-    weighted = sum(v * signs[..., p, :] for p, v in enumerate(code.values))
-    return [(code.offset + weighted) // code.denominator]
+    weighted = np.einsum("...pc,p->...c", signs, np.array(code.values))
+    return [np.asarray((code.offset + weighted) // code.denominator)]
 
 
 def dots(x: Array, w: Array, geometry: Geometry, pad: int) -> Array:
