@@ -1,5 +1,5 @@
 # Two commands are enough on a fresh machine: `make quickstart` and `make test`.
-# PYTHON chooses the interpreter (3.11 or newer), VENV the environment's folder.
+# PYTHON chooses the interpreter (3.11 or newer), VENV the environment's folder, PROCESSES how many share the tests.
 
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -8,6 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN := runs/quickstart
+PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test test-slow check format clean
@@ -35,8 +36,8 @@ quickstart: $(STAMP)  ## train, evaluate, export and report a BNN on the embedde
 	$(BIN)/bnn-eval --checkpoint $(RUN)/model.bnn
 	@head -n 20 $(RUN)/report.md
 
-test: $(STAMP)  ## the default tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## the default tests, on up to four cores
+	$(BIN)/python -m pytest --processes $(PROCESSES)
 
 test-slow: $(STAMP)  ## the long tests, and those on real data (BNN_DATA=folder)
 	$(BIN)/python -m pytest -m 'slow or data'

@@ -6,7 +6,6 @@ from pathlib import Path
 
 EXIT_USER_ERROR = 2
 EXIT_SIGINT = 130
-EXIT_SIGTERM = 143
 
 
 def printable(name: str | Path) -> str:

@@ -1,9 +1,11 @@
-"""Where a path leads, and files that are written whole or not at all."""
+"""Paths with ``~`` in them, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,10 @@ from bnn_train.errors import BnnError, RunError
 
 _NAME = 60
 """Letters of a file's name in that of its temporary sibling: with these, no name gets too long for a disk."""
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
+"""Names of temporary siblings, which a killed process leaves behind."""
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""The answers of disks that know no hard links."""
 
 
 def expanded(path: Path | str) -> Path:
@@ -39,7 +45,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     if _is_stream(path):
         write(path)
         return
-    temporary = path.with_name(f".{path.name[:_NAME]}.{os.getpid()}.tmp")
+    temporary = _sibling(path)
     try:
         mode = _created(temporary)
         write(temporary)
@@ -51,6 +57,30 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     except (Exception, KeyboardInterrupt):
         temporary.unlink(missing_ok=True)
         raise
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Make ``target`` the same file as ``source``, whole at any time; a copy where the disk knows no links.
+
+    Raises OSError; the former ``target`` is then still whole.
+    """
+    temporary = _sibling(target)
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        replace_file(target, lambda place: shutil.copyfile(source, place))
+        return
+    temporary.replace(target)
+    temporary.unlink(missing_ok=True)  # between names of one file, POSIX has a rename do nothing
+    sync(target.parent)
+
+
+def _sibling(path: Path) -> Path:
+    """The name under which a file is made before it takes its place."""
+    return path.with_name(f".{path.name[:_NAME]}.{os.getpid()}.tmp")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

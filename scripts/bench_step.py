@@ -3,7 +3,7 @@
     python scripts/bench_step.py [--rounds 15] [--threads 1] [--batch 32] [CONFIG ...]
 
 Each CONFIG (default: a choice over all networks) is paired with ``fp_<network>.yaml`` beside it. A step
-is what the training loop does: forward, loss, backward, optimizer, latent rules. The pair takes turns
+is that of the training loop: forward, loss, backward, optimizer, latent rules. The pair takes turns
 in random order; the figures are medians over the rounds, and the ratio is the median of the pairs'.
 """
 
@@ -19,14 +19,16 @@ from pathlib import Path
 
 import torch
 
-from bnn_train.binary.latent import enforce
 from bnn_train.cli import outputs, terminal
 from bnn_train.cli.common import path_argument
 from bnn_train.config.loader import load
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.errors import BnnError
+from bnn_train.spec.annealed import START
+from bnn_train.spec.inputs import input_shape, num_classes
+from bnn_train.training.losses.table import terms_of
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.setup import build_learner, build_model
+from bnn_train.training.step import Kept, training_step
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -53,19 +55,15 @@ def stepper(config: Path, batch: int | None, device: torch.device = CPU) -> tupl
     experiment = load(config)
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
     size = batch or min(experiment.data.batch_size, 128 if shape[1] < 64 else 16)
-    learner = build_learner(experiment, build_model(experiment, shape, classes, device), device)
+    model, terms = build_model(experiment, shape, classes, device), terms_of(experiment.loss, device)
+    learner = build_learner(experiment, model, device, terms)
     images = torch.randn(size, *shape).to(device).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(classes, (size,)).to(device)
+    kept, clip = Kept(learner.model), experiment.training.clip_grad_norm
 
     def step() -> None:
         learner.optimizers.set_rate(1e-4, 0)
-        learner.optimizers.zero_grad()
-        with torch.autocast(device.type, learner.amp, enabled=learner.amp is not None):
-            logits = learner.model(images)
-            loss = learner.criterion(logits.float(), labels)
-        learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # in torch
-        learner.optimizers.step(learner.scaler)
-        enforce(learner.model)
+        training_step(learner, kept, [(images, labels)], position=START, clip=clip)
 
     return step, size
 

@@ -1,4 +1,4 @@
-"""What a recipe costs on this machine: a measured training step times the steps of the whole recipe.
+"""The cost of a recipe on this machine: a measured training step times the steps of the whole recipe.
 
     python scripts/recipe_cost.py [--device cuda] [--batch N] [--steps 10] CONFIG ...
 
@@ -24,6 +24,7 @@ from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
+from bnn_train.data.bundle import batches_per_epoch
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.training.setup import choose_device
 
@@ -36,10 +37,10 @@ def images_of(experiment: Experiment) -> int:
     data, known = experiment.data, DATASETS[experiment.data.name]
     held_out = known.validation if data.validation.size is None else data.validation.size
     pool = known.train + (known.extra if data.extra else 0) - held_out
-    batches = data.batches_per_epoch or (
-        pool // data.batch_size if data.drop_last else pool / data.batch_size
-    )
-    return round(experiment.training.epochs * batches * data.batch_size)
+    pool = min(pool, data.train_limit or pool)
+    places = batches_per_epoch(data, pool) * data.batch_size
+    shown = places if data.sampling == "balanced" else min(places, pool)  # the last batch may be smaller
+    return experiment.training.epochs * shown
 
 
 def seconds_of(step: Callable[[], None], device: torch.device) -> float:

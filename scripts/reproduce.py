@@ -3,8 +3,9 @@
     python scripts/reproduce.py --list
     python scripts/reproduce.py mnist-one-protocol --root data [--seeds 3] [--fast 5] [--rows bnn_mlp,fp_mlp]
 
-Each row trains as ``bnn-train`` would. Stopped by Ctrl-C, a kill or a power cut, the same command goes on
-where it was: finished runs are recognised by their folder and config, half-finished ones resume.
+Each row trains as ``bnn-train`` would, after its stages where it has some. Stopped by Ctrl-C, a kill or a
+power cut, the same command goes on where it was: finished runs are recognised by their folder and config,
+half-finished ones resume.
 ``results.md`` and ``results.json`` in ``--out`` are written anew after every run, from all finished runs that
 stand there: rows may be run one by one, or side by side. ``--fast`` cuts the epochs and moves the schedules
 along; its numbers compare with nothing published, and every line says so. ``--publish`` puts the table into
@@ -23,13 +24,13 @@ from typing import Any
 from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ConfigError, NonFiniteError, RunError
-from bnn_train.report.files import write_atomic
+from bnn_train.files import write_atomic
 from reproduction.outcomes import outcomes
 from reproduction.plans import ROOT, Options, Plan, config_path, planned
 from reproduction.publish import published
 from reproduction.results import markdown, row_result, table_result
 from reproduction.runs import finish
-from reproduction.tables import TABLES, Row, Table, chosen, table_of
+from reproduction.tables import TABLES, Row, Stage, Table, chosen, table_of
 
 CONFIGS = ROOT / "configs"
 FAST = 5
@@ -69,9 +70,11 @@ def _list() -> None:
     for table in TABLES.values():
         print(f"{table.name}: {table.title}")
         for row in table.rows:
-            print(
-                f"    {row.name:<24}{config_path(row).relative_to(ROOT)}  {' '.join(row.overrides)}".rstrip()
-            )
+            trained: tuple[Row | Stage, ...] = (*row.stages, row)
+            for stage in trained:
+                name = row.name if stage is row else f"{row.name}, {stage.name}"
+                path = config_path(stage).relative_to(ROOT)
+                print(f"    {name:<24}{path}  {' '.join(stage.overrides)}".rstrip())
 
 
 def _reproduce(args: argparse.Namespace) -> None:
@@ -104,7 +107,8 @@ def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
             if plan.row not in rows:
                 continue
             try:
-                finish(plan.experiment(seed))
+                for experiment in (*plan.stages(seed), plan.experiment(seed)):
+                    finish(experiment)
             except NonFiniteError as error:
                 say(f"error: {error}")
                 failed[plan.row.name][seed] = str(error)

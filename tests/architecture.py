@@ -1,10 +1,11 @@
-"""What the architecture's tests look for in a module's syntax tree."""
+"""Searches of a module's syntax tree, for the architecture's tests."""
 
 from __future__ import annotations
 
 import ast
 import json
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
@@ -58,7 +59,7 @@ def own_imports(tree: ast.AST, modules: set[str]) -> set[str]:
 
 
 def forbidden(tree: ast.AST) -> Iterator[str]:
-    """What could run foreign code, read foreign objects, or vanish under ``python -O``."""
+    """Uses that could run foreign code, read foreign objects, or vanish under ``python -O``."""
     for name in imports(tree):
         if name.partition(".")[0] in BANNED_MODULES and not name.startswith(HARMLESS):
             yield f"imports {name}"
@@ -96,7 +97,7 @@ def names_a_method(tree: ast.AST) -> Iterator[int]:
 
 
 def compared(node: ast.AST) -> list[ast.expr]:
-    """What a node tests for equality, membership or a prefix."""
+    """The operands that a node tests for equality, membership or a prefix."""
     match node:
         case ast.Compare(left=left, comparators=others):
             return [left, *others]
@@ -119,3 +120,39 @@ def method_names(*nodes: ast.AST) -> list[str]:
             case ast.Attribute(value=ast.Name(id="method") | ast.Attribute(attr="method"), attr="name"):
                 found.append("method.name")
     return found
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """Public names of a module and of its classes: functions, classes, constants, fields."""
+    todo: list[ast.stmt] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [node.name]
+            todo += node.body if isinstance(node, ast.ClassDef) else []
+        else:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names = [name.id for target in targets if target for name in ast.walk(target) if is_stored(name)]
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def used(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module reads, as a variable, an attribute, a keyword or a word in quotes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name):
+                yield name
+            case ast.keyword(arg=str(name)) | ast.Constant(value=str(name)):
+                yield name
+
+
+def riddles(tree: ast.AST) -> Iterator[str]:
+    """Docstrings that begin with a question word and leave the reader to find the noun."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))) if text.startswith(("What ", "Which ")):
+                yield text.partition("\n")[0]

@@ -1,4 +1,4 @@
-"""How far two sums of the same floats may lie apart, whatever the order, the library or the processor.
+"""Bounds of the difference of two sums of the same floats, whatever the order, the library or the processor.
 
 A sum of n products in any order is wrong by at most γₙ·Σ|x·w| with γₙ = n·u/(1 − n·u) and u half the spacing
 of floats at 1 (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.1). Where a tolerance is not of

@@ -24,7 +24,7 @@ def subject(**changes: Any) -> Subject:
 
 def after(s: Subject, step: int, epochs: int) -> Subject:
     """The same network, said to stand after so many steps and finished epochs; its optimizers are fresh."""
-    history = [{"epoch": epoch + 1} for epoch in range(epochs)]
+    history: list[dict[str, int | float | None]] = [{"epoch": epoch + 1} for epoch in range(epochs)]
     progress = Progress(step=step, epochs_finished=epochs, history=history)
     return dataclasses.replace(s, checkpoint=Checkpoint({}, {"progress": progress.to_json()}))
 

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from bnn_train.export.first import Pixels
 from bnn_train.export.flips import check_flips
-from bnn_train.export.lower import Lowered, lower
+from bnn_train.export.lower import Lowering, lower
 from bnn_train.export.options import Options
 from bnn_train.export.parity import Gate, Parity
-from bnn_train.export.twin import twin
 from bnn_train.packed import PackedModel
 from bnn_train.packed.program import Header, Images, version_of
 
@@ -72,7 +71,7 @@ class MeanStd:
         return [Pixels("mean_std", {}, {"mean": self.mean.numpy(), "std": self.std.numpy()})]
 
 
-def header_of(lowered: Lowered, shape: Shape) -> Header:
+def header_of(lowered: Lowering, shape: Shape) -> Header:
     channels, height, width = shape
     classes = lowered.program.values[lowered.program.output].channels
     return Header(
@@ -92,7 +91,7 @@ class Pair:
     """A network and its packed twin."""
 
     model: nn.Module
-    lowered: Lowered
+    lowered: Lowering
     packed: PackedModel
     normalize: Any
     shape: Shape
@@ -105,7 +104,7 @@ class Pair:
     def gate(self, count: int = 4, batches: int = 2) -> Parity:
         """The gate on noise, after the check of thresholds."""
         check_flips(self.lowered, self.packed.program, self.packed.tensors)
-        gate = Gate(self.model, self.lowered, self.packed, self.normalize)
+        gate = Gate(self.lowered, self.packed, self.normalize)
         return gate.run(pixels(count, self.shape, seed) for seed in range(batches))
 
 
@@ -121,7 +120,6 @@ def pair(
     normalize = normalize or MeanStd(shape[0])
     steps = normalize.steps if steps is None else steps
     options = options or Options()
-    made = twin(model, shape, steps, options)
-    lowered = lower(made.model, shape, steps, options)
+    lowered = lower(model, shape, steps, options)
     packed = PackedModel.from_parts(header_of(lowered, shape), lowered.tensors, kernel=kernel)
-    return Pair(made.model, lowered, packed, normalize, shape, made.notes)
+    return Pair(lowered.model, lowered, packed, normalize, shape, list(lowered.notes))

@@ -3,6 +3,7 @@ damage."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -206,9 +207,9 @@ def _spread(m: Maker, w: Weight, geometry: Geometry, channels: int, source: str 
     """About the size of a product, so that thresholds divide it; never beyond what the format allows."""
     count = geometry.kernel[0] * geometry.kernel[1] * channels // geometry.groups
     if not isinstance(source, str):
-        return max(0.2, 0.2 * count**0.5)
+        return max(0.2, 0.2 * math.sqrt(count))
     gains = m.tensors["conv.gain"].max() if isinstance(w, BitWeight) and w.gain else 1
-    return float(gains) * 20 * count**0.5
+    return float(gains) * 20 * math.sqrt(count)
 
 
 def _epilogue(

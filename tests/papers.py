@@ -1,4 +1,4 @@
-"""How many weights each network's products hold, by role, from the papers' layer lists."""
+"""The numbers of weights in each network's products, by role, from the papers' layer lists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from bnn_train.config.schema import Experiment
-from bnn_train.data.shape import input_shape
+from bnn_train.spec.inputs import input_shape
 
 FC6_SIDE = {227: 6, 224: 6, 32: 3, 28: 2}
 """AlexNet: the side of the map that fc6 covers."""

@@ -1,4 +1,4 @@
-"""Whether two runs came to the same, bit for bit."""
+"""Asserts that two runs came to the same, bit for bit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def without_times(value: Any) -> Any:
 
 
 def results(run: Path) -> dict[str, Any]:
-    """What a report says of the network."""
+    """The results that a report gives of the network."""
     report = json.loads((run / "report.json").read_text())
     return {key: report[key] for key in RESULTS}
 

@@ -1,4 +1,4 @@
-"""What a module's syntax tree tells of the text files and text pipes it opens."""
+"""The text files and text pipes that a module opens, found in its syntax tree."""
 
 from __future__ import annotations
 

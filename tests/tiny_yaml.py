@@ -26,7 +26,7 @@ def write_config(folder: Path, name: str = "t.yaml", **sections: object) -> Path
 
 
 NOTICES = ("run folder: ", "resuming ")
-"""What stands on stderr before an error that comes after the first step, and before no other."""
+"""The lines that stand on stderr before an error that comes after the first step, and before no other."""
 
 
 def files(folder: Path) -> dict[str, bytes]:

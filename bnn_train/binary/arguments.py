@@ -59,10 +59,13 @@ def check_padding(method: Method, border: Border, mode: str) -> None:
             f"padding_mode {mode!r} and method.padding {value:+d} both say what stands around the map;"
             " use padding_mode 'zeros', or a method whose padding is 0"
         )
-    if method.activation.quantizer == "uniform":
-        raise ValueError(f"method.padding {value:+d} belongs to signs; uniform activations are padded with 0")
-    if method.activation.scale == "xnor_k":
+    quantizer, scale = method.activation.quantizer, method.output_scale
+    if not quantizer.signs:
         raise ValueError(
-            f"method.padding {value:+d} cannot go with activation.scale xnor_k, whose K averages zeros"
+            f"method.padding {value:+d} belongs to signs; {quantizer.name} activations are padded with 0"
+        )
+    if scale.pads_zeros:
+        raise ValueError(
+            f"method.padding {value:+d} cannot go with output_scale {scale.name}, which averages zeros"
             " around the map; use a method whose padding is 0"
         )

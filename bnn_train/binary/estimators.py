@@ -1,48 +1,112 @@
 """Gradient estimators: the derivative that stands in for a quantizer's, which is 0 almost everywhere.
 
-Each takes the upstream gradient g and the quantizer's input x and returns g · q̃′(x).
-"""
+Value and slope stand side by side: ``slope`` is what a backward pass multiplies with, ``piece`` the function
+whose derivative it is, so that finite differences can tell whether training follows the gradient that it
+claims."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from bnn_train.binary.placed import Placed
+from bnn_train.binary.tables import Table
+from bnn_train.spec import estimators as spec
 
-def _window(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+
+class Estimator(Placed):
+    """A stand-in derivative q̃′ and its antiderivative A."""
+
+    def __init__(self, spec: object) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        """g · q̃′(x), for the upstream gradient ``g`` and the quantizer's input ``x``."""
+        raise NotImplementedError
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        """A(x) − A(x₀) on the piece of A that holds x₀.
+
+        A norm over few images puts numbers on both sides of ±1 within 10⁻⁶, which a difference would jump
+        over."""
+        raise NotImplementedError
+
+    @property
+    def masks(self) -> bool:
+        """Whether numbers far from 0 get no gradient at all."""
+        return True
+
+
+ESTIMATORS: Table[Estimator] = Table("estimator")
+
+
+def window(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
     """g where low < x < high, else 0: one fused kernel."""
     return torch.ops.aten.hardtanh_backward(g, x, low, high)  # type: ignore[no-any-return]  # an operator
 
 
-def identity(g: Tensor, x: Tensor) -> Tensor:
+def line(x: Tensor, x0: Tensor, inside: Tensor) -> Tensor:
+    """Slope 1 inside, 0 outside: the antiderivative of a window."""
+    return (x - x0) * inside
+
+
+@ESTIMATORS.builds(spec.Identity)
+class Identity(Estimator):
     """g: the plain straight-through estimator."""
-    return g
+
+    masks = False
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        return g
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return x - x0
 
 
-def clip(g: Tensor, x: Tensor) -> Tensor:
+@ESTIMATORS.builds(spec.Clip)
+class Clip(Estimator):
     """g · 1[|x| ≤ 1], the derivative of Htanh (BNN, arXiv 1602.02830 eq. 4)."""
-    beyond = 1 + torch.finfo(x.dtype).eps  # the first number above 1: an open window that holds ±1
-    return _window(g, x, -beyond, beyond)
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        beyond = 1 + torch.finfo(x.dtype).eps  # the first number above 1: an open window that holds ±1
+        return window(g, x, -beyond, beyond)
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return line(x, x0, x0.abs() <= 1)
 
 
-def clip_open(g: Tensor, x: Tensor) -> Tensor:
+@ESTIMATORS.builds(spec.ClipOpen)
+class ClipOpen(Estimator):
     """g · 1[|x| < 1], as XNOR-Net's official code cancels (BinActiveZ, updateBinaryGradWeight)."""
-    return _window(g, x, -1.0, 1.0)
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        return window(g, x, -1.0, 1.0)
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return line(x, x0, x0.abs() < 1)
 
 
-def approx_sign(g: Tensor, x: Tensor) -> Tensor:
+@ESTIMATORS.builds(spec.ApproxSign)
+class ApproxSign(Estimator):
     """g · max(0, 2 − 2|x|), the derivative of ApproxSign (Bi-Real Net, arXiv 1808.00278 eq. 9)."""
-    return x.abs().mul_(-2).add_(2).clamp_(min=0).mul_(g)
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        return x.abs().mul_(-2).add_(2).clamp_(min=0).mul_(g)
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        """Of −1, 2x + x², 2x − x², 1 with bounds −1, 0, 1 (eq. 8)."""
+        side = x0.sign()
+        return ((2 * x - side * x.square()) - (2 * x0 - side * x0.square())) * (x0.abs() < 1)
 
 
-def unit(g: Tensor, x: Tensor) -> Tensor:
+@ESTIMATORS.builds(spec.Unit)
+class Unit(Estimator):
     """g · 1[0 ≤ x ≤ 1], the derivative of clipping to [0, 1] (DoReFa-Net, arXiv 1606.06160 §2.3)."""
-    info = torch.finfo(x.dtype)
-    return _window(g, x, -info.smallest_normal * info.eps, 1 + info.eps)
 
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        info = torch.finfo(x.dtype)
+        return window(g, x, -info.smallest_normal * info.eps, 1 + info.eps)
 
-ESTIMATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    f.__name__: f for f in (identity, clip, clip_open, approx_sign, unit)
-}
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return line(x, x0, (x0 >= 0) & (x0 <= 1))

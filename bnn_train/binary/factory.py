@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from bnn_train.binary.layers import LAYERS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.spec.method import Method, Role
 
-N = TypeVar("N", nn.BatchNorm1d, nn.BatchNorm2d)
 Named = Iterator[tuple[str, nn.Module]]
 
+NORMS_1D: dict[str, type[nn.BatchNorm1d]] = {"batch": nn.BatchNorm1d, "shift": ShiftNorm1d}
+NORMS_2D: dict[str, type[nn.BatchNorm2d]] = {"batch": nn.BatchNorm2d, "shift": ShiftNorm2d}
+OUTPUT_NORM = "batch"
+"""The kind of norm on the network's output, whichever the method has elsewhere (BNN's code)."""
+GAMMAS: dict[str, Callable[[Tensor], Tensor]] = {"ones": nn.init.ones_, "uniform": nn.init.uniform_}
+"""Initial values of a norm's γ."""
+LEADS = {"norm_relu": (True, True), "norm": (True, False), "none": (False, False)}
+"""Whether a norm, and whether a nonlinearity, stands before a layer."""
 STREAMS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "hardtanh": nn.Hardtanh}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
-    """One layer of a plain chain, with what surrounds it."""
+class ChainLayer:
+    """One layer of a plain chain, with its pooling and dropout."""
 
     role: Role
     kind: Literal["conv", "linear"]
@@ -91,102 +98,108 @@ class Layers:
 
     def norm2d(self, channels: int, *, output: bool = False) -> nn.BatchNorm2d:
         """Batch norm over N×C×H×W; ``output``: on the network's output."""
-        kind = ShiftNorm2d if self._shifts(output) else nn.BatchNorm2d
-        return self._gamma(kind(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
+        norm = NORMS_2D[self._norm_kind(output)]
+        made = norm(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
+        GAMMAS[self.method.norm.gamma](made.weight)
+        return made
 
     def norm1d(self, features: int, *, output: bool = False) -> nn.BatchNorm1d:
         """Batch norm over N×F; ``output``: on the network's output."""
-        kind = ShiftNorm1d if self._shifts(output) else nn.BatchNorm1d
-        return self._gamma(kind(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum))
+        norm = NORMS_1D[self._norm_kind(output)]
+        made = norm(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
+        GAMMAS[self.method.norm.gamma](made.weight)
+        return made
 
-    def _shifts(self, output: bool) -> bool:
-        return self.method.norm.kind == "shift" and not output
-
-    def _gamma(self, norm: N) -> N:
-        if self.method.norm.gamma == "uniform":
-            nn.init.uniform_(norm.weight)
-        return norm
+    def _norm_kind(self, output: bool) -> str:
+        return OUTPUT_NORM if output else self.method.norm.kind
 
     def nonlinearity(self, consumer: Role) -> nn.Module:
-        """What stands before a layer in this role: nothing if it quantizes its input, else ReLU."""
+        """The nonlinearity before a layer in this role: none if it quantizes its input, else ReLU."""
         return nn.Identity() if self.quantizes_input(consumer) else nn.ReLU()
 
     def stream(self) -> nn.Module:
         """The nonlinearity on a residual stream after each addition."""
-        return STREAMS[self.method.block.stream]()
+        return STREAMS[self.method.block.post_add_activation]()
 
-    def chain(self, units: Sequence[Unit]) -> nn.Sequential:
-        """The units one after the other, in the method's block order.
+    def chain(self, layers: Sequence[ChainLayer]) -> nn.Sequential:
+        """The layers one after the other, in the method's block order.
 
         ``conv-pool-bn-act`` and ``conv-bn-act-pool``: each layer is followed by its norm, the
         nonlinearity that the next layer wants, and its pooling. ``bn-act-conv-pool`` (XNOR-Net): each
         layer but the first is preceded by them. A quantizer sits on the input of the layer that
         quantizes; max-pooling commutes with the sign, so pooling "after the activation" pools real values.
         """
-        preactivation = self.method.block.order == "bn-act-conv-pool"
-        parts = self._preactivated(units) if preactivation else self._postactivated(units)
+        norms_first = self.method.block.norms_first
+        parts = self._preactivated(layers) if norms_first else self._postactivated(layers)
         result = nn.Sequential()
         for name, module in parts:
             if not isinstance(module, nn.Identity):
                 result.add_module(name, module)
         return result
 
-    def _postactivated(self, units: Sequence[Unit]) -> Named:
-        pool_first = self.method.block.order == "conv-pool-bn-act"
-        for i, unit in enumerate(units, start=1):
-            if i > 1 and unit.kind == "linear" and units[i - 2].kind == "conv":
+    def _postactivated(self, layers: Sequence[ChainLayer]) -> Named:
+        pool_first = self.method.block.pools_before_norm
+        for i, layer in enumerate(layers, start=1):
+            if i > 1 and layer.kind == "linear" and layers[i - 2].kind == "conv":
                 yield "flatten", nn.Flatten()
-            yield from self._product(unit, i)
-            if i == len(units):
-                yield from self._output(unit, i, norm=i)
+            yield from self._product(layer, i)
+            if i == len(layers):
+                yield from self._output(layer, i, norm=i)
                 return
             if pool_first:
-                yield f"pool{i}", unit.pool or nn.Identity()
-            yield f"norm{i}", self._norm(unit)
-            yield f"act{i}", self.nonlinearity(units[i].role)
+                yield f"pool{i}", layer.pool or nn.Identity()
+            yield f"norm{i}", self._norm(layer)
+            yield f"act{i}", self.nonlinearity(layers[i].role)
             if not pool_first:
-                yield f"pool{i}", unit.pool or nn.Identity()
+                yield f"pool{i}", layer.pool or nn.Identity()
 
-    def _preactivated(self, units: Sequence[Unit]) -> Named:
-        for i, unit in enumerate(units, start=1):
+    def _preactivated(self, layers: Sequence[ChainLayer]) -> Named:
+        for i, layer in enumerate(layers, start=1):
             if i > 1:
-                before = units[i - 2]
-                lead = "norm_relu" if i < len(units) else self.method.block.before_last
-                if lead != "none":
+                before = layers[i - 2]
+                lead = "norm_relu" if i < len(layers) else self.method.block.before_last
+                normalized, activated = LEADS[lead]
+                if normalized:
                     yield f"norm{i}", self._norm(before)
-                if lead == "norm_relu":
-                    yield f"act{i}", self.nonlinearity(unit.role)
-                if unit.kind == "linear" and before.kind == "conv":
+                if activated:
+                    yield f"act{i}", self.nonlinearity(layer.role)
+                if layer.kind == "linear" and before.kind == "conv":
                     yield "flatten", nn.Flatten()
-            yield from self._product(unit, i)
-            if 1 < i < len(units) and self.method.block.product_relu:
+            yield from self._product(layer, i)
+            if 1 < i < len(layers) and self.method.block.product_relu:
                 yield f"relu{i}", nn.ReLU()
-            if i == 1 and len(units) > 1:
-                yield "norm", self._norm(unit)
+            if i == 1 and len(layers) > 1:
+                yield "norm", self._norm(layer)
                 yield "act", nn.ReLU()
-            if i == len(units):
-                yield from self._output(unit, i, norm=i + 1)  # that of number i stands before the layer
+            if i == len(layers):
+                yield from self._output(layer, i, norm=i + 1)  # that of number i stands before the layer
             else:
-                yield f"pool{i}", unit.pool or nn.Identity()
+                yield f"pool{i}", layer.pool or nn.Identity()
 
-    def _product(self, unit: Unit, i: int) -> Named:
+    def _product(self, layer: ChainLayer, i: int) -> Named:
         dropout: dict[str, float] = {}
-        if unit.dropout and self.quantizes_input(unit.role):
-            dropout = {"dropout": unit.dropout, "channel_dropout": unit.channel_dropout}
-        elif unit.dropout:
-            yield f"dropout{i}", (nn.Dropout2d if unit.channel_dropout else nn.Dropout)(unit.dropout)
-        if unit.kind == "linear":
-            yield f"linear{i}", self.linear(unit.role, unit.inputs, unit.outputs, bias=unit.bias, **dropout)
+        if layer.dropout and self.quantizes_input(layer.role):
+            dropout = {"dropout": layer.dropout, "channel_dropout": layer.channel_dropout}
+        elif layer.dropout:
+            yield f"dropout{i}", (nn.Dropout2d if layer.channel_dropout else nn.Dropout)(layer.dropout)
+        if layer.kind == "linear":
+            dense = self.linear(layer.role, layer.inputs, layer.outputs, bias=layer.bias, **dropout)
+            yield f"linear{i}", dense
             return
-        sizes = (unit.inputs, unit.outputs, unit.kernel)
-        options = {"stride": unit.stride, "padding": unit.padding, "groups": unit.groups, "bias": unit.bias}
-        yield f"conv{i}", self._layer("conv", unit.role, sizes, options, dropout)
+        sizes = (layer.inputs, layer.outputs, layer.kernel)
+        options = {
+            "stride": layer.stride,
+            "padding": layer.padding,
+            "groups": layer.groups,
+            "bias": layer.bias,
+        }
+        yield f"conv{i}", self._layer("conv", layer.role, sizes, options, dropout)
 
-    def _norm(self, unit: Unit, *, output: bool = False) -> nn.Module:
-        norm = self.norm2d if unit.kind == "conv" else self.norm1d
-        return norm(unit.outputs, output=output)
+    def _norm(self, layer: ChainLayer, *, output: bool = False) -> nn.Module:
+        norm = self.norm2d if layer.kind == "conv" else self.norm1d
+        return norm(layer.outputs, output=output)
 
-    def _output(self, unit: Unit, i: int, *, norm: int) -> Named:
-        yield f"pool{i}", unit.pool or nn.Identity()
+    def _output(self, layer: ChainLayer, i: int, *, norm: int) -> Named:
+        yield f"pool{i}", layer.pool or nn.Identity()
         if self.method.block.output_norm:
-            yield f"norm{norm}", self._norm(unit, output=True)
+            yield f"norm{norm}", self._norm(layer, output=True)

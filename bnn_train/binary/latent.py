@@ -1,14 +1,22 @@
-"""The rules for latent weights: what holds after every step, how fast they learn."""
+"""The rules for latent weights: their bounds after every step, and how fast they learn."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from bnn_train.binary.inits import glorot
 from bnn_train.binary.layers import BinaryLayer, binary_layers
+
+COEFFICIENTS: dict[str, Callable[[float], float]] = {
+    "none": lambda coefficient: 1.0,
+    "glorot": lambda coefficient: coefficient,
+    "glorot_pow2": lambda coefficient: 2.0 ** round(math.log2(coefficient)),
+}
+"""By rule, the number that a layer's learning rate is divided by, from its Glorot coefficient."""
 
 
 @torch.no_grad()
@@ -32,10 +40,5 @@ def lr_scale(layer: BinaryLayer, *, squared: bool) -> float:
     BinaryConnect §2.5: Adam's step does not depend on the gradient's size, SGD's does. BNN's Torch7 code
     rounds 1/glorot to a power of two in its networks for CIFAR-10 and SVHN, so that the rate is a shift.
     """
-    rule = layer.method.latent.lr_scale
-    if rule == "none":
-        return 1.0
-    coefficient = glorot(layer)
-    if rule == "glorot_pow2":
-        coefficient = 2.0 ** round(math.log2(coefficient))
+    coefficient = COEFFICIENTS[layer.method.latent.lr_scale](glorot(layer))
     return coefficient ** (-2 if squared else -1)

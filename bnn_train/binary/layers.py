@@ -7,123 +7,19 @@ that neither the optimizer nor an evaluation ever meets a half-restored weight.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnn_train.binary.activations import quantize_input, unit_of
-from bnn_train.binary.arguments import border_of, check_layer, check_padding, method_of
-from bnn_train.binary.inits import INITS
-from bnn_train.binary.product import SIGNS, Geometry, product
-from bnn_train.binary.weights import filter_dims, l1, quantize, quantize_weight
+from bnn_train.binary.arguments import border_of, check_padding
+from bnn_train.binary.geometry import Geometry
+from bnn_train.binary.quantized_layer import QuantizedLayer
 from bnn_train.spec.method import Method, Role
 
 
-class _Binary(nn.Module):
-    """What both layers share; mixed in before the float parent."""
-
-    weight: Tensor
-    bias: Any  # the parents declare it, and differently
-    alpha: nn.Parameter | None
-    """A learned α: O numbers, or one for the layer."""
-    method: Method
-    role: Role
-    dropout: float
-    channel_dropout: bool
-
-    def _adopt(self, method: Method | str, role: Role, dropout: float, channel_dropout: bool) -> None:
-        check_layer(role, self.weight.dtype, dropout)
-        self.method, self.role = method_of(method), role
-        self.dropout, self.channel_dropout = dropout, channel_dropout
-        scale = self.method.weight.scale
-        count = 1 if scale.granularity == "layer" else len(self.weight)
-        learns = scale.kind == "learned" and self.binarizes
-        self.register_parameter("alpha", nn.Parameter(self.weight.new_ones(count)) if learns else None)
-        self.initialise()
-
-    @torch.no_grad()
-    def initialise(self) -> None:
-        """Draw the latent weights as the method says, set a learned α to the best one for them, the bias to
-        0. A new layer has been through this; with neither weight nor input quantized it is its parent."""
-        if not (self.binarizes or self.quantizes_input):
-            return
-        INITS[self.method.latent.init](self, self.weight)
-        self.start_alpha()
-        if self.bias is not None:
-            self.bias.zero_()
-
-    @torch.no_grad()
-    def start_alpha(self) -> None:
-        """Set a learned α to mean |w|, the best one for the weights as they are."""
-        if self.alpha is not None:
-            dims = filter_dims(self.weight, self.method.weight)
-            self.alpha.copy_(l1(self.weight, self.weight, dims).flatten())
-
-    @property
-    def quantizes_input(self) -> bool:
-        """Whether the product sees quantized activations; the first layer reads the image as it is."""
-        return self.method.quantizes_input(self.role)
-
-    @property
-    def binarizes(self) -> bool:
-        """Whether the product sees quantized weights."""
-        return self.method.binarizes(self.role)
-
-    @property
-    def reads_latent(self) -> bool:
-        """Whether this pass multiplies with the latent weight itself."""
-        return not self.binarizes or (not self.training and self.method.weight.evaluate == "latent")
-
-    def read_weight(self) -> Tensor:
-        """The weight of this forward pass: quantized, or latent where the method evaluates so."""
-        if self.reads_latent:
-            return self.weight
-        spec, centered = self.method.weight, self.method.latent.center
-        return quantize_weight(self.weight, spec, centered=centered, learned=self.alpha)
-
-    def read_input(self, x: Tensor, *, codes: bool = False) -> Tensor:
-        """The input of this forward pass (or its whole-number codes), then dropped out."""
-        if self.quantizes_input:
-            x = quantize_input(x, self.method.activation, training=self.training, codes=codes)
-        if not self.dropout:
-            return x
-        return (F.dropout2d if self.channel_dropout else F.dropout)(x, self.dropout, self.training)
-
-    def _exact_product(self, codes: Tensor, geometry: Geometry | None = None, zeros: bool = False) -> Tensor:
-        """``zeros``: there are codes 0 among the signs."""
-        method = self.method
-        return product(
-            codes,
-            self.weight,
-            method.weight,
-            unit=unit_of(method.activation),
-            centered=method.latent.center,
-            geometry=geometry,
-            learned=self.alpha,
-            signs=method.activation.quantizer in SIGNS and not zeros and not (self.dropout and self.training),
-        )
-
-    @torch.no_grad()
-    def codes(self) -> tuple[Tensor, Tensor | None]:
-        """The deterministic codes of the weight and α, as an export stores them."""
-        spec = self.method.weight
-        if spec.quantizer == "stochastic_sign":
-            spec = spec.model_copy(update={"quantizer": "sign"})
-        return quantize(self.weight.detach(), spec, None if self.alpha is None else self.alpha.detach())
-
-    def binary_weight(self) -> Tensor:
-        """α·codes: the deterministic weight of the forward pass, detached."""
-        codes, alpha = self.codes()
-        return codes if alpha is None else codes * alpha
-
-    def extra_repr(self) -> str:
-        """The float layer's line, with method and role."""
-        return f"{super().extra_repr()}, method={self.method.name}, role={self.role}"
-
-
-class BinaryConv2d(_Binary, nn.Conv2d):
+class BinaryConv2d(QuantizedLayer, nn.Conv2d):
     """Convolution of N×I×H×W (or I×H×W) with a quantized O×I×Kh×Kw weight.
 
     Takes what ``nn.Conv2d`` takes, and a ``method``, or its name, with the ``role`` that decides what it
@@ -164,7 +60,7 @@ class BinaryConv2d(_Binary, nn.Conv2d):
             device,
             dtype,
         )
-        self._adopt(method, role, dropout, channel_dropout)
+        self._adopt(method, role, dropout, channel_dropout, in_channels)
         self.border = border_of(self.padding, self.kernel_size, self.dilation)
         if self.quantizes_input:
             check_padding(self.method, self.border, self.padding_mode)
@@ -178,19 +74,32 @@ class BinaryConv2d(_Binary, nn.Conv2d):
         return self._convolved(input)
 
     def _convolved(self, x: Tensor) -> Tensor:
-        if not self.quantizes_input:
+        inputs, quantizer = self.input_quantizer, self.weight_quantizer
+        if inputs is None:
             y: Tensor = self._conv_forward(self.read_input(x), self.read_weight(), self.bias)
             return y
-        if self.reads_latent:
-            codes, geometry = self._padded(self.read_input(x), self.method.padding)
-            y = F.conv2d(codes, self.weight, None, *geometry)
+        if quantizer is None or self.reads_latent:
+            read, geometry = self._padded(self.read_input(x), self.method.padding)
+            y = F.conv2d(read, self.weight, None, *geometry)
         else:
-            codes, geometry = self._padded(self.read_input(x, codes=True), self.method.padding)
-            zeros = self._pads and not self.method.padding and self.padding_mode == "zeros"
-            y = self._exact_product(codes, geometry, zeros)
-        if self.method.activation.scale == "xnor_k":
-            y = y * self._input_scale(x)
+            y = self._multiplied(x, quantizer, inputs, self._walk)
+        scale = self.input_scale(x)
+        if scale is not None:
+            y = y * self._over_outputs(scale)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
+
+    def _over_outputs(self, scale: Tensor) -> Tensor:
+        """N×groups×H′×W′ spread over the outputs of each group."""
+        return scale if self.groups == 1 else scale.repeat_interleave(self.out_channels // self.groups, dim=1)
+
+    def input_scale(self, x: Tensor) -> Tensor | None:
+        """N×groups×H′×W′: what the output is multiplied with, measured on the input; None for nothing."""
+        return self.output_scale.of_map(x, self.groups, self.kernel_size, self._zero_padded)
+
+    @property
+    def _walk(self) -> Geometry:
+        left, _, top, _ = self.border
+        return Geometry(self.stride, (top, left), self.dilation, self.groups)
 
     @property
     def _pads(self) -> bool:
@@ -201,29 +110,26 @@ class BinaryConv2d(_Binary, nn.Conv2d):
 
     def _padded(self, x: Tensor, value: int) -> tuple[Tensor, Geometry]:
         """The map and what stands around it, ``value`` under ``zeros``; what is left to the convolution."""
-        left, _, top, _ = self.border
         if not self._pads:
-            return x, Geometry(self.stride, (top, left), self.dilation, self.groups)
+            return x, self._walk
         if self.padding_mode == "zeros":
             x = F.pad(x, self.border, value=float(value))
         else:
             x = F.pad(x, self.border, mode=self.padding_mode)
         return x, Geometry(self.stride, (0, 0), self.dilation, self.groups)
 
-    def _input_scale(self, x: Tensor) -> Tensor:
-        """K = A ∗ k (XNOR-Net eq. 10): A = mean |x| over a group's channels, k = 1/(Kh·Kw).
+    def _zero_padded(self, x: Tensor) -> tuple[Tensor, Geometry]:
+        return self._padded(x, 0)
 
-        N×(1 or O)×H′×W′.
-        """
-        a = torch.unflatten(x, 1, (self.groups, -1)).abs().mean(dim=2)  # N G H W
-        kh, kw = self.kernel_size
-        box = a.new_full((self.groups, 1, kh, kw), 1 / (kh * kw))
-        a, geometry = self._padded(a, 0)
-        k = F.conv2d(a, box, None, *geometry)
-        return k if self.groups == 1 else k.repeat_interleave(self.out_channels // self.groups, dim=1)
+    def _around(self, codes: Tensor, bases: int) -> tuple[Tensor, Geometry, bool]:
+        zeros = self._pads and not self.method.padding and self.padding_mode == "zeros"
+        if bases == 1:
+            return *self._padded(codes, self.method.padding), zeros
+        padded, geometry = self._padded(codes.flatten(0, 1), self.method.padding)
+        return torch.unflatten(padded, 0, (bases, -1)), geometry, zeros
 
 
-class BinaryLinear(_Binary, nn.Linear):
+class BinaryLinear(QuantizedLayer, nn.Linear):
     """Product of N×…×I (or I) with a quantized O×I weight; ``method``, ``role`` and ``latent.enforce`` as for
     ``BinaryConv2d``."""
 
@@ -243,25 +149,28 @@ class BinaryLinear(_Binary, nn.Linear):
         if channel_dropout:
             raise ValueError("channel_dropout drops whole maps, and a dense layer has none; leave it out")
         nn.Linear.__init__(self, in_features, out_features, bias, device, dtype)
-        self._adopt(method, role, dropout, channel_dropout)
+        self._adopt(method, role, dropout, channel_dropout, in_features)
 
     def forward(self, input: Tensor) -> Tensor:
         """N×…×I → N×…×O."""
-        if not self.quantizes_input:
+        inputs, quantizer = self.input_quantizer, self.weight_quantizer
+        if inputs is None:
             return F.linear(self.read_input(input), self.read_weight(), self.bias)
-        if self.reads_latent:
+        if quantizer is None or self.reads_latent:
             y = F.linear(self.read_input(input), self.weight)
+        elif input.dim() == 2:
+            y = self._multiplied(input, quantizer, inputs)
         else:
-            y = self._multiplied(self.read_input(input, codes=True))
-        if self.method.activation.scale == "xnor_k":
-            y = y * input.abs().mean(dim=-1, keepdim=True)
+            rows = self._multiplied(input.reshape(-1, input.shape[-1]), quantizer, inputs)
+            y = rows.view(*input.shape[:-1], self.out_features)
+        scale = self.input_scale(input)
+        if scale is not None:
+            y = y * scale
         return y if self.bias is None else y + self.bias
 
-    def _multiplied(self, codes: Tensor) -> Tensor:
-        if codes.dim() == 2:
-            return self._exact_product(codes)
-        rows = self._exact_product(codes.reshape(-1, codes.shape[-1]))
-        return rows.view(*codes.shape[:-1], self.out_features)
+    def input_scale(self, x: Tensor) -> Tensor | None:
+        """N×…×1: what the output is multiplied with, measured on the input; None for nothing."""
+        return self.output_scale.of_features(x)
 
 
 BinaryLayer = BinaryConv2d | BinaryLinear

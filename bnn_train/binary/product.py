@@ -7,27 +7,16 @@ threads nor on the instruction set, equal sums stay equal, and integer kernels c
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnn_train.binary.geometry import Geometry
+from bnn_train.binary.quantizers.base import Factors
 from bnn_train.binary.signs_product import serves, signs_product
-from bnn_train.binary.weights import latent_gradient, learned_gradient, quantize
-from bnn_train.spec.method import WeightSpec
-
-SIGNS = ("sign", "stochastic_sign")
-"""The weight quantizers whose codes are ±1 and nothing else."""
-
-
-class Geometry(NamedTuple):
-    """How a convolution walks over its input."""
-
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
+from bnn_train.binary.weight_quantizer import WeightQuantizer
 
 
 class _Product(torch.autograd.Function):
@@ -35,30 +24,21 @@ class _Product(torch.autograd.Function):
     def forward(
         ctx: Any,
         x: Tensor,
-        unit: float,
+        unit: Factors,
         w: Tensor,
         learned: Tensor | None,
-        spec: WeightSpec,
-        centered: bool,
+        quantizer: WeightQuantizer,
         geometry: Geometry | None,
         signs: bool,
     ) -> Tensor:
         ctx.dtype = x.dtype
-        codes, alpha = quantize(w, spec, learned)
-        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
-            low = torch.get_autocast_dtype(x.device.type)
-            # whole numbers to 256 are exact even in bfloat16; sums are not
-            x, codes = x.to(low), codes.to(low)
+        codes, alpha = quantizer.quantized(w)
+        x, codes = lowered(x, codes)
         ctx.save_for_backward(x, w, codes, alpha)
-        ctx.unit, ctx.spec, ctx.centered, ctx.geometry = unit, spec, centered, geometry
+        ctx.unit, ctx.quantizer, ctx.geometry = unit, quantizer, geometry
         scale = None if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).flatten()
-        padding, dilation = ((0, 0), (1, 1)) if geometry is None else (geometry.padding, geometry.dilation)
-        if signs and spec.quantizer in SIGNS and serves(x, codes, padding, dilation):
-            return _native(x, codes, scale, geometry)
-        y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
-        if scale is not None:
-            y.mul_(scale.view(-1, *[1] * (w.dim() - 2)))
-        elif unit != 1:
+        y = exact(x, codes, geometry, signs=signs and quantizer.quantizer.signs, scale=scale)
+        if scale is None and not _is_one(unit):
             y.mul_(unit)
         return y
 
@@ -73,10 +53,36 @@ class _Product(torch.autograd.Function):
         grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
         grad_alpha = None
         if grad_w is not None:
-            grad_w = grad_w.to(w.dtype) if ctx.unit == 1 else grad_w.to(w.dtype).mul_(ctx.unit)
-            grad_alpha = learned_gradient(grad_w, codes.to(w.dtype), ctx.spec) if wanted[3] else None
-            grad_w = latent_gradient(grad_w, w, alpha, ctx.spec, centered=ctx.centered)
-        return grad_x, None, grad_w, grad_alpha, None, None, None, None
+            grad_w = grad_w.to(w.dtype) if _is_one(ctx.unit) else grad_w.to(w.dtype).mul_(ctx.unit)
+            grad_alpha = ctx.quantizer.learned_gradient(grad_w, codes.to(w.dtype)) if wanted[3] else None
+            grad_w = ctx.quantizer.latent_gradient(grad_w, w, alpha)
+        return grad_x, None, grad_w, grad_alpha, None, None, None
+
+
+def _is_one(unit: Factors) -> bool:
+    return isinstance(unit, float) and unit == 1
+
+
+def lowered(*codes: Tensor) -> tuple[Tensor, ...]:
+    """Codes in the precision that autocast asks for: whole numbers to 256 are exact even in bfloat16; sums of
+    them are not."""
+    first = codes[0]
+    if first.is_meta or not torch.is_autocast_enabled(first.device.type):
+        return codes
+    low = torch.get_autocast_dtype(first.device.type)
+    return tuple(c.to(low) for c in codes)
+
+
+def exact(
+    x: Tensor, codes: Tensor, geometry: Geometry | None, *, signs: bool, scale: Tensor | None = None
+) -> Tensor:
+    """scale[o]·(x ∗ codes) of whole numbers. ``signs``: both are ±1 alone, so the packed kernels may
+    multiply."""
+    padding, dilation = ((0, 0), (1, 1)) if geometry is None else (geometry.padding, geometry.dilation)
+    if signs and serves(x, codes, padding, dilation):
+        return _native(x, codes, scale, geometry)
+    y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
+    return y if scale is None else y.mul_(scale.view(-1, *[1] * (codes.dim() - 2)))
 
 
 def _native(x: Tensor, codes: Tensor, scale: Tensor | None, geometry: Geometry | None) -> Tensor:
@@ -105,10 +111,18 @@ def _conv(
 ) -> Pair:
     """∂L/∂x̂ and ∂L/∂ŵ; α is laid on the weight, which is smaller than g."""
     weight = codes if alpha is None else codes * alpha
+    return gradients(g, x, weight, geometry, wanted_x=wanted[0], wanted_w=wanted[2])
+
+
+def gradients(
+    g: Tensor, x: Tensor, weight: Tensor, geometry: Geometry | None, *, wanted_x: bool, wanted_w: bool
+) -> Pair:
+    """∂L/∂x and ∂L/∂weight of their convolution or dense product from ``g`` = ∂L/∂y."""
+    if geometry is None:
+        return (g @ weight if wanted_x else None), (g.T @ x if wanted_w else None)
     stride, padding, dilation, groups = geometry
-    mask = [wanted[0], wanted[2], False]
     grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
-        g, x, weight, None, stride, padding, dilation, False, [0, 0], groups, mask
+        g, x, weight, None, stride, padding, dilation, False, [0, 0], groups, [wanted_x, wanted_w, False]
     )
     return grad_x, grad_w
 
@@ -116,20 +130,16 @@ def _conv(
 def product(
     x: Tensor,
     w: Tensor,
-    spec: WeightSpec,
+    quantizer: WeightQuantizer,
     *,
-    unit: float,
-    centered: bool,
+    unit: Factors = 1.0,
     geometry: Geometry | None = None,
-    learned: Tensor | None = None,
     signs: bool = False,
 ) -> Tensor:
     """x̂ ŵᵀ (N×I → N×O), or the convolution N×I×H×W → N×O×H′×W′ where ``geometry`` is given.
 
-    ``x``: the codes of x̂ = unit·x; the gradient returned for it is that with respect to x̂.
-    ``w``: the latent weight; its gradient returns as ``spec.gradient`` says. ``learned``: the numbers of a
-    learned α. ``signs``: ``x`` holds only ±1; the packed kernels may then multiply on a CPU, with the same
-    result.
-    """
-    result: Tensor = _Product.apply(x, unit, w, learned, spec, centered, geometry, signs)  # type: ignore[no-untyped-call]  # in torch
+    ``x``: the codes of x̂ = unit·x; the gradient returned for it is that with respect to x̂. ``w``: the
+    weight that the quantizer reads; its gradient returns as the quantizer's rule says. ``signs``: ``x`` holds
+    only ±1; the packed kernels may then multiply on a CPU, with the same result."""
+    result: Tensor = _Product.apply(x, unit, w, quantizer.scale.alpha, quantizer, geometry, signs)  # type: ignore[no-untyped-call]  # in torch
     return result

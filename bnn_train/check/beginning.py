@@ -1,4 +1,4 @@
-"""Does the loss begin where guessing begins, and can the network learn one batch by heart?"""
+"""The loss of an untrained network against that of guessing, and the overfitting of one batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from bnn_train.check.line import Line, judge, percent
 from bnn_train.check.steps import one_step
 from bnn_train.check.subject import Subject
-from bnn_train.config.schema import CrossEntropy, Experiment
+from bnn_train.training.losses import criterion
 
 STEPS = 60
 IMAGES, FEW = 100, 32
@@ -28,7 +28,7 @@ def beginning(s: Subject) -> Iterator[Line]:
     images, labels = s.batch(s.affordable(1, least=16))
     with torch.no_grad():
         logits = model(images).float()
-        loss = float(s.learner().criterion(logits, labels))
+        loss = float(criterion(s.experiment.loss)(logits, labels))
     if s.checkpoint is None:
         yield _fresh(s, loss, float(logits.std()))
     else:
@@ -40,35 +40,12 @@ def _right(logits: Tensor, labels: Tensor) -> float:
 
 
 def _common(labels: Tensor) -> float:
-    """What the answer scores that is right most often."""
+    """The score of the answer that is right most often."""
     return float(labels.bincount().max() / len(labels))
 
 
-def guess(experiment: Experiment, classes: int) -> tuple[float, float]:
-    """The loss of logits that are all 0, and of standard normal ones, as behind an output norm.
-
-    Cross-entropy: ln K, and about ln K + ½. Squared hinge, per class: 1, and E max(0, 1 + z)² = 2Φ(1) + φ(1).
-    """
-    loss = experiment.loss
-    if isinstance(loss, CrossEntropy):
-        return math.log(classes), math.log(classes) + 0.5
-    times = classes if loss.reduction == "sum" else 1
-    normal = 1 + math.erf(1 / math.sqrt(2)) + math.exp(-0.5) / math.sqrt(2 * math.pi)
-    return float(times), times * normal
-
-
-def prior(experiment: Experiment, classes: int) -> float:
-    """The loss of the best logits that are the same for every image, K classes being equally frequent.
-
-    Cross-entropy: ln K, with logits 0. Squared hinge, per class: p(1 − y)² + (1 − p)(1 + y)² with p = 1/K is
-    least at y = 2p − 1, where it is 4p(1 − p).
-    """
-    zero, _ = guess(experiment, classes)
-    return zero if isinstance(experiment.loss, CrossEntropy) else zero * 4 * (classes - 1) / classes**2
-
-
 def _fresh(s: Subject, loss: float, spread: float) -> Line:
-    zero, normal = guess(s.experiment, len(s.data.classes))
+    zero, normal = criterion(s.experiment.loss).guess(len(s.data.classes))
     low, high = 0.9 * zero, 1.3 * normal
     return Line(
         name="first loss",
@@ -85,7 +62,8 @@ def _fresh(s: Subject, loss: float, spread: float) -> Line:
 def _trained(s: Subject, loss: float, right: float, common: float) -> Line:
     """A network that tells classes apart may cost more than one that gives all images the same small logits:
     a binary one at 94 % costs 0.53 under the squared hinge, the class prior 0.36."""
-    zero, least = guess(s.experiment, len(s.data.classes))[0], prior(s.experiment, len(s.data.classes))
+    loss_of, classes = criterion(s.experiment.loss), len(s.data.classes)
+    zero, least = loss_of.guess(classes)[0], loss_of.prior(classes)
     enough = common + LEARNED[1] * (1 - common)
     learned = right >= enough
     most = sys.float_info.max if learned or not s.progress.epochs_finished else 1.1 * zero
@@ -102,22 +80,22 @@ def _trained(s: Subject, loss: float, right: float, common: float) -> Line:
     )
 
 
-def by_heart(s: Subject, steps: int = STEPS) -> Iterator[Line]:
+def overfitting(s: Subject, steps: int = STEPS) -> Iterator[Line]:
     """Some steps on one fixed batch, at the config's highest rate."""
-    learner, e = s.learner(), s.experiment
+    learner, e, position = s.learner(), s.experiment, s.position()
     images, labels = s.batch(min(IMAGES, s.affordable(steps, least=16)))
     learner.optimizers.set_rate(e.optimizer.lr, 0)
     loss = math.nan
     for number in range(steps):
         s.seed(f"by heart {number}")
-        loss = one_step(learner, images, labels, clip=e.training.clip_grad_norm)
+        loss = one_step(learner, images, labels, position=position, clip=e.training.clip_grad_norm)
     with torch.no_grad():
         right = _right(learner.model(images), labels)
     common = _common(labels)
     good, least = (common + share * (1 - common) for share in LEARNED)
     verdict = judge(right, ok=(good, 1), look=(least if len(labels) >= FEW else 0, 1))
     yield Line(
-        name="one batch by heart",
+        name="overfits one batch",
         verdict=verdict,
         measured=f"top-1 {percent(right)}, loss {loss:.3g} after {steps} steps on {len(images)} images",
         healthy=f"≥ {percent(good)}; always the same answer scores {percent(common)}",

@@ -11,10 +11,7 @@ from torch import Tensor
 
 from bnn_train.check.line import Line, Verdict, judge, some, worst
 from bnn_train.check.subject import Subject
-from bnn_train.data.bundle import Split
 from bnn_train.data.files import FILES
-from bnn_train.data.randomness import Ids
-from bnn_train.data.sources import FolderSource, TensorSource
 from bnn_train.spec.datasets import DATASETS
 
 _WORDNET = re.compile(r"n\d{8}")
@@ -27,16 +24,6 @@ def labels(s: Subject) -> Iterator[Line]:
     yield _counts(s)
     yield _classes(s)
     yield _first_batch(s)
-
-
-def labels_of(split: Split) -> Ids:
-    """The labels of a split, as its files number them; nothing is decoded."""
-    source = split.source
-    if isinstance(source, TensorSource):
-        return np.asarray(source.labels.cpu().numpy()[split.positions], dtype=np.int64)
-    if isinstance(source, FolderSource):
-        return source.pictures.listing.labels[split.positions]
-    raise TypeError(f"{type(source).__name__} has no labels")
 
 
 def is_own(s: Subject) -> bool:
@@ -82,7 +69,7 @@ def _counts(s: Subject) -> Line:
 
 def _classes(s: Subject) -> Line:
     count = len(s.data.classes)
-    numbers = labels_of(s.data.splits["train"])
+    numbers = s.data.splits["train"].labels
     outside = int(((numbers < 0) | (numbers >= count)).sum())
     per_class = np.bincount(numbers[(numbers >= 0) & (numbers < count)], minlength=count)
     missing = [s.data.classes[i] for i in np.flatnonzero(per_class == 0)]

@@ -13,8 +13,8 @@ from bnn_train.check.line import Line, Verdict, judge, percent, some, worst
 from bnn_train.check.steps import one_step
 from bnn_train.check.subject import Subject
 from bnn_train.config.schema import Experiment
-from bnn_train.inspect.diagnostics import flip_rates, packed_signs
-from bnn_train.training.loop import steps_per_epoch
+from bnn_train.inspect.diagnostics import flip_rates, packed_codes
+from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.schedules import learning_rate
 from bnn_train.training.setup import Learner
 
@@ -87,13 +87,14 @@ def _trial(s: Subject, learner: Learner, steps: int) -> _Trial:
     for number, (images, labels) in zip(range(steps), _batches(s), strict=False):
         lr = _rate(s, first + number)
         learner.optimizers.set_rate(lr, s.progress.epochs_finished)
-        signs = packed_signs(learner.model)
+        signs = packed_codes(learner.model)
         before = _weights(learner) if number == steps - 1 else {}
         s.seed(f"flips {number}")
         one_step(
             learner,
             images[:most],
             labels[:most],
+            position=s.position(first + number),
             clip=s.experiment.training.clip_grad_norm,
             stepped=lambda before=before: motions.update(_motions(learner, before)),  # type: ignore[misc]  # bound now
         )

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.check.line import Line, judge, some
 from bnn_train.check.subject import Subject, inputs_of
-from bnn_train.check.surrogate import PIECES, UNTRUE, WEIGHTS, gain, plain_norms, replace, replaced
+from bnn_train.check.surrogate import plain_norms, replace, replaced
 from bnn_train.training.losses import criterion
 
 IMAGES = 16
@@ -42,10 +43,6 @@ class _Case:
 
 def gradients(s: Subject) -> Iterator[Line]:
     """Autograd through the layers against differences of the surrogate, and the surrogate's value itself."""
-    unknown = _unknown(s.model)
-    if unknown:
-        yield _not_covered(unknown)
-        return
     real, shifted = _in_float64(s)
     loss_of = _loss_of(s)
     losses: list[Tensor] = []
@@ -65,27 +62,6 @@ def gradients(s: Subject) -> Iterator[Line]:
     silent = _silent(real)
     if silent:
         yield _no_gradient(silent)
-
-
-def _unknown(model: nn.Module) -> set[str]:
-    """Estimators and weight gradients that the surrogate has no formula for."""
-    names: set[str] = set()
-    for layer in model.modules():
-        if isinstance(layer, BinaryLayer):
-            estimators = {layer.method.weight.estimator, layer.method.activation.estimator}
-            names |= estimators - PIECES.keys()
-            names |= {layer.method.weight.gradient} - WEIGHTS.keys()
-    return names
-
-
-def _not_covered(names: set[str]) -> Line:
-    return Line(
-        name="gradient",
-        verdict="look",
-        measured=f"not compared: no formula for {some(sorted(names))}",
-        healthy=f"relative difference ≤ {EXACT:g}",
-        advice="Add its antiderivative to bnn_train/check/surrogate.py.",
-    )
 
 
 LossOf = Callable[[nn.Module], Tensor]
@@ -120,10 +96,16 @@ def _cases(model: nn.Module, macs: int, noise: float) -> Iterator[_Case]:
         latent = isinstance(owner, BinaryLayer) and owner.binarizes and p is owner.weight
         g = gradients[name].detach().flatten()
         scale = max(0.01 * float(g.abs().max()), floor)
-        factor = gain(owner) if latent and isinstance(owner, BinaryLayer) else 1
+        factor = _gain(owner, p)
         for index in _chosen(p.detach().flatten(), g, ENTRIES if latent and macs < LARGE else 1):
             claimed = float(g[index])
             yield _Case(name=name, parameter=p, index=index, claimed=claimed, scale=scale, gain=factor)
+
+
+def _gain(owner: nn.Module, p: Tensor) -> int:
+    """The factor on a latent weight's gradient that is no derivative."""
+    quantizer = owner.weight_quantizer if isinstance(owner, BinaryLayer) and p is owner.weight else None
+    return 1 if quantizer is None else quantizer.gain(p)
 
 
 def _chosen(w: Tensor, g: Tensor, count: int) -> list[int]:
@@ -191,10 +173,10 @@ def _forward(real: float, twin: float) -> Line:
 
 def _compared(errors: dict[str, float], count: int, model: nn.Module, shifted: int) -> Line:
     name = max(errors, key=lambda key: errors[key])
-    rules = {m.method.weight.gradient for m in model.modules() if isinstance(m, BinaryLayer) and m.binarizes}
+    rules = dict(_untrue(model))
     formulas = [
-        f"{rule} is no derivative of the loss and was held against {UNTRUE[rule]}"
-        for rule in sorted(rules & UNTRUE.keys())
+        f"{rule} is no derivative of the loss and was held against {formula}"
+        for rule, formula in sorted(rules.items())
     ]
     if shifted:
         formulas.append(f"{shifted} shift norms stood as batch norms")
@@ -212,6 +194,14 @@ def _compared(errors: dict[str, float], count: int, model: nn.Module, shifted: i
         advice=f"The backward pass is not that of the method in {some(wrong)}: a changed estimator or weight"
         " gradient trains something else than the config says.",
     )
+
+
+def _untrue(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Weight gradients that are not the chain rule's: their formula is compared, not a derivative of the
+    loss."""
+    for module in model.modules():
+        if isinstance(module, WeightQuantizer) and module.gradient.untrue is not None:
+            yield module.spec.gradient, module.gradient.untrue
 
 
 def _no_gradient(names: list[str]) -> Line:

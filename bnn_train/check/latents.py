@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.check.line import Line, Verdict, judge, percent, some, worst
 from bnn_train.check.subject import Subject
+from bnn_train.inspect.diagnostics import positive_share, share
 
 PRESSED = (0.5, 0.95)
 """Share at the clip: BinaryConnect's weights gather there by the end (arXiv 1511.00363, figure 2)."""
-MASKED = ("detached",)
-"""Weight gradients of which the estimator's mask leaves nothing: ``identity`` has none, ``exact`` and
-``official`` keep the part that comes through α."""
-UNMASKED = ("identity",)
-"""Estimators that pass everything; the others pass nothing beyond ±1."""
 
 
 @torch.no_grad()
@@ -26,7 +21,7 @@ def latents(s: Subject) -> Iterator[Line]:
     layers = dict(binary_layers(s.model))
     if not layers:
         return
-    if next(iter(layers.values())).method.weight.quantizer == "stored":
+    if not next(iter(layers.values())).method.weight.quantizer.latent:
         yield _stored(layers)
         return
     yield _placed(layers)
@@ -70,8 +65,9 @@ def _placed(layers: dict[str, BinaryLayer]) -> Line:
 
 
 def _masked(layer: BinaryLayer) -> bool:
-    weight = layer.method.weight
-    return weight.gradient in MASKED and weight.estimator not in UNMASKED
+    """Whether weights outside the estimator's window get no gradient at all."""
+    quantizer = layer.weight_quantizer
+    return quantizer is not None and not quantizer.gradient.keeps and quantizer.estimator.masks
 
 
 def _advice(nans: list[str], over: list[str], frozen: list[str], clipped: bool) -> str:
@@ -96,13 +92,9 @@ def _shares(layers: dict[str, BinaryLayer], clips: dict[str, float]) -> tuple[di
     """Inside, at, beyond, per layer."""
     tests = (torch.lt, torch.eq, torch.gt)
     return tuple(
-        {name: _share(test(layer.weight.abs(), clips[name])) for name, layer in layers.items()}
+        {name: share(test(layer.weight.abs(), clips[name])) for name, layer in layers.items()}
         for test in tests
     )
-
-
-def _share(mask: Tensor) -> float:
-    return float(mask.double().mean())
 
 
 def _mean(shares: dict[str, float]) -> float:
@@ -110,7 +102,7 @@ def _mean(shares: dict[str, float]) -> float:
 
 
 def _balanced(layers: dict[str, BinaryLayer]) -> Line:
-    positive = {name: _share(~(layer.weight < 0)) for name, layer in layers.items()}
+    positive = {name: positive_share(layer.codes().value) for name, layer in layers.items()}
     far = max(positive, key=lambda name: abs(positive[name] - 0.5))
     return Line(
         name="latent balance",

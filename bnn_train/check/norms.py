@@ -9,17 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnn_train.binary.activations import quantize_input
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.check.line import Line, Verdict, judge, percent, some, worst
 from bnn_train.check.subject import Subject, inputs_of, quantizing
+from bnn_train.inspect.diagnostics import input_codes
 
 MONOTONE = (
     "Relu", "Hardtanh", "Clamp", "Pool", "Mean", "View", "Reshape", "Alias", "Squeeze", "Flatten", "Clone",
     "Copy", "Permute", "Transpose", "ConstantPad", "Slice", "Contiguous", "Dropout",
 )  # fmt: skip
 """Autograd nodes that neither weight nor mix channels; parts of their names."""
-SIGNS = ("sign", "stochastic_sign")
 DEAD = (0.05, 0.5)
 BALANCE = (0.2, 0.8)
 SATURATED = 3.0
@@ -52,7 +51,7 @@ def _fed(layers: dict[str, BinaryLayer], seen: dict[str, Tensor]) -> Line:
     positive = [
         name
         for name, from_ in sources.items()
-        if "relu" in from_ and "sum" not in from_ and layers[name].method.activation.quantizer in SIGNS
+        if "relu" in from_ and "sum" not in from_ and layers[name].method.activation.quantizer.signs
     ]
     verdict: Verdict = "wrong" if none or positive else "look" if partly else "ok"
     summed = sum("sum" in from_ for from_ in sources.values())
@@ -109,7 +108,7 @@ def _sources(x: Tensor) -> set[str]:
 def _alive(layers: dict[str, BinaryLayer], seen: dict[str, Tensor]) -> Line:
     dead, positive = {}, {}
     for name, x in seen.items():
-        codes = quantize_input(x, layers[name].method.activation, training=False).transpose(0, 1).flatten(1)
+        codes = input_codes(layers[name], x).transpose(0, 1).flatten(1)
         dead[name] = float((codes.amin(dim=1) == codes.amax(dim=1)).double().mean())
         positive[name] = float((codes > 0).double().mean())
     worst_dead = max(dead, key=lambda name: dead[name])
@@ -123,8 +122,8 @@ def _alive(layers: dict[str, BinaryLayer], seen: dict[str, Tensor]) -> Line:
                 judge(positive[uneven], ok=BALANCE, look=(0.02, 0.98)),
             ]
         ),
-        measured=f"channels of one code {percent(dead[worst_dead])} at most ({worst_dead}), positive"
-        f" {percent(positive[uneven])} at the most uneven ({uneven})",
+        measured=f"channels whose code never changes {percent(dead[worst_dead])} at most ({worst_dead}),"
+        f" positive {percent(positive[uneven])} at the most uneven ({uneven})",
         healthy=f"≤ {percent(DEAD[0])} such channels, {percent(BALANCE[0])} to {percent(BALANCE[1])}"
         " positive",
         advice=f"{some(named)}: channels that never change carry nothing; look at the norm before (γ, β,"

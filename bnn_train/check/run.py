@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bnn_train.check.beginning import beginning, by_heart
+from bnn_train.check.beginning import beginning, overfitting
 from bnn_train.check.data_labels import labels
 from bnn_train.check.data_pixels import pixels
 from bnn_train.check.flips import flips
@@ -25,7 +25,7 @@ INSTRUMENTS: tuple[Callable[[Subject], Iterator[Line]], ...] = (
     gradients,
     beginning,
     flips,
-    by_heart,
+    overfitting,
     twin,
 )
 

@@ -11,16 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.placed import place
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.randomness import stream_seed
 from bnn_train.inspect.layers import layer_table, total
+from bnn_train.spec.annealed import Position
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import same_classes
 from bnn_train.training.fits import check_optimizers
+from bnn_train.training.losses.table import terms_of
+from bnn_train.training.losses.terms import Term
+from bnn_train.training.position import position_of, steps_per_epoch
 from bnn_train.training.progress import Progress
 from bnn_train.training.setup import Learner, build_learner, build_model, choose_device, load_weights
+from bnn_train.training.stages import start_weights
 
 Batch = tuple[Tensor, Tensor]
 
@@ -38,6 +44,8 @@ class Subject:
     """The config's file, where one was given."""
     macs: int
     """Multiply-accumulates for one image."""
+    terms: tuple[Term, ...] = ()
+    """Of the loss."""
 
     @property
     def progress(self) -> Progress:
@@ -46,21 +54,29 @@ class Subject:
             Progress() if self.checkpoint is None else Progress.from_json(self.checkpoint.state["progress"])
         )
 
+    def position(self, step: int | None = None) -> Position:
+        """The position after a step of the run; without one, where the run stands."""
+        per_epoch = steps_per_epoch(self.experiment, self.data)
+        done = self.progress.step if step is None else step
+        return position_of(done, per_epoch, self.experiment.training.epochs)
+
     @property
     def batch_size(self) -> int:
         """Images in a training batch."""
         return min(self.data.config.batch_size, self.data.sizes["train"])
 
     def copy(self) -> nn.Module:
-        """A network of its own, in training mode."""
-        return copy.deepcopy(self.model).train()
+        """A network of its own, in training mode, at the position of the run."""
+        model = copy.deepcopy(self.model).train()
+        place(model, self.position())
+        return model
 
     def learner(self) -> Learner:
         """A copy of the network with its optimizers; a run's go on from their stored state."""
-        learner = build_learner(self.experiment, self.copy(), self.device)
+        learner = build_learner(self.experiment, self.copy(), self.device, self.terms)
         if self.checkpoint is not None:
             stored = self.checkpoint.section("optimizer")
-            check_optimizers(stored, learner.optimizers, self.experiment.optimizer.name)
+            check_optimizers(stored, learner.optimizers)
             learner.optimizers.load(stored)
         return learner
 
@@ -86,12 +102,17 @@ def open_subject(experiment: Experiment, checkpoint: Checkpoint | None, config: 
     preprocess = None if checkpoint is None else checkpoint.section("preprocess")
     data = open_data(section, seed=experiment.seed, device=device, preprocess=preprocess)
     check_batches(experiment, data)
+    terms = terms_of(experiment.loss, device)
+    for term in terms:
+        term.check(data)
     model = build_model(experiment, data.shape, len(data.classes), device)
-    if checkpoint is not None:
+    if checkpoint is None:
+        start_weights(model, experiment)
+    else:
         same_classes(checkpoint, data)
         load_weights(model, checkpoint.section("model"))
     macs = total(layer_table(model, data.shape)).macs
-    return Subject(experiment, data, model, device, checkpoint, config, macs)
+    return Subject(experiment, data, model, device, checkpoint, config, macs, terms)
 
 
 def quantizing(model: nn.Module) -> dict[str, BinaryLayer]:

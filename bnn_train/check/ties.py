@@ -1,4 +1,4 @@
-"""What stands exactly on the threshold of a sign."""
+"""Inputs that stand exactly on the threshold of a sign."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from bnn_train.check.line import Line, Verdict, judge, percent, some, worst
 from bnn_train.check.subject import Subject, inputs_of, quantizing
 
-SIGNS = ("sign", "stochastic_sign")
 FEW, MANY = 0.02, 0.1
 """Sums of few signs, centred over a small batch, fall on 0 now and then; a ReLU makes half of them 0."""
 
@@ -17,7 +16,7 @@ FEW, MANY = 0.02, 0.1
 def ties(s: Subject) -> Iterator[Line]:
     """Shares of 0, −0.0 and NaN at the inputs of all signs, over one training batch."""
     model = s.copy()
-    layers = {n: m for n, m in quantizing(model).items() if m.method.activation.quantizer in SIGNS}
+    layers = {n: m for n, m in quantizing(model).items() if m.method.activation.quantizer.signs}
     if not layers:
         return
     s.seed("ties")

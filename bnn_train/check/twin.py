@@ -52,7 +52,7 @@ def twin(s: Subject) -> Iterator[Line]:
 
 
 def _real(method: Method) -> bool:
-    return method.weight.quantizer == "none" and method.activation.quantizer == "none"
+    return not (method.weight.quantizer.quantizes or method.activation.quantizer.quantizes)
 
 
 def _is_twin(other: Experiment, own: Experiment) -> bool:

@@ -1,4 +1,4 @@
-"""Which file a command's ``--checkpoint`` means."""
+"""The file behind a command's ``--checkpoint``: itself, or the best checkpoint of a run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share: how an error is told and which code the process leaves with."""
+"""Errors as sentences, and the exit code of every command."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def guarded(command: Callable[[], None]) -> int:
 
 
 def _surroundings(error: Exception) -> str:
-    """What the machine refused, as a sentence; the error itself, raised again, if it is ours."""
+    """A refusal of the machine (disk, memory, encoding) as a sentence; any other error is raised again."""
     if isinstance(error, UnicodeEncodeError):
         return (
             f"{ascii(error.object)[:200]} cannot be spelled in {error.encoding}; rename it, or set"

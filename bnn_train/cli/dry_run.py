@@ -1,24 +1,25 @@
-"""What a config would train: the layer table, the images where they are files, and the resolved config."""
+"""``bnn-train --dry-run``: the layer table, the images where they are files, and the resolved config."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from bnn_train.config.loader import dump
 from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.open import DataBundle, open_data
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.data.sources import FolderSource
 from bnn_train.errors import ImageError, printable
+from bnn_train.files import expanded
 from bnn_train.inspect.layers import format_layers, layer_table
 from bnn_train.models.build import build
 from bnn_train.packed.photo import read_photo
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, is_folder, num_classes
+from bnn_train.training.losses.table import terms_of
+from bnn_train.training.stages import look
 
 SAMPLES = 32
 """Images of each split that are decoded, spread over it."""
@@ -31,28 +32,36 @@ def dry_run(experiment: Experiment) -> str:
     """
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
     lines = []
-    if DATASETS[experiment.data.name].layout == "folder":
+    if is_folder(experiment.data):
         data = _opened(experiment.data, experiment.seed)
         classes = classes if data is None else len(data.classes)
         lines = list(_absent(experiment.data, classes) if data is None else _images(data))
     with torch.device("meta"):
         model = build(experiment.model, experiment.method, shape, classes)
+    lines += _origins(model, experiment)
     name = f"{experiment.method.name} {experiment.model.name}"
     title = f"{name}, input {'×'.join(map(str, shape))}, {classes} classes"
     table = format_layers(layer_table(model, shape))
     return "\n\n".join([title, *(["\n".join(lines)] if lines else []), table, dump(experiment)])
 
 
+def _origins(model: nn.Module, experiment: Experiment) -> Iterator[str]:
+    """The other networks that go into the run; their files are read."""
+    if (started := look(model, experiment)) is not None:
+        yield started.told()
+    yield from (term.told() for term in terms_of(experiment.loss, torch.device("cpu")))
+
+
 def _opened(config: Data, seed: int) -> DataBundle | None:
     """The listed folder; None where it is not there yet."""
-    root = Path(os.path.expanduser(config.root))
+    root = expanded(config.root)
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return None
     return open_data(config, seed=seed, device=torch.device("cpu"))
 
 
 def _absent(config: Data, classes: int) -> Iterator[str]:
-    root = printable(Path(os.path.expanduser(config.root)).absolute())
+    root = printable(expanded(config.root).absolute())
     yield f"images: none, {root} is not there yet; counted with {classes} classes"
 
 

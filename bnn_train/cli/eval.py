@@ -13,7 +13,8 @@ from bnn_train import __version__
 from bnn_train.cli import outputs, terminal
 from bnn_train.cli.checkpoints import find, is_packed
 from bnn_train.cli.common import guarded, path_argument, say
-from bnn_train.errors import BnnError, DataError
+from bnn_train.errors import BnnError
+from bnn_train.files import write_atomic
 
 if TYPE_CHECKING:
     from bnn_train.cli.eval_runs import Scored
@@ -91,10 +92,7 @@ def _scored(path: Path, args: argparse.Namespace) -> Scored:
 
 
 def _write_json(path: Path, value: dict[str, float]) -> None:
-    try:
-        path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from None
+    write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 
 if __name__ == "__main__":

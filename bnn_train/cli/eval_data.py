@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from bnn_train.config.schema import Data
 from bnn_train.data.files import FILES
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.errors import DataError, printable
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.files import expanded
+from bnn_train.spec.inputs import is_folder
 from bnn_train.training.places import same_places
 
 
@@ -30,7 +30,7 @@ def open_split(
     """The split of a run's data section with ``changes`` laid over it. Raises DataError, which says so where
     ``root`` among the changes would help."""
     here = section.model_copy(update=changes)
-    root = Path(os.path.expanduser(here.root))
+    root = expanded(here.root)
     moved = "root" not in changes and not here.download and _has_files(here)
     if moved and not root.exists():
         named = section.root != Data.model_fields["root"].default  # what is given away names no folder
@@ -45,12 +45,12 @@ def open_split(
 
 
 def _has_files(section: Data) -> bool:
-    return section.name in FILES or DATASETS[section.name].layout == "folder"
+    return section.name in FILES or is_folder(section)
 
 
 def differences(data: DataBundle, split: str, run: Path | None) -> list[str]:
-    """What a reader of the score must know of its images, beside the data's own remarks. ``run``: the run's
-    folder, where there is one.
+    """Sentences on how the scored images may differ from the run's, beside the data's own remarks.
+    ``run``: its folder, where there is one.
 
     Raises DataError where a split by position has moved: it would score images that were trained on.
     """

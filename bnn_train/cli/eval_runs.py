@@ -28,7 +28,7 @@ from bnn_train.training.setup import choose_device
 
 @dataclass(frozen=True)
 class Scored:
-    """What came out, and of what."""
+    """The score of a network on a split."""
 
     title: str
     data: str
@@ -36,7 +36,7 @@ class Scored:
     seconds: float
     """Images read, normalized and classified."""
     notes: tuple[str, ...]
-    """What a reader of the score must know of the images."""
+    """Sentences on the images that the score is of."""
 
 
 def score_checkpoint(path: Path, split: str, changes: Mapping[str, Any], *, device: str) -> Scored:

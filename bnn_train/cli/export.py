@@ -13,6 +13,7 @@ from bnn_train import __version__
 from bnn_train.cli import outputs, terminal
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ExportError
+from bnn_train.files import write_atomic
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,15 +36,29 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--parity-images", metavar="N", type=int, default=256, help="how many are compared (256)")
     p.add_argument(
+        "--first-layer",
         "--first",
+        dest="first",
         choices=("int24", "int16", "int8"),
         default="int24",
         help="real weights that read the image",
     )
     p.add_argument(
-        "--last", choices=("f32", "bf16", "int8"), default="f32", help="real weights of the last layer"
+        "--last-layer",
+        "--last",
+        dest="last",
+        choices=("f32", "bf16", "int8"),
+        default="f32",
+        help="real weights of the last layer",
     )
-    p.add_argument("--real", choices=("f32", "bf16"), default="f32", help="all other real weights")
+    p.add_argument(
+        "--other-real-layers",
+        "--real",
+        dest="real",
+        choices=("f32", "bf16"),
+        default="f32",
+        help="all other real weights",
+    )
     p.add_argument(
         "--binarize", action="store_true", help="store signs where the evaluation uses latent weights"
     )
@@ -82,7 +97,7 @@ def _run(args: argparse.Namespace) -> None:
         )
     torch.set_num_threads(args.threads)
     export = Export(path, args)
-    for note in export.notes:
+    for note in export.lowered.notes:
         say(f"note: {note}")
     parity = export.compare()
     export.write(args.out)
@@ -93,7 +108,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _write_json(path: Path, report: dict[str, Any]) -> None:
-    from bnn_train.report.files import plain, write_atomic
+    from bnn_train.report.files import plain
 
     write_atomic(path, json.dumps(plain(report), indent=2) + "\n")
 

@@ -1,4 +1,4 @@
-"""What an export tells: bytes of each layer, how the two networks compare, what options cost, speed."""
+"""The report of an export: bytes of each layer, parity of the two networks, cost of options, speed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn_train.cli.latency import Run, latencies
+from bnn_train.aligned import aligned
+from bnn_train.cli.latency import Classify, latencies
 from bnn_train.config.local import shown
 from bnn_train.export.checks import TOLERANCE
 from bnn_train.export.parity import LOGITS, Parity
@@ -37,7 +38,7 @@ def collect(export: Export, parity: Parity, out: Path, *, latency: bool) -> dict
         "method": export.experiment.method.name,
         "model": export.experiment.model.name,
         "options": export.options.model_dump(),
-        "notes": export.notes,
+        "notes": list(export.lowered.notes),
         "file_bytes": out.stat().st_size,
         "predicted_bytes": sum(row.predicted for row in rows),
         "tensor_bytes": sum(row.stored for row in rows),
@@ -74,7 +75,7 @@ def _parity(export: Export, parity: Parity) -> dict[str, Any]:
 
 def _latency(export: Export) -> dict[str, float]:
     packed = f"packed, {export.packed.kernel}"
-    runs: dict[str, Run] = {packed: export.packed, "PyTorch as trained": export.trained}
+    runs: dict[str, Classify] = {packed: export.packed, "PyTorch as trained": export.trained}
     return latencies(runs, export.images.pixels[:1])
 
 
@@ -98,15 +99,7 @@ def _table(layers: Sequence[dict[str, Any]]) -> list[str]:
     keys = ("bytes_fp32", "bytes_predicted", "bytes_file")
     body = [(row["layer"], row["form"], *(f"{row[key]:,}" for key in keys)) for row in layers]
     total = ("total", "", *(f"{sum(row[key] for row in layers):,}" for key in keys))
-    widths = [max(len(line[i]) for line in [head, *body, total]) for i in range(len(head))]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    aligned = [_align(line, widths) for line in [head, *body, total]]
-    return [aligned[0], rule, *aligned[1:-1], rule, aligned[-1]]
-
-
-def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
-    pairs = enumerate(zip(cells, widths, strict=True))
-    return "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in pairs).rstrip()
+    return aligned(head, body, (0, 1), total)
 
 
 def _sizes(report: dict[str, Any]) -> list[str]:

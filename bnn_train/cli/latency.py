@@ -1,4 +1,4 @@
-"""How long one image takes in the packed and in the trained network: in turns, medians."""
+"""Latency of one image in the packed and in the trained network: medians, measured in turns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Run = Callable[[NDArray[np.uint8]], object]
+Classify = Callable[[NDArray[np.uint8]], object]
+"""A network, called with images N×H×W×C."""
 BUDGET_S, ROUNDS, LEAST = 4.0, 200, 5
 
 
-def latencies(runs: dict[str, Run], image: NDArray[np.uint8]) -> dict[str, float]:
+def latencies(runs: dict[str, Classify], image: NDArray[np.uint8]) -> dict[str, float]:
     """Milliseconds of each for one image 1×H×W×C; they take turns, so that a busy machine slows all alike."""
     for run in runs.values():
         run(image)

@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, wrong: list[str]) -> None:
-    """What the options ask for; what ``--check`` finds wrong goes to ``wrong``."""
+    """Do what the options ask for; instruments of ``--check`` that find a fault are added to ``wrong``."""
     if args.list:
         from bnn_train.cli.listing import listing
 

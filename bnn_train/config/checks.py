@@ -13,7 +13,7 @@ from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.errors import BnnError
 from bnn_train.files import expanded
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import is_folder, validates
 
 Problems = Iterator[tuple[KeyPath, str]]
 
@@ -48,8 +48,8 @@ def _schedule(e: Experiment) -> Problems:
 
 
 def _training(e: Experiment) -> Problems:
-    folder = ", data.validation.folder" if DATASETS[e.data.name].layout == "folder" else ""
-    if e.training.select == "validation" and not checks_data.validates(e.data):
+    folder = ", data.validation.folder" if is_folder(e.data) else ""
+    if e.training.select == "validation" and not validates(e.data):
         yield (
             ("training", "select"),
             f"validation needs held-out images, and {e.data.name} has none here;"

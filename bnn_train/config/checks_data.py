@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
-from bnn_train.config.schema import Data, Experiment, MeanStd, ResizeCrop
+from bnn_train.config.schema import (
+    LCN,
+    ZCA,
+    Data,
+    Experiment,
+    MeanStd,
+    Normalization,
+    PadCropFlip,
+    ResizeCrop,
+)
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.spec.datasets import DATASETS
-from bnn_train.spec.networks import AlexNet, ResNet18
+from bnn_train.spec.inputs import evaluation_resize, input_shape, is_folder, validation_size
+from bnn_train.spec.limits import LEAST_REAL, MAX_KERNEL, MAX_REAL, MAX_RESIZE, MAX_WORK
 
 Problems = Iterator[tuple[KeyPath, str]]
-
-# The smallest image whose maps do not vanish before the last layer.
-LEAST_PIXELS = {
-    "mlp": 1,
-    "lenet5": 16,
-    "convnet": 8,
-    "vgg_small": 8,
-    "nin": 8,
-    "alexnet": 15,
-    "extraction": 16,
-    "resnet18": 8,
-    "resnet34": 8,
-    "resnet20": 8,
-}
-LEAST_IMAGENET_STEM = 32
-_BEGINNINGS = ("unit", "signed", "mean_std", "pixel_mean", "gcn")
-_FITTED = ("pixel_mean", "gcn", "zca", "lcn")
-
-
-def validation_size(data: Data) -> int:
-    """How many images are held out of the training file."""
-    size = data.validation.size
-    return DATASETS[data.name].validation if size is None else size
-
-
-def input_shape(data: Data) -> tuple[int, int, int]:
-    """C×H×W of the model's input."""
-    channels, height, width = data.shape or DATASETS[data.name].shape
-    return (channels, data.image_size, data.image_size) if data.image_size else (channels, height, width)
 
 
 def network_fits(e: Experiment) -> Problems:
     """Whether the images are large enough, and square where they must be."""
     _, height, width = input_shape(e.data)
-    least = LEAST_PIXELS[e.model.name]
-    if isinstance(e.model, ResNet18) and e.model.stem == "imagenet":
-        least = LEAST_IMAGENET_STEM
+    least = e.model.least_pixels
     path: KeyPath = ("data", "image_size") if e.data.image_size else ("model",)
     if min(height, width) < least:
         yield (
@@ -54,8 +34,8 @@ def network_fits(e: Experiment) -> Problems:
             f"{e.model.name} needs images of {least}×{least} pixels or more, and {e.data.name} gives"
             f" {height}×{width}; set data.image_size or choose another network",
         )
-    if isinstance(e.model, AlexNet) and height != width:
-        yield path, f"alexnet needs square images, not {height}×{width}; set data.image_size"
+    if e.model.square and height != width:
+        yield path, f"{e.model.name} needs square images, not {height}×{width}; set data.image_size"
 
 
 def _belongs(d: Data) -> Problems:
@@ -75,7 +55,7 @@ def _belongs(d: Data) -> Problems:
     for key, (is_set, names) in owners.items():
         if is_set and d.name not in names:
             yield ("data", *key.split(".")), f"belongs to {' and '.join(names)}, not to {d.name}; remove it"
-    if d.download and DATASETS[d.name].layout == "folder":
+    if d.download and is_folder(d):
         yield ("data", "download"), f"{d.name} cannot be downloaded; {DATASETS[d.name].how_to_get}"
 
 
@@ -92,18 +72,51 @@ def _sizes(d: Data) -> Problems:
         yield ("data", key), f"no whole batch of {d.batch_size} fits into the {left} training images"
     if d.resize is not None and d.resize < input_shape(d)[1]:
         yield ("data", "resize"), f"must be at least the size that is cropped, {input_shape(d)[1]}"
+    if is_folder(d) and evaluation_resize(d) > MAX_RESIZE:
+        key = "image_size" if d.resize is None else "resize"
+        yield ("data", key), f"asks for images of {evaluation_resize(d)} pixels; {MAX_RESIZE} is the most"
 
 
 def _normalize(d: Data) -> Problems:
     names = [step.name for step in d.normalize]
     for i, step in enumerate(d.normalize):
         path: KeyPath = ("data", "normalize", i)
-        if step.name in _FITTED and DATASETS[d.name].layout == "folder":
+        if step.whole and is_folder(d):
             yield path, f"{step.name} is for small images; {d.name} takes unit, signed or mean_std"
-        if i and step.name in _BEGINNINGS:
+        if i and step.from_pixels:
             yield path, f"{step.name} begins from the pixels, so it must come first, not after {names[i - 1]}"
+        yield from _magnitudes(step, path)
         if isinstance(step, MeanStd):
             yield from _statistics(step, path, input_shape(d)[0])
+        elif isinstance(step, LCN):
+            yield from _window(step, path)
+        elif isinstance(step, ZCA) and not is_folder(d):
+            yield from _matrix(path, math.prod(input_shape(d)))
+
+
+def _magnitudes(step: Normalization, path: KeyPath) -> Problems:
+    """Numbers that float32 turns into 0 or infinity."""
+    for key, setting in step.model_dump().items():
+        for value in setting if isinstance(setting, tuple) else (setting,):
+            if isinstance(value, float) and value and not LEAST_REAL <= abs(value) <= MAX_REAL:
+                yield (*path, key), f"must lie between {LEAST_REAL:g} and {MAX_REAL:g}, not {value:g}"
+
+
+def _window(step: LCN, path: KeyPath) -> Problems:
+    if step.kernel % 2 == 0:
+        yield (*path, "kernel"), f"must be odd, so that the window has a middle, not {step.kernel}"
+    if step.kernel > MAX_KERNEL:
+        yield (*path, "kernel"), f"must be at most {MAX_KERNEL}, not {step.kernel}"
+
+
+def _matrix(path: KeyPath, numbers: int) -> Problems:
+    most = math.isqrt(MAX_WORK)
+    if numbers > most:
+        yield (
+            path,
+            f"zca whitens images of at most {most} numbers, and these have {numbers}; set a smaller"
+            " data.image_size",
+        )
 
 
 def _statistics(step: MeanStd, path: KeyPath, channels: int) -> Problems:
@@ -113,20 +126,22 @@ def _statistics(step: MeanStd, path: KeyPath, channels: int) -> Problems:
 
 
 def _augment(d: Data) -> Problems:
-    folder = DATASETS[d.name].layout == "folder"
+    folder = is_folder(d)
     for i, step in enumerate(d.augment):
         path: KeyPath = ("data", "augment", i)
-        if step.name == "pad_crop_flip" and folder:
+        if isinstance(step, PadCropFlip) and folder:
             yield (
                 path,
                 f"pad_crop_flip is for small images; {d.name} takes another crop",
             )
-        if step.name != "pad_crop_flip" and not folder:
+        if not isinstance(step, PadCropFlip) and not folder:
             yield path, f"{step.name} is for image folders (imagenet); {d.name} takes pad_crop_flip"
         if i and folder:
             yield path, "a second crop; one is enough"
         if isinstance(step, ResizeCrop):
             yield from _sides(step, path, input_shape(d)[1])
+        if isinstance(step, PadCropFlip):
+            yield from _pad(step, path, min(input_shape(d)[1:]))
 
 
 def _sides(step: ResizeCrop, path: KeyPath, crop: int) -> Problems:
@@ -134,6 +149,13 @@ def _sides(step: ResizeCrop, path: KeyPath, crop: int) -> Problems:
         yield (*path, "min_side"), f"must be at most max_side, {step.max_side}"
     if step.min_side < crop:
         yield (*path, "min_side"), f"must be at least the size that is cropped, {crop}"
+    if step.max_side > MAX_RESIZE:
+        yield (*path, "max_side"), f"must be at most {MAX_RESIZE}, not {step.max_side}"
+
+
+def _pad(step: PadCropFlip, path: KeyPath, side: int) -> Problems:
+    if step.pad > side:
+        yield (*path, "pad"), f"must be at most the image's side, {side}, not {step.pad}"
 
 
 def _folders(d: Data) -> Problems:
@@ -147,11 +169,6 @@ def _folders(d: Data) -> Problems:
         )
     if folder in ("train", d.test_folder):
         yield path, f"{folder} holds the {'training' if folder == 'train' else 'test'} images; name another"
-
-
-def validates(data: Data) -> bool:
-    """Whether there are images that choose the checkpoint."""
-    return bool(validation_size(data)) or data.validation.folder is not None
 
 
 def _drawn(d: Data) -> Problems:

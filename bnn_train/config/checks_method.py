@@ -1,4 +1,7 @@
-"""Points on the method axes that cannot stand together, or stand without effect."""
+"""Points on the method axes that cannot stand together, or stand without effect.
+
+Each question goes to the options themselves: no name of an axis value stands here but in the advice.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,21 @@ Problems = Iterator[tuple[KeyPath, str]]
 WEIGHT: KeyPath = ("method", "weight")
 ACTIVATION: KeyPath = ("method", "activation")
 LATENT: KeyPath = ("method", "latent")
+RANGES = {"signed": "numbers around 0", "unit": "numbers in [0, 1]"}
 
 
 def _stored(e: Experiment) -> Problems:
     """±1 weights without latent ones, and the optimizer that flips them."""
-    stored = e.method.weight.quantizer == "stored"
-    if e.optimizer.binary is not None and not stored:
+    quantizer, binary = e.method.weight.quantizer, e.optimizer.binary
+    if quantizer.latent and binary is not None:
         yield (
             ("optimizer", "binary"),
-            f"{e.optimizer.binary.name} flips stored ±1 weights, but method {e.method.name} has latent ones"
-            f" (weight.quantizer: {e.method.weight.quantizer}); remove it, or take method bop",
+            f"{binary.name} flips stored ±1 weights, but method {e.method.name} has latent ones"
+            f" (weight.quantizer: {quantizer.name}); remove it, or take method bop",
         )
-    if not stored:
+    if quantizer.latent:
         return
-    if e.optimizer.binary is None:
+    if binary is None:
         yield (
             ("optimizer", "binary"),
             f"is missing: method {e.method.name} stores ±1 weights, which only bop can train;"
@@ -36,13 +40,13 @@ def _stored(e: Experiment) -> Problems:
 
 
 def _stored_alone(e: Experiment) -> Problems:
-    why = "cannot go with weights that are stored as ±1 (method.weight.quantizer: stored)"
     m = e.method
-    if m.weight.scale.kind != "none":
-        yield (*WEIGHT, "scale", "kind"), f"a scale {why}; set it to none"
-    if m.weight.gradient != "identity":
+    why = f"cannot go with weights that are stored as ±1 (method.weight.quantizer: {m.weight.quantizer.name})"
+    if m.weight.scale.scales:
+        yield (*WEIGHT, "scale"), f"a scale {why}; set it to none"
+    if not m.weight.passes_gradient:
         yield (*WEIGHT, "gradient"), f"a gradient other than identity {why}"
-    if m.latent.init != "sign":
+    if not m.latent.starts_binary:
         yield (*LATENT, "init"), f"an init other than sign {why}"
     for key in ("clip", "center"):
         if getattr(m.latent, key):
@@ -53,26 +57,30 @@ def _stored_alone(e: Experiment) -> Problems:
 
 def _weight(e: Experiment) -> Problems:
     weight = e.method.weight
-    scale = weight.scale.kind
-    if weight.quantizer == "ternary" and scale == "l1":
+    quantizer, scale = weight.quantizer, weight.scale
+    if quantizer.zeros and scale.mean_magnitude:
         yield (
-            (*WEIGHT, "scale", "kind"),
-            "l1 averages over the zeros of ternary weights; use l1_masked or none",
+            (*WEIGHT, "scale"),
+            f"{scale.name} averages over the zeros of {quantizer.name} weights; use l1_masked or none",
         )
-    if scale == "learned" and weight.evaluate == "latent":
+    if scale.learns and weight.evaluates_latent:
         yield (
-            (*WEIGHT, "scale", "kind"),
-            "learned multiplies quantized weights, but evaluations take the latent ones; use none or l1",
+            (*WEIGHT, "scale"),
+            f"{scale.name} multiplies quantized weights, but evaluations take the latent ones; use none or"
+            " l1",
         )
-    if scale == "l1_masked" and weight.quantizer in ("sign", "stochastic_sign"):
-        yield (*WEIGHT, "scale", "kind"), f"l1_masked is for ternary weights; with {weight.quantizer} use l1"
-    if weight.gradient in ("exact", "official") and (weight.quantizer, scale) != ("sign", "l1"):
+    if scale.skips_zeros and quantizer.signs:
+        yield (
+            (*WEIGHT, "scale"),
+            f"{scale.name} is for ternary weights; with {quantizer.name} use l1",
+        )
+    if weight.follows_mean_magnitude and not (quantizer.is_sign and scale.mean_magnitude):
         yield (
             (*WEIGHT, "gradient"),
             f"{weight.gradient} is the gradient of mean|w|·sign(w), so it needs weight.quantizer: sign and"
-            " weight.scale.kind: l1; use detached or identity",
+            " weight.scale: l1; use detached or identity",
         )
-    if weight.quantizer == "stochastic_sign" and weight.evaluate == "binary":
+    if quantizer.draws and not weight.evaluates_latent:
         yield (
             (*WEIGHT, "evaluate"),
             "stochastic weights would be drawn anew at every evaluation; use latent, or quantizer: sign",
@@ -82,15 +90,16 @@ def _weight(e: Experiment) -> Problems:
 def _without_quantizer(e: Experiment) -> Problems:
     """Rules for quantized weights where there are none."""
     m = e.method
-    if m.weight.quantizer != "none":
+    if m.weight.quantizer.quantizes:
         return
     idle: dict[KeyPath, bool] = {
-        (*WEIGHT, "scale", "kind"): m.weight.scale.kind != "none",
-        (*WEIGHT, "gradient"): m.weight.gradient != "identity",
-        (*WEIGHT, "gain"): m.weight.gain != "none",
+        (*WEIGHT, "pre"): m.weight.pre.prepares,
+        (*WEIGHT, "scale"): m.weight.scale.scales,
+        (*WEIGHT, "gradient"): not m.weight.passes_gradient,
+        (*WEIGHT, "gain"): m.weight.amplifies,
         (*LATENT, "clip"): m.latent.clip is not None,
         (*LATENT, "center"): m.latent.center,
-        (*LATENT, "lr_scale"): m.latent.lr_scale != "none",
+        (*LATENT, "lr_scale"): m.latent.scales_rate,
         ("optimizer", "weight_decay_binary"): e.optimizer.weight_decay_binary > 0,
     }
     for path, is_set in idle.items():
@@ -99,47 +108,52 @@ def _without_quantizer(e: Experiment) -> Problems:
 
 
 def _activation(e: Experiment) -> Problems:
-    a = e.method.activation
-    if a.scale == "xnor_k" and a.quantizer != "sign":
-        yield (*ACTIVATION, "scale"), f"xnor_k needs activation.quantizer: sign, not {a.quantizer}"
-    if a.quantizer == "uniform" and a.estimator not in ("unit", "identity"):
+    a, scale = e.method.activation, e.method.output_scale
+    quantizer, estimator = a.quantizer, a.estimator
+    if scale.needs_signs and not quantizer.is_sign:
+        yield (
+            ("method", "output_scale"),
+            f"{scale.name} needs activation.quantizer: sign, not {quantizer.name}",
+        )
+    if not quantizer.quantizes:
+        if a.pre.prepares:
+            yield (*ACTIVATION, "pre"), "has no effect, since method.activation.quantizer is none; remove it"
+    elif "any" not in (estimator.range, quantizer.range) and estimator.range != quantizer.range:
         yield (
             (*ACTIVATION, "estimator"),
-            f"{a.estimator} belongs to sign; uniform activations in [0, 1] need unit or identity",
+            f"{estimator.name} is for {RANGES[estimator.range]}, and {quantizer.name} is for"
+            f" {RANGES[quantizer.range]}; use another",
         )
-    if a.quantizer in ("sign", "stochastic_sign") and a.estimator == "unit":
-        yield (*ACTIVATION, "estimator"), f"unit belongs to uniform activations; {a.quantizer} needs another"
-    if a.bits != 1 and a.quantizer != "uniform":
-        yield (*ACTIVATION, "bits"), f"belongs to activation.quantizer: uniform, not {a.quantizer}"
-    if e.method.padding and a.quantizer in ("none", "uniform"):
+    if e.method.padding and not quantizer.signs:
         yield (
             ("method", "padding"),
-            f"{e.method.padding} belongs to signs; activations of quantizer {a.quantizer} are padded with 0",
+            f"{e.method.padding} belongs to signs; activations of quantizer {quantizer.name} are padded"
+            " with 0",
         )
-    if e.method.padding and a.scale == "xnor_k":
+    if e.method.padding and scale.pads_zeros:
         yield (
             ("method", "padding"),
-            f"{e.method.padding} cannot go with activation.scale: xnor_k, whose K averages zeros around the"
+            f"{e.method.padding} cannot go with output_scale: {scale.name}, which averages zeros around the"
             " map; use 0",
         )
 
 
 def _block(e: Experiment) -> Problems:
     block = e.method.block
-    if e.model.name.startswith("resnet"):
+    if e.model.residual:
         for key in ("product_relu", "before_last"):
             if getattr(block, key) != BlockSpec.model_fields[key].default:
                 yield ("method", "block", key), f"has no effect in {e.model.name}: it belongs to plain chains"
         return
-    if block.product_relu and block.order != "bn-act-conv-pool":
+    if block.product_relu and not block.norms_first:
         yield (
             ("method", "block", "product_relu"),
             f"belongs to the order bn-act-conv-pool; in {block.order} a ReLU or a sign follows anyway",
         )
-    if block.before_last == "norm_relu":
+    if block.rectifies_last:
         return
     path = ("method", "block", "before_last")
-    if block.order != "bn-act-conv-pool":
+    if not block.norms_first:
         yield path, f"belongs to the order bn-act-conv-pool, not {block.order}"
     elif e.method.quantizes_input("last"):
         yield path, "belongs to a real last layer; here its input is quantized, which needs the norm"
@@ -154,7 +168,7 @@ def _scope(e: Experiment) -> Problems:
 
 
 def _quantizes_something(method: Method) -> bool:
-    return method.weight.quantizer != "none" or method.activation.quantizer != "none"
+    return method.weight.quantizer.quantizes or method.activation.quantizer.quantizes
 
 
 def _has_layers(e: Experiment) -> bool:

@@ -1,14 +1,15 @@
-"""What of a config is of this machine alone: the folders of the run and of the data.
+"""The parts of a config that are of this machine alone: where the run, its data and its checkpoints lie.
 
-Whatever may be given away (packed files, checkpoints, reports, manifests) tells neither. A run's own
+Files that may be given away (packed files, checkpoints, reports, manifests) tell neither. A run's own
 config.yaml does, and what lies in that run finds its data by it.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -26,7 +27,19 @@ def portable(experiment: Experiment) -> dict[str, Any]:
     """The whole config as JSON values, its folders as if none had been named."""
     data = experiment.data.model_copy(update={"root": Data.model_fields["root"].default})
     run = experiment.run.model_copy(update={"dir": None})
-    return experiment.model_copy(update={"data": data, "run": run}).model_dump(mode="json")
+    dumped = experiment.model_copy(update={"data": data, "run": run}).model_dump(mode="json")
+    for source in _sources(dumped):
+        source["checkpoint"] = shown(source["checkpoint"])
+    return dumped
+
+
+def _sources(dumped: Any) -> Iterator[dict[str, Any]]:
+    """The mappings of a dumped config that name a checkpoint, in its order."""
+    if isinstance(dumped, dict) and isinstance(dumped.get("checkpoint"), str) and "sha256" in dumped:
+        yield dumped
+    elif isinstance(dumped, dict | list):
+        for inner in dumped.values() if isinstance(dumped, dict) else dumped:
+            yield from _sources(inner)
 
 
 def located(stored: Mapping[str, Any], run: Path) -> dict[str, Any]:
@@ -38,6 +51,15 @@ def located(stored: Mapping[str, Any], run: Path) -> dict[str, Any]:
         value = _at(own, section, key)
         if isinstance(value, str) and isinstance(found.get(section), Mapping):
             found[section] = {**found[section], key: value}
+    return _with_sources(found, own)
+
+
+def _with_sources(stored: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored config whose checkpoints lie where ``own`` has the same ones."""
+    places = {source["sha256"]: source["checkpoint"] for source in _sources(own) if source["sha256"]}
+    found = copy.deepcopy(stored)
+    for source in _sources(found):
+        source["checkpoint"] = places.get(source["sha256"], source["checkpoint"])
     return found
 
 

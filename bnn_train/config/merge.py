@@ -1,4 +1,4 @@
-"""How one mapping lays over another: `extends`, `--set` and method overrides all use this rule."""
+"""One mapping laid over another: the rule of `extends`, `--set` and method overrides."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _same_kind(below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
 
 
 def at(data: Any, path: Sequence[str | int]) -> Any:
-    """What stands at a key path in mappings and lists. Raises LookupError where nothing does."""
+    """The value at a key path in mappings and lists. Raises LookupError where there is none."""
     for key in path:
         indexed = isinstance(data, list | tuple) and isinstance(key, int)
         if not indexed and not isinstance(data, Mapping):

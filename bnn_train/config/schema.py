@@ -30,10 +30,13 @@ from bnn_train.spec.learning import (
     Adam,
     AdaMax,
     Bop,
+    CheckpointFile,
     Constant,
     Cosine,
     CrossEntropy,
+    Distillation,
     Exponential,
+    InitFrom,
     Linear,
     Loss,
     Optimizer,
@@ -43,6 +46,7 @@ from bnn_train.spec.learning import (
     SquareHinge,
     Step,
     Table,
+    from_path,
 )
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
@@ -59,13 +63,16 @@ __all__ = [
     "Adam",
     "Augmentation",
     "Bop",
+    "CheckpointFile",
     "Constant",
     "Cosine",
     "CrossEntropy",
     "Data",
+    "Distillation",
     "Drawn",
     "Experiment",
     "Exponential",
+    "InitFrom",
     "Linear",
     "Loss",
     "MeanStd",
@@ -106,6 +113,10 @@ def method_row(value: Any) -> Any:
 class Training(Record):
     """The loop."""
 
+    init_from: Annotated[
+        InitFrom | None, BeforeValidator(from_path, json_schema_input_type=str | InitFrom | None)
+    ] = None
+    """Weights to start from; default: those that the method draws."""
     epochs: Count = 10
     select: Literal["validation", "last", "test"] = "validation"
     """Which epoch is reported: best on the validation split (ties: the later), the last one, or the

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Tag
 
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import KeyPath
@@ -22,6 +22,11 @@ def bare(annotation: Any) -> Any:
     return bare(kinds[0]) if is_union(annotation) and len(kinds) == 1 else annotation
 
 
+def _keys(section: Any) -> dict[str, Any]:
+    """The keys of a section as a config has them, and their types; ``from`` is no name in Python."""
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
+
+
 def is_union(annotation: Any) -> bool:
     """Whether this is ``A | B``."""
     return get_origin(annotation) in (Union, types.UnionType)
@@ -33,10 +38,18 @@ def is_section(annotation: Any) -> bool:
 
 
 def members(annotation: Any) -> dict[str, Any]:
-    """The sections of a union by their ``name``; empty if this is no union."""
-    if not is_union(annotation):
+    """The sections of a union by their ``name``; empty if this is no union of such."""
+    kinds = [bare(kind) for kind in get_args(annotation)] if is_union(annotation) else []
+    if not all(is_section(kind) and "name" in kind.model_fields for kind in kinds):
         return {}
-    return {get_args(kind.model_fields["name"].annotation)[0]: kind for kind in get_args(annotation)}
+    return {get_args(kind.model_fields["name"].annotation)[0]: kind for kind in kinds}
+
+
+def _tagged(annotation: Any, tag: str) -> Any:
+    """The kind of a union that a location names: by a section's ``name``, or by pydantic's ``Tag``."""
+    if tag in (known := members(annotation)):
+        return known[tag]
+    return next((bare(kind) for kind in get_args(annotation) if Tag(tag) in get_args(kind)), None)
 
 
 def choices(annotation: Any) -> list[str]:
@@ -74,7 +87,7 @@ def follow(location: KeyPath) -> tuple[KeyPath, Any, Any]:
         if item == "[key]":
             continue
         if is_union(here):
-            here = members(here).get(str(item))
+            here = _tagged(here, str(item))
             continue
         if is_section(here):
             section = here
@@ -82,10 +95,23 @@ def follow(location: KeyPath) -> tuple[KeyPath, Any, Any]:
     return path, bare(here), section
 
 
+def kin(location: KeyPath) -> dict[str, Any]:
+    """The sections that may stand where the key of a pydantic location stands, by name; empty if but one
+    may."""
+    found: dict[str, Any] = {}
+    here: Any = Experiment
+    for item in location[:-1]:
+        here = bare(here)
+        if is_union(here):
+            found, here = members(here), _tagged(here, str(item))
+        else:
+            found, here = {}, _below(here, item)
+    return found
+
+
 def _below(annotation: Any, item: str | int) -> Any:
     if is_section(annotation):
-        field = annotation.model_fields.get(item)
-        return field.annotation if field else None
+        return _keys(annotation).get(str(item))
     arguments = get_args(annotation)
     if get_origin(annotation) is dict:
         return arguments[1]
@@ -105,9 +131,9 @@ def homes() -> dict[str, list[str]]:
 
 
 def _walk(section: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    for key, field in section.model_fields.items():
+    for key, annotation in _keys(section).items():
         yield key, prefix + key
-        kind = bare(field.annotation)
+        kind = bare(annotation)
         for inner in members(kind).values() if is_union(kind) else [kind]:
             if is_section(inner):
                 yield from _walk(inner, f"{prefix}{key}.")

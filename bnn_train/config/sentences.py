@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails
 
 from bnn_train.config.merge import at
-from bnn_train.config.sections import choices, follow, homes
+from bnn_train.config.sections import choices, follow, homes, kin
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.spec.methods import METHODS
 
@@ -73,7 +73,7 @@ def _mistake(error: ErrorDetails) -> Mistake:
     location, kind = error["loc"], error["type"]
     path, annotation, section = follow(location)
     if kind in ("extra_forbidden", "invalid_key"):
-        return path, _unknown_key(path, list(section.model_fields))
+        return path, _foreign_key(location, section) or _unknown_key(path, list(section.model_fields))
     if kind == "too_long" or (kind == "missing" and isinstance(path[-1], int)):
         return _wrong_length(location, kind)
     if kind == "missing":
@@ -115,6 +115,14 @@ def _wrong_length(location: KeyPath, kind: str) -> Mistake:
     path, annotation, _ = follow(location[:-1] if kind == "missing" else location)
     wanted, found = len(get_args(annotation)), "fewer" if kind == "missing" else "more"
     return path, f"must be a list of {wanted} values, and this one has {found}"
+
+
+def _foreign_key(location: KeyPath, section: Any) -> str:
+    """Whose a key is that another section of the same place has, or nothing."""
+    key, kinds = str(location[-1]), kin(location)
+    owners = [name for name, kind in kinds.items() if key in kind.model_fields]
+    own = next((name for name, kind in kinds.items() if kind is section), "")
+    return f"belongs to {' and '.join(owners)}, not to {own}; remove it" if owners and own else ""
 
 
 def _unknown_key(path: KeyPath, keys: list[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train.config.merge import at, merge
+from bnn_train.config.migrate import moved
 from bnn_train.config.sections import default_section
 from bnn_train.config.yaml_reader import Document, KeyPath, parse, read_yaml
 from bnn_train.errors import BnnError, ConfigError
@@ -32,7 +33,7 @@ class Source:
         )
 
     def place(self, path: KeyPath) -> str:
-        """Where the key at ``path`` stands, or the nearest key above it: ``file:line`` or ``--set …``."""
+        """The place of the key at ``path``, or of the nearest key above it: ``file:line`` or ``--set …``."""
         while path and not (path in self.positions and _holds(self.data, path)):
             path = path[:-1]
         return self.positions[path]
@@ -79,11 +80,9 @@ def _read(path: Path, chain: tuple[Path, ...]) -> Source:
         raise ConfigError([f"{path}:1: a config holds keys, like method: bnn, and this file holds none"])
     chain = (*chain, path)
     parents = [_parent(document, path, name, chain) for name in _parents(document)]
-    here = Source(
-        {key: value for key, value in document.data.items() if key != "extends"},
-        {**document.positions, (): str(path)},
-        document.problems,
-    )
+    own = {key: value for key, value in document.data.items() if key != "extends"}
+    data, positions = moved(own, document.positions)
+    here = Source(data, {**positions, (): str(path)}, document.problems)
     return reduce(lambda below, above: above.over(below), [*parents, here])
 
 
@@ -127,5 +126,5 @@ def _override(text: str) -> Source:
     for part in reversed(path):
         data = {part: data}
     keys = [path[:n] for n in range(1, len(path))] + [(*path, *inner) for inner in document.positions or [()]]
-    positions = dict.fromkeys(keys, place)
+    data, positions = moved(data, dict.fromkeys(keys, place))
     return Source(data, positions, document.problems)

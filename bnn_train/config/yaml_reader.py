@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ CORE_SCALARS = (
 
 @dataclass
 class Document:
-    """What one YAML text says."""
+    """The values of one YAML text, and the line of each key."""
 
     data: Any
     positions: dict[KeyPath, str] = field(default_factory=dict)
@@ -110,7 +111,7 @@ def parse(text: str, place: Callable[[int], str]) -> Document | None:
         line = text.count("\n", 0, bad.start()) + 1
         raise ConfigError([f"{place(line)}: the character U+{ord(bad.group()):04X} is not allowed in YAML"])
     try:
-        root = _Composer(text).get_single_node()
+        root = _root(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError([f"{place(line)}: {_told(error)}"]) from None
@@ -118,6 +119,13 @@ def parse(text: str, place: Callable[[int], str]) -> Document | None:
         return None
     builder = _Builder(place)
     return Document(builder.build(root, ()), builder.positions, builder.problems)
+
+
+@lru_cache(maxsize=256)
+def _root(text: str) -> Node | None:
+    """The text's tree, kept: configs extend the same few files. Nobody changes a node."""
+    root: Node | None = _Composer(text).get_single_node()
+    return root
 
 
 def _told(error: yaml.MarkedYAMLError) -> str:

@@ -18,7 +18,7 @@ DRAWS = 64
 def pad_crop_flip(
     images: Tensor, step: PadCropFlip, *, seed: int, epoch: int, ids: Ids, first_draw: int = 0
 ) -> Tensor:
-    """uint8 B×C×H×W, padded with black and cropped back at one of (2·pad + 1)² places, each its own."""
+    """Pad uint8 B×C×H×W with black, crop each image back at one of (2·pad + 1)² places, flip it or not."""
     _, channels, height, width = images.shape
     places = 2 * step.pad + 1
     drawn = np.stack([uniform(seed, epoch, ids, first_draw + i) for i in range(3)])

@@ -22,9 +22,14 @@ class Split:
     source: Source
     positions: Ids
 
+    @property
+    def labels(self) -> Ids:
+        """The labels, as the files number them; nothing is decoded."""
+        return self.source.labels_of(self.positions)
+
 
 class Opened(NamedTuple):
-    """What opening a data set's files gives."""
+    """A data set whose files were opened: classes, splits, and how it was found."""
 
     classes: tuple[str, ...]
     splits: dict[str, Split]
@@ -59,9 +64,9 @@ class DataBundle:
     digests: dict[str, str]
     """File name → digest; for image folders that of the list of files."""
     notes: tuple[str, ...] = ()
-    """What lies there and is not used, as sentences."""
+    """Files that lie there and are not used, as sentences."""
     changed: str | None = None
-    """How the training images differ from those that the validation split was drawn from, as a sentence."""
+    """A sentence on how the training images differ from those that the validation split was drawn from."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -110,11 +115,10 @@ class DataBundle:
         return self.splits[split].positions if may else None
 
     def _order(self, epoch: int, split: Split) -> Ids:
-        """Indices into the split's positions."""
+        """The order of an epoch, as indices into the split's positions."""
         if self.config.sampling == "shuffle":
             return permutation(self.seed, epoch, len(split.positions))
-        labels = split.source.labels_of(split.positions)
-        return balanced(self.seed, epoch, labels, self.batches_per_epoch * self.config.batch_size)
+        return balanced(self.seed, epoch, split.labels, self.batches_per_epoch * self.config.batch_size)
 
     def eval_batches(
         self, split: str, batch_size: int | None = None, limit: int | None = None, *, scored: bool = True

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bnn_train.data.randomness import uniform
-from bnn_train.packed.photo import centre, resize_shorter
+from bnn_train.packed.photo import resize_shorter, resized_centre
 from bnn_train.spec.data import RandomResizedCrop, ResizeCrop
 
 _ATTEMPTS = 10
@@ -35,7 +35,7 @@ class Draws:
 
 def for_evaluation(image: Image.Image, size: int, resize: int) -> Picture:
     """H×W×3: shorter side to ``resize``, then the centre ``size``×``size``."""
-    return _pixels(centre(resize_shorter(image, resize), size, size))
+    return _pixels(resized_centre(image, size, size, resize))
 
 
 def for_training(image: Image.Image, size: int, step: Crop, draws: Draws) -> Picture:

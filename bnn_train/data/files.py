@@ -53,7 +53,7 @@ def md5(path: Path) -> str:
 
 
 def fault(root: Path, files: tuple[File, ...]) -> str | None:
-    """What is wrong with the first bad file, as the start of a sentence; None where all are as published."""
+    """The fault of the first bad file, as the start of a sentence; None where all are as published."""
     for file in files:
         path = (root / file.path).absolute()
         if not path.is_file():

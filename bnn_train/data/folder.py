@@ -1,4 +1,4 @@
-"""The listing of an image folder, train/<class>/ and val/<class>/, and what is refused. No torch."""
+"""The listing of an image folder, train/<class>/ and val/<class>/, and its refusals. No torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Listing:
     fingerprint: str
     """SHA-256 over the relative paths."""
     notes: tuple[str, ...] = ()
-    """What is there and not used, as sentences."""
+    """Files that are there and not used, as sentences."""
 
     def path(self, index: int) -> Path:
         """The file of one image."""
@@ -67,7 +67,8 @@ def list_images(config: Data, part: str) -> Listing:
 
 
 def same_classes(train: Listing, test: Listing) -> None:
-    """Classes are numbered by name in each folder, so one that is missing would shift all after it."""
+    """Raises DataError unless both folders hold the same classes: they are numbered by name in each, and one
+    that is missing would shift all after it."""
     missing, extra = set(train.classes) - set(test.classes), set(test.classes) - set(train.classes)
     if missing or extra:
         lacks = f"lacks {_some(missing)}" if missing else ""

@@ -1,4 +1,4 @@
-"""What was met while image files were decoded, and is told rather than passed over."""
+"""Damaged and turned images met while files were decoded, told rather than passed over."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Incidents:
         self._places = 0
 
     def add(self, turned: list[bytes], damaged: dict[bytes, str], places: int) -> None:
-        """Of one batch: names, and names with a sentence each. An image counts once; ``places`` that others
-        took in batches that are trained on count each time."""
+        """Take in one batch: turned images by name, damaged ones with a sentence each. An image counts once;
+        ``places`` that others took in batches that are trained on count each time."""
         self._turned.update(turned)
         self._damaged |= damaged
         self._places += places
@@ -30,7 +30,7 @@ class Incidents:
         return places
 
     def sentences(self) -> Iterator[str]:
-        """What there is to tell, each in one line."""
+        """One line on the turned images and one on the damaged ones, where there are any."""
         if self._turned:
             count = "1 image has" if len(self._turned) == 1 else f"{len(self._turned):,} images have"
             turns = "turned or mirrored so (data.exif: apply)"

@@ -1,4 +1,4 @@
-"""Where under ``data.root`` the training and test images are, and a hint where they are not."""
+"""The folders of training and test images under ``data.root``, and hints where they are missing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _hint(root: Path, part: str, names: tuple[str, ...]) -> str:
 
 
 def _hints(root: Path, part: str, names: tuple[str, ...]) -> Iterator[str]:
-    """What is likely meant, the likeliest first, as sentences."""
+    """Sentences on the folder that was likely meant, the likeliest first."""
     name = printable(root)
     for levels, upper in (("one level", root.parent), ("two levels", root.parent.parent)):
         inside = root.relative_to(upper).parts[0] if root != upper else ""

@@ -1,4 +1,4 @@
-"""Decoding in worker processes. What a picture becomes depends on (seed, epoch, sample) alone, so neither the
+"""Decoding in worker processes. A picture depends on (seed, epoch, sample) alone, so neither the
 number of workers nor their order matters."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Key = tuple[int, int | None]
 
 
 SHARED = "/dev/shm"  # noqa: S108  # named in sentences, not written to
-"""Where processes on Linux share memory."""
+"""The folder in which processes on Linux share memory."""
 
 
 class Decoded(NamedTuple):
@@ -67,7 +67,8 @@ class Pictures(Dataset[Decoded | DataError]):
     """Ascending: the next of these, in a circle, takes the place of a damaged image. None: none does."""
 
     def __getitems__(self, keys: list[Key]) -> Decoded | DataError:
-        """A fault is returned, not raised: an exception would come out of a process as a traceback."""
+        """The pictures of a batch. A fault is returned, not raised: an exception would come out of a process
+        as a traceback."""
         pictures, damaged = [], dict[int, str]()
         shown, turned = [], []
         try:
@@ -120,8 +121,8 @@ def load(
     pin: bool,
     incidents: Incidents,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of the images ``order``: uint8 B×3×H×W and int64 labels, on the CPU. What is met on the way is
-    added to ``incidents`` as its batch is given out."""
+    """Batches of the images ``order``: uint8 B×3×H×W and int64 labels, on the CPU. Damaged and turned images
+    are added to ``incidents`` as their batch is given out."""
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     loader = DataLoader(
         pictures,
@@ -143,7 +144,7 @@ def load(
 
 
 def _started(loader: Iterable[Decoded | DataError], workers: int) -> Iterator[Decoded | DataError]:
-    """As many locks as a pool takes are tried first: torch's cannot clean up after a failed start."""
+    """Start the processes, once as many locks as they take were had: torch cannot clean up a failed start."""
     context = multiprocessing.get_context()
     try:
         tried = [context.Event(), *(context.Queue() for _ in range(workers + 2))] if workers else []
@@ -180,8 +181,8 @@ _LIVE: WeakSet[Generator[Decoded]] = WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """Batches that are held to the end: without this, the interpreter would wait for their processes, which
-    spare it one SIGTERM."""
+    """Close the batches that are held to the end: the interpreter would wait for their processes, which
+    ignore its first SIGTERM."""
     for decoded in list(_LIVE):
         decoded.close()
 
@@ -203,7 +204,7 @@ def _shared(images: Picture) -> Tensor | Picture:
 
 
 def _start_worker(_number: int) -> None:
-    """A stop signal is for the main process, which finishes its step with the workers' help."""
+    """Leave stop signals to the main process, which finishes its step with the workers' help."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _spare_once)
 

@@ -1,4 +1,4 @@
-"""Which images of a folder validate, by their names: an image that comes or goes moves no other."""
+"""The validation split of an image folder, drawn by names: an image that comes or goes moves no other."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from bnn_train.data.folder import Listing
 from bnn_train.data.randomness import Ids
-from bnn_train.data.splits import quotas, validation_size
+from bnn_train.data.splits import quotas
 from bnn_train.errors import DataError, printable
 from bnn_train.spec.data import Data, Drawn
+from bnn_train.spec.inputs import validation_size
 
 Keys = NDArray[Any]
 """Hex digits, as bytes; compared as text. Under ``last`` a name's own, else 64 bits of its SHA-256."""

@@ -1,4 +1,4 @@
-"""From uint8 pixels to what the network sees: the steps of ``data.normalize``, one after the other.
+"""Normalization of uint8 pixels to the network's input: the steps of ``data.normalize``, in order.
 
 Statistics are fitted on the whole training file (before the validation split, as pylearn2's preparation
 of the BinaryConnect data does) and travel with the model, so that evaluation needs no training images.
@@ -8,14 +8,16 @@ An image's result does not depend on the batch it is in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from bnn_train.errors import CheckpointError, DataError
-from bnn_train.spec.data import GCN, LCN, ZCA, MeanStd, PixelMean, Scale01, Signed
+from bnn_train.spec.data import GCN, LCN, ZCA, Data, MeanStd, PixelMean, Scale01, Signed
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape
 
 Step = Scale01 | Signed | MeanStd | PixelMean | GCN | ZCA | LCN
 State = dict[str, Tensor]
@@ -41,6 +43,12 @@ class Normalizer:
         self.device = device
         self._states: list[State] = [_constants(step, device) for step in self.steps]
 
+    @classmethod
+    def of(cls, config: Data, device: torch.device) -> Self:
+        """The steps of a data section with its data set's statistics, not yet fitted."""
+        row = DATASETS[config.name]
+        return cls(config.normalize, shape=input_shape(config), mean=row.mean, std=row.std, device=device)
+
     @property
     def needs_fit(self) -> bool:
         """Whether a step's statistics come from the training images."""
@@ -62,7 +70,7 @@ class Normalizer:
         return {f"{i}.{name}": t for i, state in enumerate(self._states) for name, t in state.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what ``state`` gave. Raises CheckpointError where it is another's."""
+        """Take over a state. Raises CheckpointError where it is that of other steps."""
         expected = {
             f"{i}.{name}": size
             for i, step in enumerate(self.steps)
@@ -132,7 +140,7 @@ def _per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:
 
 
 def _constants(step: Step, device: torch.device) -> State:
-    """What a step knows before any image."""
+    """The numbers that a step has before any image is seen."""
     if not isinstance(step, MeanStd):
         return {}
     return {

@@ -11,11 +11,10 @@ from bnn_train.data.bundle import DataBundle
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.open_folder import open_folder
 from bnn_train.data.open_tensors import open_tensors
-from bnn_train.data.shape import input_shape
 from bnn_train.errors import DataError
 from bnn_train.files import expanded
 from bnn_train.spec.data import Data
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, is_folder
 
 __all__ = ["SPLITS", "DataBundle", "open_data"]
 
@@ -37,13 +36,10 @@ def open_data(
     Raises DataError for files or settings that cannot be used, CheckpointError for a foreign ``preprocess``.
     """
     config = config.model_copy(update={"root": str(expanded(config.root))})
-    row = DATASETS[config.name]
-    normalizer = Normalizer(
-        config.normalize, shape=input_shape(config), mean=row.mean, std=row.std, device=device
-    )
+    normalizer = Normalizer.of(config, device)
     if preprocess is not None:
         normalizer.load(preprocess)
-    opener = open_folder if row.layout == "folder" else open_tensors
+    opener = open_folder if is_folder(config) else open_tensors
     opened = opener(config, seed, device, set(splits), normalizer if preprocess is None else None)
     bundle = DataBundle(
         config=opened.config or config,

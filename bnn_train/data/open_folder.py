@@ -14,11 +14,11 @@ from bnn_train.data.loader import Pictures
 from bnn_train.data.names import draw, held_out
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import Ids
-from bnn_train.data.shape import input_shape
 from bnn_train.data.sources import FolderSource
 from bnn_train.data.splits import first_by_class, hold_out
 from bnn_train.errors import DataError
 from bnn_train.spec.data import Data, RandomResizedCrop, ResizeCrop
+from bnn_train.spec.inputs import evaluation_resize, input_shape
 
 
 def open_folder(
@@ -78,7 +78,7 @@ def _divided(config: Data, listing: Listing, seed: int) -> tuple[Ids, Ids, str |
 
 def _pictures(config: Data, listing: Listing, seed: int) -> Pictures:
     size = input_shape(config)[1]
-    resize = round(size * 256 / 224) if config.resize is None else config.resize
+    resize = evaluation_resize(config)
     crop = _crop(config)
     for name, side in (("data.resize", resize), ("resize_crop's min_side", getattr(crop, "min_side", size))):
         if side < size:

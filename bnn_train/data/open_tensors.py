@@ -10,12 +10,12 @@ from torch.nn.functional import interpolate
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.normalize import Normalizer, chunks
 from bnn_train.data.readers import read
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.data.sources import TensorSource
 from bnn_train.data.splits import hold_out
 from bnn_train.errors import DataError
 from bnn_train.spec.data import Data, PadCropFlip
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, num_classes
 
 
 def open_tensors(

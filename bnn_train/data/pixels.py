@@ -11,9 +11,7 @@ from torch import Tensor
 
 from bnn_train.data.bundle import DataBundle
 from bnn_train.data.normalize import Normalizer
-from bnn_train.data.shape import input_shape
 from bnn_train.spec.data import Data
-from bnn_train.spec.datasets import DATASETS
 
 Pixels = NDArray[np.uint8]
 
@@ -38,9 +36,6 @@ def pixel_batches(
 
 def fitted_normalizer(config: Data, state: Mapping[str, Tensor]) -> Normalizer:
     """The normalization that a checkpoint stores. Raises CheckpointError if it does not fit the config."""
-    row = DATASETS[config.name]
-    normalizer = Normalizer(
-        config.normalize, shape=input_shape(config), mean=row.mean, std=row.std, device=torch.device("cpu")
-    )
+    normalizer = Normalizer.of(config, torch.device("cpu"))
     normalizer.load(state)
     return normalizer

@@ -16,14 +16,14 @@ from torch import Tensor
 from bnn_train.compat import import_torchvision
 from bnn_train.data.files import FILES, fault
 from bnn_train.data.randomness import uniform
-from bnn_train.data.shape import num_classes
 from bnn_train.errors import DataError
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import num_classes
 
 
-class Images(NamedTuple):
-    """One file set of a data set."""
+class FileSet(NamedTuple):
+    """The images and labels of one file set: train, test or extra."""
 
     images: Tensor
     """uint8 N×C×H×W."""
@@ -33,7 +33,7 @@ class Images(NamedTuple):
     """File name → digest of what was read."""
 
 
-def read(config: Data, part: str) -> Images:
+def read(config: Data, part: str) -> FileSet:
     """The images of ``train``, ``test`` or ``extra``, checked; fetched first if ``data.download`` says so."""
     return _READERS[config.name](config, part)
 
@@ -67,15 +67,15 @@ def _download(config: Data, torchvision_class: str, options: dict[str, Any]) -> 
     return ""
 
 
-def _mnist(config: Data, part: str) -> Images:
+def _mnist(config: Data, part: str) -> FileSet:
     digests = _published(config, part, "MNIST", {})
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     images, labels = (Path(config.root) / name for name in digests)
-    return Images(read_image_file(str(images)).unsqueeze(1), read_label_file(str(labels)), digests)
+    return FileSet(read_image_file(str(images)).unsqueeze(1), read_label_file(str(labels)), digests)
 
 
-def _cifar10(config: Data, part: str) -> Images:
+def _cifar10(config: Data, part: str) -> FileSet:
     digests = _published(config, part, "CIFAR10", {})
     from torchvision.datasets import CIFAR10
 
@@ -89,14 +89,14 @@ def _cifar10(config: Data, part: str) -> Images:
             return True
 
         def _load_meta(self) -> None:
-            """Class names come from the catalog."""
+            """Nothing: class names come from ``spec.datasets``."""
 
     batches = Batches(config.root, train=part == "train")
     images = torch.from_numpy(batches.data).permute(0, 3, 1, 2).contiguous()
-    return Images(images, torch.tensor(batches.targets, dtype=torch.int64), digests)
+    return FileSet(images, torch.tensor(batches.targets, dtype=torch.int64), digests)
 
 
-def _svhn(config: Data, part: str) -> Images:
+def _svhn(config: Data, part: str) -> FileSet:
     digests = _published(config, part, "SVHN", {"split": part})
     from torchvision.datasets import SVHN
 
@@ -107,7 +107,7 @@ def _svhn(config: Data, part: str) -> Images:
             return True
 
     matrix = Matrix(config.root, split=part)
-    return Images(torch.from_numpy(matrix.data).contiguous(), torch.from_numpy(matrix.labels), digests)
+    return FileSet(torch.from_numpy(matrix.data).contiguous(), torch.from_numpy(matrix.labels), digests)
 
 
 # ------------------------------------------------------------------------------- without files
@@ -116,7 +116,7 @@ _TEST_OF_18 = 5
 """Of every 18 digits the first 5 are the test set: 500 of 1,797, spread over the writers."""
 
 
-def _digits(config: Data, part: str) -> Images:
+def _digits(config: Data, part: str) -> FileSet:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
@@ -133,7 +133,7 @@ _SYNTHETIC_SEED = 0
 """Not the experiment's: the images are the same in every run."""
 
 
-def _synthetic(config: Data, part: str) -> Images:
+def _synthetic(config: Data, part: str) -> FileSet:
     """Images 128 ± 64 of their class's pattern ± up to 64 of noise: easy, but not linearly trivial."""
     row, classes = DATASETS[config.name], num_classes(config)
     shape = config.shape or row.shape
@@ -146,12 +146,12 @@ def _synthetic(config: Data, part: str) -> Images:
     return _unfiled(f"synthetic/{part}", images, labels)
 
 
-def _unfiled(name: str, images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> Images:
+def _unfiled(name: str, images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> FileSet:
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
-    return Images(torch.from_numpy(images), torch.from_numpy(labels), {name: f"sha256:{digest}"})
+    return FileSet(torch.from_numpy(images), torch.from_numpy(labels), {name: f"sha256:{digest}"})
 
 
-_READERS: dict[str, Callable[[Data, str], Images]] = {
+_READERS: dict[str, Callable[[Data, str], FileSet]] = {
     "mnist": _mnist,
     "cifar10": _cifar10,
     "svhn": _svhn,

@@ -1,4 +1,4 @@
-"""Where batches come from: a tensor on the device, or files decoded on the way. Both give uint8."""
+"""The sources of batches: a tensor on the device, or files decoded on the way. Both give uint8."""
 
 from __future__ import annotations
 

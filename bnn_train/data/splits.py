@@ -1,4 +1,4 @@
-"""Which images train, validate and test. Positions in the files, as int64 arrays; no images here."""
+"""The split into training and validation images: positions in the files, as int64 arrays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bnn_train.data.randomness import Ids, permutation
 from bnn_train.errors import DataError
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import validation_size
 
 _ORDER = -1
 """The "epoch" that draws a random validation split."""
@@ -31,12 +32,6 @@ def hold_out(config: Data, parts: list[Ids], seed: int) -> tuple[Ids, Ids]:
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def validation_size(config: Data) -> int:
-    """How many images are held out."""
-    size = config.validation.size
-    return DATASETS[config.name].validation if size is None else size
-
-
 def _chosen(config: Data, parts: list[Ids], labels: Ids, size: int, seed: int) -> Ids:
     take = config.validation.take
     rule = DATASETS[config.name].hold_out if take == "auto" else take
@@ -51,7 +46,7 @@ def _chosen(config: Data, parts: list[Ids], labels: Ids, size: int, seed: int) -
 
 
 def _per_class_of_parts(parts: list[Ids], size: int) -> Ids:
-    """Of train alone, or two thirds of train and a third of extra."""
+    """Images of train alone, or two thirds of train and a third of extra."""
     if len(parts) == 1:
         return _first_of_each(parts[0], size)
     train, extra = parts
@@ -69,7 +64,7 @@ def _first_of_each(labels: Ids, size: int) -> Ids:
 
 
 def quotas(labels: Ids, size: int) -> list[int]:
-    """How many of every class there are among ``size`` images; where it does not divide, one more of the
+    """Images of every class among ``size``, equally many; where that does not divide, one more of the
     first ones."""
     counts = np.unique(labels, return_counts=True)[1].tolist()
     wanted = [size // len(counts) + (i < size % len(counts)) for i in range(len(counts))]

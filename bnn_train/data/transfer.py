@@ -1,4 +1,4 @@
-"""From the host's memory to the device's, without waiting for what the device is doing."""
+"""The way of a tensor to the device, without waiting for what the device is doing."""
 
 from __future__ import annotations
 

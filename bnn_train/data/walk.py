@@ -1,4 +1,4 @@
-"""The files below a folder: images, what is left out of them and why. Links are followed, loops end."""
+"""The files below a folder: the images, and the others with the reason. Links are followed, loops end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Kind = Literal["folder", "linked folder", "file", "odd", "gone"]
 
 @dataclass
 class Census:
-    """What was found. Hidden files and folders (``.ipynb_checkpoints``, ``._1.jpg``) do not count."""
+    """The files below a folder, sorted into images and others. Hidden ones (``.ipynb_checkpoints``,
+    ``._1.jpg``) do not count."""
 
     images: list[bytes] = field(default_factory=list)
     """Relative paths: of each folder its own files by name, then its folders by name."""
@@ -40,7 +41,7 @@ class Census:
         self.repeated += other.repeated
 
     def left_out(self) -> str:
-        """What is no image, and why, as the part of a sentence; empty if there is none."""
+        """The files that are no images, and why, as the part of a sentence; empty if there are none."""
         count = self.others.total()
         endings = ", ".join(f"{printable(ending)} {n:,}" for ending, n in self.others.most_common(4))
         more = ", …" if len(self.others) > 4 else ""
@@ -118,7 +119,7 @@ def entries(folder: Path) -> list[tuple[str, Kind]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> Kind:
-    """Of a link, that of its end; nothing is opened, and only links cost a look at the disk."""
+    """The kind of an entry; of a link, that of its end. Nothing is opened, and only links are looked up."""
     if not entry.is_symlink():
         if entry.is_dir(follow_symlinks=False):
             return "folder"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.export.graph import Key, Op, Shape
-from bnn_train.packed.program import Code, Program, Step, Value
+from bnn_train.packed.program import Code, Planes, Program, Step, Value
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,11 @@ class Builder:
     tensors: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def value(
-        self, kind: Literal["u8", "f32", "bits"], shape: Shape, meaning: Meaning, code: Code | None = None
+        self,
+        kind: Literal["u8", "f32", "bits"],
+        shape: Shape,
+        meaning: Meaning,
+        code: Code | Planes | None = None,
     ) -> int:
         """A new value of C×H×W; its index."""
         channels, height, width = shape

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bnn_train.export.graph import Op, binary
-from bnn_train.export.lower import Lowered
+from bnn_train.export.lower import Lowering
 from bnn_train.export.numbers import fused, norm_of
 from bnn_train.export.truth import Nodes, channel_last
 from bnn_train.packed.bits import unpack_words
@@ -51,7 +51,7 @@ class Check:
 class Judge:
     """What is expected of every step of a lowered network."""
 
-    def __init__(self, lowered: Lowered) -> None:
+    def __init__(self, lowered: Lowering) -> None:
         self.lowered = lowered
         self.program, self.tensors = lowered.program, lowered.tensors
         self.fused = _norms_are_fused(lowered)
@@ -157,6 +157,6 @@ def _thresholds(step: Step) -> Thresholds:
     return step.thresholds
 
 
-def _norms_are_fused(lowered: Lowered) -> bool:
+def _norms_are_fused(lowered: Lowering) -> bool:
     norms = [op for op in lowered.traced.graph.ops if op.kind == "norm"]
     return all(fused(*norm_of(op), op.module) for op in norms if op.module is not None)

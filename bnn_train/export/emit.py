@@ -19,7 +19,6 @@ from bnn_train.export.plan import Plan, Quantization, Segment, emits, segment
 from bnn_train.export.pools import pool_step, real_step
 from bnn_train.export.products import Product, product_of
 from bnn_train.export.thresholds import Found, float_thresholds, integer_thresholds
-from bnn_train.export.weights import code_of_key
 from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Thresholds
 
 
@@ -31,7 +30,7 @@ class Bits:
     thresholds: Thresholds
 
 
-class Emission:
+class Emitter:
     """Walks the plan in order."""
 
     def __init__(self, plan: Plan, pixels: Affine | None, options: Options) -> None:
@@ -88,8 +87,7 @@ class Emission:
         inner = numbers.product_function(op)
         through = self._function(quantization)
         bound = product.bound or 0
-        levels = 2 ** quantization.key[1] - 1
-        found = integer_thresholds(lambda x: through(inner(x)), op.channels, levels, bound)
+        found = integer_thresholds(lambda x: through(inner(x)), op.channels, quantization.key.levels, bound)
         bits = self._stored(op, quantization, op.layer, found)
         self.out.step(self._conv(product, bits=bits.index, thresholds=bits.thresholds), op)
 
@@ -100,6 +98,7 @@ class Emission:
             weight=product.weight,
             geometry=product.geometry,
             pad=product.pad,
+            input_factors=product.factors,
             **results,
         )
 
@@ -159,11 +158,11 @@ class Emission:
             self._pools(quantization)
 
     def _quantized(self, op: Op, quantization: Quantization, layer: str) -> Bits:
-        found = float_thresholds(self._function(quantization), op.channels, 2 ** quantization.key[1] - 1)
+        found = float_thresholds(self._function(quantization), op.channels, quantization.key.levels)
         return self._stored(op, quantization, layer, found)
 
     def _stored(self, op: Op, quantization: Quantization, layer: str, found: Found) -> Bits:
-        code = code_of_key(quantization.key)
+        code = quantization.key.code
         index = self.out.value("bits", op.shape, Meaning(op, quantization.chain, quantization.key), code)
         self.bits[quantization.value, quantization.key] = index
         flip = self._flip(layer, found.flip)
@@ -174,6 +173,7 @@ class Emission:
         return self.out.tensor(f"{layer}.flip", falls.astype(np.uint8)) if falls.any() else None
 
     def _function(self, quantization: Quantization) -> numbers.Function:
+        """From numbers M×C to codes, as ``numbers.codes_function`` has them."""
         through = numbers.chain_function(modules_of(quantization.chain))
         layer = binary(quantization.products[0])
         if layer is None:
@@ -190,7 +190,7 @@ class Emission:
             falls = numbers.falls([inner for inner in rest if inner.kind in ELEMENTWISE])
             before = self.bits[quantization.value, quantization.key]
             meaning = Meaning(op, rest, quantization.key)
-            index = self.out.value("bits", op.shape, meaning, code_of_key(quantization.key))
+            index = self.out.value("bits", op.shape, meaning, quantization.key.code)
             flip = self._flip(op.layer, np.broadcast_to(falls, op.channels))
             self.out.step(pool_step(op, before, index, flip), op)
             self.bits[quantization.value, quantization.key] = index

@@ -7,13 +7,51 @@ from typing import Literal
 
 from torch import nn
 
+from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer, BinaryLinear
+from bnn_train.binary.quantizers import Quantizer
+from bnn_train.errors import ExportError
+from bnn_train.packed.operands import threshold_count
+from bnn_train.packed.program import Code, Planes
 
 Kind = Literal["image", "product", "norm", "relu", "hardtanh", "maxpool", "avgpool", "mean", "pad", "add"]
 Shape = tuple[int, int, int]
 """C×H×W of one image; a vector of F features that never was a map is F×1×1."""
-Key = tuple[str, int]
-"""What a quantizer gives: its kind and bits; two with the same key on the same value share their result."""
+
+
+@dataclass(frozen=True, eq=False)
+class Key:
+    """A layer's input quantizer; products whose quantizers are equal on the same value share their bits."""
+
+    quantizer: InputQuantizer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and self.quantizer.same(other.quantizer)
+
+    def __hash__(self) -> int:
+        return hash((self.quantizer.spec.pre, self.quantizer.spec.quantizer))
+
+    @property
+    def code(self) -> Code | Planes:
+        """The meaning of the bits."""
+        return code_of(self.quantizer.quantizer)
+
+    @property
+    def levels(self) -> int:
+        """How many thresholds make the bits."""
+        return threshold_count(self.code)
+
+    @property
+    def pools(self) -> bool:
+        """Whether a maximum of numbers is the maximum of their planes: of more binary digits it is not."""
+        return isinstance(self.code, Planes) or self.code.planes == 1
+
+
+def code_of(quantizer: Quantizer) -> Code | Planes:
+    """How a file has the codes of a quantizer."""
+    return Planes(count=quantizer.bases) if quantizer.bases > 1 else quantizer.code
+
+
 ELEMENTWISE = ("norm", "relu", "hardtanh")
 """Channel by channel a monotone function of one number."""
 
@@ -60,13 +98,18 @@ def binary(op: Op) -> BinaryLayer | None:
 def key_of(op: Op) -> Key | None:
     """The quantizer on the input of a product, or None where it reads real values."""
     layer = binary(op)
-    if op.kind != "product" or layer is None or not layer.quantizes_input:
+    if op.kind != "product" or layer is None or layer.input_quantizer is None:
         return None
-    spec = layer.method.activation
-    return ("uniform", spec.bits) if spec.quantizer == "uniform" else ("sign", 1)
+    pre = layer.input_quantizer.pre
+    if pre.channelwise and isinstance(layer, BinaryLinear) and op.inputs[0].shape[1:] != (1, 1):
+        raise ExportError(
+            f"{op.layer}: activation.pre has a number for each feature of a flattened map, and the packed"
+            " program one for each channel; average the map before the dense layer"
+        )
+    return Key(layer.input_quantizer)
 
 
 def scales_input(op: Op) -> bool:
     """Whether a product is multiplied with K, the mean |input|, and so reads the real values too."""
     layer = binary(op)
-    return key_of(op) is not None and layer is not None and layer.method.activation.scale == "xnor_k"
+    return key_of(op) is not None and layer is not None and layer.output_scale.reads_input

@@ -11,19 +11,24 @@ from torch import nn
 
 from bnn_train.errors import ExportError
 from bnn_train.export.builder import Builder
-from bnn_train.export.emit import Emission
+from bnn_train.export.emit import Emitter
 from bnn_train.export.first import Affine, Pixels, absorbs, affine
 from bnn_train.export.graph import Shape
 from bnn_train.export.options import Options
 from bnn_train.export.plan import Plan, plan
+from bnn_train.export.rounding import deterministic, rounded
 from bnn_train.export.trace import Traced, trace
 from bnn_train.packed.program import Preprocess, Program
 
 
 @dataclass(frozen=True)
-class Lowered:
-    """The program with its tensors, and how it came from the network."""
+class Lowering:
+    """A network with its packed program: all that an export reads, made from one trace."""
 
+    model: nn.Module
+    """The torch network that the packed one must equal: a copy, rounded as the options say."""
+    notes: tuple[str, ...]
+    """Sentences on what the options did or could not do."""
     program: Program
     tensors: dict[str, NDArray[Any]]
     preprocess: tuple[Preprocess, ...]
@@ -33,7 +38,7 @@ class Lowered:
     plan: Plan
     options: Options
     pixels: Affine | None
-    """What the first layer absorbed."""
+    """The normalization that the first layer absorbed."""
 
     @property
     def shifts(self) -> bool:
@@ -48,24 +53,37 @@ class Lowered:
 
 def lower(
     model: nn.Module, shape: Shape, pixels: Sequence[Pixels] = (), options: Options | None = None
-) -> Lowered:
+) -> Lowering:
     """The packed program of a network in evaluation mode, for images C×H×W that ``pixels`` normalizes.
 
-    Raises ExportError, naming the layer, for what the program cannot express.
+    The network itself stays as it is. Raises ExportError, naming the layer, for what the program cannot
+    express.
     """
     options = options or Options()
-    traced = trace(model, shape)
-    planned = plan(traced.graph)
+    own, signs = deterministic(model, options)
+    traced = trace(own, shape)
     folded = affine(pixels, shape[0])
+    notes = [*signs, *rounded(own, traced, folded, options)]
+    planned = plan(traced.graph)
     if not pixels and not absorbs(traced.graph, folded):
         raise ExportError("the image is not normalized, but read by a layer that cannot take bytes")
-    emission = Emission(planned, folded if absorbs(traced.graph, folded) else None, options)
-    built = emission.run()
+    emitter = Emitter(planned, folded if absorbs(traced.graph, folded) else None, options)
+    built = emitter.run()
     preprocess = (
-        () if emission.pixels is not None else tuple(_stored(i, step, built) for i, step in enumerate(pixels))
+        () if emitter.pixels is not None else tuple(_stored(i, step, built) for i, step in enumerate(pixels))
     )
-    program = built.program(emission.real[traced.graph.output])
-    return Lowered(program, built.tensors, preprocess, built, traced, planned, options, emission.pixels)
+    return Lowering(
+        model=own,
+        notes=tuple(notes),
+        program=built.program(emitter.real[traced.graph.output]),
+        tensors=built.tensors,
+        preprocess=preprocess,
+        built=built,
+        traced=traced,
+        plan=planned,
+        options=options,
+        pixels=emitter.pixels,
+    )
 
 
 def _stored(i: int, step: Pixels, built: Builder) -> Preprocess:

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bnn_train.binary.activations import quantize_input, unit_of
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.errors import ExportError
 from bnn_train.export.graph import Op, binary
@@ -64,16 +63,47 @@ def fused(factor: F32, summand: F32, module: nn.Module) -> bool:
 
 
 def product_scale(op: Op) -> F32 | None:
-    """What multiplies a whole-number product, rounded as ``binary.product`` does; None for nothing."""
+    """The factor of a whole-number product, or of one of several bases, rounded as ``binary.product`` and
+    ``binary.bases_product`` do; None for nothing."""
     layer = binary(op)
-    if layer is None:
+    if layer is None or layer.weight_quantizer is None:
         return None
-    alpha = layer.codes()[1]
-    unit = unit_of(layer.method.activation) if layer.quantizes_input else 1.0
-    if alpha is None:
-        return None if unit == 1 else np.full(op.channels, unit, dtype=np.float32)
+    unit = _unit(layer)
+    found = layer.codes()
+    alpha = None if found.bases > 1 else found.factors
+    if not isinstance(alpha, Tensor):
+        return None if unit is None else np.full(op.channels, array(torch.as_tensor(unit)), dtype=np.float32)
     spread = alpha.expand(op.channels, *alpha.shape[1:])
-    return array((spread * unit if layer.quantizes_input else spread).reshape(-1))
+    return array((spread if unit is None else spread * unit).reshape(-1))
+
+
+def _unit(layer: BinaryLayer) -> Tensor | float | None:
+    """The value of one unit of an input's code; None for 1, and for bases, which have factors of their
+    own."""
+    inputs = layer.input_quantizer
+    if inputs is None or inputs.bases > 1:
+        return None
+    unit = inputs.quantizer.unit(inputs.pre.span())
+    return None if isinstance(unit, float) and unit == 1 else unit
+
+
+def weight_factors(op: Op) -> F32 | None:
+    """P×O: the factors of a weight of several bases; None for others."""
+    layer = binary(op)
+    if layer is None or layer.weight_quantizer is None or layer.weight_quantizer.bases == 1:
+        return None
+    found = layer.codes()
+    factors = torch.as_tensor(found.factors).reshape(found.bases, -1)
+    return array(factors.expand(found.bases, op.channels))
+
+
+def input_factors(op: Op) -> F32 | None:
+    """Q: the factors of an input of several bases; None for others."""
+    layer = binary(op)
+    if layer is None or layer.input_quantizer is None or layer.input_quantizer.bases == 1:
+        return None
+    found = layer.input_quantizer.decompose(layer.weight.new_zeros(1, op.inputs[0].channels))
+    return array(torch.as_tensor(found.factors).reshape(-1))
 
 
 def bias_of(op: Op) -> F32 | None:
@@ -83,8 +113,11 @@ def bias_of(op: Op) -> F32 | None:
 
 
 def codes_function(layer: BinaryLayer) -> Function:
-    """The quantizer on a layer's input."""
-    return lambda x: quantize_input(x, layer.method.activation, training=False, codes=True)
+    """The quantizer on a layer's input: numbers M×C → codes M×C, of several bases P×M×C."""
+    quantizer = layer.input_quantizer
+    if quantizer is None:
+        raise TypeError(f"{type(layer).__name__} of role {layer.role} has a real input")
+    return lambda x: quantizer.decompose(x).numbers
 
 
 def chain_function(modules: Sequence[nn.Module]) -> Function:

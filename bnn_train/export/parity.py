@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnn_train.errors import ExportError
 from bnn_train.export.checks import Check, Judge
-from bnn_train.export.lower import Lowered
+from bnn_train.export.lower import Lowering
 from bnn_train.export.truth import truth
 from bnn_train.packed.engine import reads
 from bnn_train.packed.runtime import PackedModel
@@ -68,9 +68,9 @@ class Parity:
 class Gate:
     """Compares batch after batch."""
 
-    def __init__(self, model: nn.Module, lowered: Lowered, packed: PackedModel, normalize: Normalize) -> None:
-        """``model``: the twin that was lowered; ``normalize``: uint8 N×C×H×W → its input."""
-        self.model, self.lowered, self.packed, self.normalize = model, lowered, packed, normalize
+    def __init__(self, lowered: Lowering, packed: PackedModel, normalize: Normalize) -> None:
+        """``normalize``: uint8 N×C×H×W → the network's input."""
+        self.lowered, self.packed, self.normalize = lowered, packed, normalize
         self.judge = Judge(lowered)
         self.rows = [
             Row(layer=step.layer, op=step.op, exact=self.judge.exact(step)) for step in lowered.program.steps
@@ -89,7 +89,7 @@ class Gate:
         x = self.normalize(torch.from_numpy(images.transpose(0, 3, 1, 2)))
         nodes = self.lowered.traced.values(x)
         with torch.no_grad():
-            logits = self.model(x).numpy()
+            logits = self.lowered.model(x).numpy()
         true = self._truths(images, nodes)
         if not np.array_equal(
             true[self.lowered.program.output].reshape(logits.shape), logits, equal_nan=True

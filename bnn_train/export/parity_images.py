@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnn_train.config.checks_data import validates
 from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.open import SPLITS, open_data
 from bnn_train.data.pixels import pixel_batches
 from bnn_train.errors import DataError, ExportError
-from bnn_train.training.calibration import recorded
+from bnn_train.spec.inputs import validates
+from bnn_train.training.parity_images import recorded
 
 
 @dataclass(frozen=True)

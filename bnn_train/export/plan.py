@@ -176,10 +176,7 @@ def _quantization(value: Op, key: Key, products: tuple[Op, ...]) -> Quantization
 
 
 def _absorbs(op: Op, key: Key, readers: list[Op]) -> bool:
-    """Whether thresholds may absorb an operation: monotone, and no reader needs its real value.
-
-    A maximum of signs is a sign; of codes with more binary digits it is not a maximum of each digit.
-    """
-    if op.kind not in ELEMENTWISE and not (op.kind == "maxpool" and key[1] == 1):
+    """Whether thresholds may absorb an operation: monotone, and no reader needs its real value."""
+    if op.kind not in ELEMENTWISE and not (op.kind == "maxpool" and key.pools):
         return False
     return set(op.users) == set(readers) and not any(scales_input(reader) for reader in readers)

@@ -12,7 +12,7 @@ from bnn_train.errors import ExportError
 from bnn_train.export.builder import Builder
 from bnn_train.export.first import Affine, border_bias, gains, per_input
 from bnn_train.export.graph import Op, binary, key_of
-from bnn_train.export.numbers import F32, bias_of, product_scale
+from bnn_train.export.numbers import F32, bias_of, input_factors, product_scale, weight_factors
 from bnn_train.export.options import DIGITS
 from bnn_train.export.weights import (
     bfloat16,
@@ -20,12 +20,13 @@ from bnn_train.export.weights import (
     code_of_weight,
     digits_of,
     geometry_of,
+    is_whole,
     quantized_weight,
     real_weight,
     whole,
 )
-from bnn_train.packed.bits import pack_filters
-from bnn_train.packed.program import BitWeight, Geometry, IntWeight, RealWeight, Weight
+from bnn_train.packed.bits import pack_filters, pack_planes
+from bnn_train.packed.program import BitWeight, Geometry, IntWeight, Planes, RealWeight, Weight
 
 EXACT = 2**24
 """float32 adds whole numbers below this without rounding."""
@@ -46,6 +47,8 @@ class Product:
     bound: int | None = None
     """The largest magnitude of a product of bits with bits, else None."""
     input_scale: int | None = None
+    factors: str | None = None
+    """The tensor of an input's factors, where it has several bases."""
 
     def with_scale(self, index: int) -> Product:
         """The same with K."""
@@ -81,7 +84,8 @@ def _of_bits(op: Op, input_: int, out: Builder) -> Product:
         scale=product_scale(op),
         bias=_row(bias_of(op)),
         pad=layer.method.padding,
-        bound=bound,
+        bound=bound if is_whole(op) else None,
+        factors=out.optional(f"{op.layer}.input_factors", input_factors(op)),
     )
 
 
@@ -89,8 +93,14 @@ def _bits(op: Op, codes: NDArray[Any], out: Builder, gain: str | None = None) ->
     layer = binary(op)
     if layer is None:
         raise ExportError(f"{op.layer}: is no binary layer")
-    code = code_of_weight(layer)
-    return BitWeight(tensor=out.tensor(f"{op.layer}.weight", pack_filters(codes, code)), code=code, gain=gain)
+    code, factors = code_of_weight(layer), weight_factors(op)
+    rows = pack_planes(codes < 0) if isinstance(code, Planes) else pack_filters(codes, code)
+    return BitWeight(
+        tensor=out.tensor(f"{op.layer}.weight", rows),
+        code=code,
+        gain=gain,
+        factors=out.optional(f"{op.layer}.factors", factors),
+    )
 
 
 def _of_reals(op: Op, input_: int, form: str, out: Builder) -> Product:
@@ -118,6 +128,11 @@ def _of_pixels(op: Op, input_: int, pixels: Affine, first: str, out: Builder) ->
     codes = quantized_weight(op)
     common: dict[str, Any] = {"op": op, "input": input_, "geometry": geometry_of(op)}
     own = bias_of(op)
+    if codes is not None and codes.ndim > 4:
+        raise ExportError(
+            f"{op.layer}: multiplies pixels with weights of several bases, which the packed program has no"
+            " product for; leave the first layer real (method.scope.real)"
+        )
     if codes is None:
         weight = real_weight(op).astype(np.float64)
         digits = DIGITS[first]

@@ -20,16 +20,15 @@ from bnn_train.data.normalize import Normalizer
 from bnn_train.data.pixels import fitted_normalizer
 from bnn_train.export.first import Pixels
 from bnn_train.export.flips import check_flips
-from bnn_train.export.lower import Lowered, lower
+from bnn_train.export.lower import Lowering, lower
 from bnn_train.export.options import Options
 from bnn_train.export.parity import Gate, Parity
 from bnn_train.export.parity_images import Images as ParityImages
 from bnn_train.export.parity_images import parity_images
-from bnn_train.export.twin import twin
 from bnn_train.packed import container
 from bnn_train.packed.program import Header, Images, version_of
 from bnn_train.packed.runtime import PackedModel
-from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import evaluation_resize, is_folder
 from bnn_train.training.restore import model_of, open_checkpoint
 
 _BATCH_BYTES = 2**28
@@ -64,9 +63,7 @@ class Export:
         self.options = Options(first=args.first, last=args.last, real=args.real, binarize=args.binarize)
         self.args = args
         pixels = pixel_steps(self.normalizer)
-        made = twin(self.model, self.shape, pixels, self.options)
-        self.twin, self.notes = made.model, made.notes
-        self.lowered: Lowered = lower(self.twin, self.shape, pixels, self.options)
+        self.lowered: Lowering = lower(self.model, self.shape, pixels, self.options)
         header = self._header(tuple(checkpoint.state["classes"]))
         self.content = container.pack(header, self.lowered.tensors)
         self.packed = PackedModel.from_parts(
@@ -81,7 +78,7 @@ class Export:
                 height=height,
                 width=width,
                 channels=channels,
-                resize=resize_of(self.experiment, height),
+                resize=resize_of(self.experiment),
                 preprocess=self.lowered.preprocess,
                 exif=self.experiment.data.exif,
             ),
@@ -99,7 +96,7 @@ class Export:
         self.images: ParityImages = parity_images(
             self.path, self.experiment, self.args.parity_data, self.args.parity_images
         )
-        gate = Gate(self.twin, self.lowered, self.packed, self.normalizer)
+        gate = Gate(self.lowered, self.packed, self.normalizer)
         result = gate.run(self._batches())
         self.loss = self._loss() if self.changed else None
         return result
@@ -155,9 +152,6 @@ def _options(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in ("name", "mean", "std")}
 
 
-def resize_of(experiment: Experiment, size: int) -> int | None:
+def resize_of(experiment: Experiment) -> int | None:
     """The shorter side before the centre crop, for data sets of pictures; others have their size already."""
-    data = experiment.data
-    if DATASETS[data.name].layout != "folder":
-        return None
-    return round(size * 256 / 224) if data.resize is None else data.resize
+    return evaluation_resize(experiment.data) if is_folder(experiment.data) else None

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from bnn_train.export.first import border_classes_of
 from bnn_train.export.graph import Op, binary, key_of, scales_input
-from bnn_train.export.lower import Lowered
-from bnn_train.export.numbers import bias_of, falls, product_scale
+from bnn_train.export.lower import Lowering
+from bnn_train.export.numbers import bias_of, falls, input_factors, product_scale, weight_factors
 from bnn_train.export.options import DIGITS
 from bnn_train.export.plan import Plan, Quantization, emits, segment
-from bnn_train.export.weights import code_of_weight, quantized_weight
+from bnn_train.export.weights import code_of_weight, is_whole, quantized_weight
 
 WORD = 4
 """Bytes of a float32 and an int32."""
@@ -31,7 +31,7 @@ class Size:
     """How its weights are stored."""
 
 
-def sizes(lowered: Lowered) -> list[Size]:
+def sizes(lowered: Lowering) -> list[Size]:
     """A row for every layer that stores anything, in the network's order."""
     predicted = _Prediction(lowered).rows()
     stored = _stored(lowered.tensors)
@@ -51,14 +51,14 @@ def _stored(tensors: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     return found
 
 
-def _reads_pixels(op: Op, lowered: Lowered) -> bool:
+def _reads_pixels(op: Op, lowered: Lowering) -> bool:
     return op.inputs[0] is lowered.traced.graph.image and not lowered.preprocess
 
 
-def _form(op: Op, lowered: Lowered) -> str:
+def _form(op: Op, lowered: Lowering) -> str:
     layer, codes = binary(op), quantized_weight(op)
     if codes is not None and layer is not None:
-        return f"{len(code_of_weight(layer).values)} bit"
+        return f"{code_of_weight(layer).planes} bit"
     if _reads_pixels(op, lowered):
         return lowered.options.first
     products = [other for other in lowered.traced.graph.ops if other.kind == "product"]
@@ -68,7 +68,7 @@ def _form(op: Op, lowered: Lowered) -> str:
 class _Prediction:
     """Bytes from sizes alone: no array of the program is looked at."""
 
-    def __init__(self, lowered: Lowered) -> None:
+    def __init__(self, lowered: Lowering) -> None:
         self.lowered = lowered
         self.plan: Plan = lowered.plan
         self.found: dict[str, int] = {}
@@ -117,7 +117,7 @@ def _owner(op: Op) -> str:
 
 def _compares(op: Op) -> bool:
     """Whether whole-number thresholds take the place of scale and bias."""
-    return key_of(op) is not None and not scales_input(op)
+    return key_of(op) is not None and not scales_input(op) and is_whole(op)
 
 
 def _norms(ops: tuple[Op, ...]) -> list[Op]:
@@ -125,7 +125,7 @@ def _norms(ops: tuple[Op, ...]) -> list[Op]:
 
 
 def _threshold_bytes(op: Op, quantization: Quantization) -> int:
-    levels = (1 << quantization.key[1]) - 1
+    levels = quantization.key.levels
     flips = int(falls(_norms(quantization.chain)).any())
     return op.channels * (WORD * levels + flips)
 
@@ -135,17 +135,18 @@ def _weight_bytes(op: Op, form: str) -> int:
     weight: Any = op.module.weight  # type: ignore[union-attr]  # a product's module has one
     filters, n = len(weight), int(weight[0].numel())
     if form.endswith("bit") and layer is not None:
-        return len(code_of_weight(layer).values) * filters * -(-n // 8)
+        return code_of_weight(layer).planes * filters * -(-n // 8)
     each: dict[str, int] = {"f32": 4, "bf16": 2, **DIGITS}
     return filters * n * each[form]
 
 
-def _constant_bytes(op: Op, lowered: Lowered) -> int:
+def _constant_bytes(op: Op, lowered: Lowering) -> int:
     """Scale and bias of a product."""
     outputs, bias = WORD * op.channels, bias_of(op) is not None
+    own = WORD * sum(0 if f is None else f.size for f in (weight_factors(op), input_factors(op)))
     if not _reads_pixels(op, lowered):
         scaled = _form(op, lowered) == "int8" or product_scale(op) is not None
-        return int(outputs * (scaled + bias))
+        return int(outputs * (scaled + bias)) + own
     classes = border_classes_of(op) if lowered.shifts else int(bias)
     gains: int = WORD * op.inputs[0].channels if lowered.gains and _form(op, lowered).endswith("bit") else 0
     return outputs * (1 + classes) + gains

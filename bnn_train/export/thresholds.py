@@ -45,6 +45,16 @@ def float_thresholds(function: Function, channels: int, levels: int) -> Found:
     return Found(of_ordinal(torch.from_numpy(found)).numpy(), flip)
 
 
+def beyond(codes: Tensor) -> Tensor:
+    """Whether the number in row j lies beyond threshold j: its code is over j, or its plane j is +1.
+
+    ``codes``: L×C of numbers L×C, or their planes P×P×C. L×C.
+    """
+    if codes.dim() == 3:
+        return codes.diagonal(dim1=0, dim2=1).T > 0
+    return codes > torch.arange(len(codes))[:, None]
+
+
 def of_ordinal(ordinals: Tensor) -> Tensor:
     """float32 numbers by their place in the order: 0, and the k-th of each sign at ±k."""
     magnitudes = ordinals.abs().to(torch.int32).view(torch.float32)
@@ -55,10 +65,9 @@ def _search(
     function: Function, numbers: Numbers, channels: int, levels: int, bound: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """For level j the ordinal from which on the code is over j; where the function falls, up to which."""
-    level = torch.arange(levels)[:, None]
 
     def passes(ordinals: Tensor) -> Tensor:
-        return function(numbers(ordinals)) > level
+        return beyond(function(numbers(ordinals)))
 
     ends = torch.full((levels, channels), bound, dtype=torch.int64)
     low, high = passes(-ends), passes(ends)

@@ -1,4 +1,4 @@
-"""From a module to its operations, by torch.fx, with everything that has no children as a leaf."""
+"""From a module to its operations, by torch.fx; leaves are binary layers and all that has no children."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from bnn_train.binary.layers import BinaryLayer
 from bnn_train.errors import ExportError
 from bnn_train.export.graph import Graph, Kind, Op, Shape
 from bnn_train.models.resnet import PadShortcut
@@ -40,7 +41,7 @@ FLATTENING = (torch.flatten, "flatten")
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return not any(True for _ in m.children())
+        return isinstance(m, BinaryLayer) or not any(True for _ in m.children())
 
 
 class Recorder(fx.Interpreter):

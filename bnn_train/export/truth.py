@@ -1,4 +1,4 @@
-"""What every value of a packed program is in the torch network, in the packed layout."""
+"""Every value of a packed program as the torch network has it, in the packed layout: the expected numbers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bnn_train.binary.activations import QUANTIZERS
-from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
+from bnn_train.binary.layers import BinaryConv2d
 from bnn_train.errors import ExportError
 from bnn_train.export.builder import Meaning
 from bnn_train.export.emit import modules_of
-from bnn_train.export.graph import Key, Shape, binary
-from bnn_train.export.weights import code_of_key
-from bnn_train.packed.bits import encode
-from bnn_train.spec.method import ActivationSpec
+from bnn_train.export.graph import Shape, binary
+from bnn_train.packed.bits import encode, pack_words
+from bnn_train.packed.program import Planes
 
 Nodes = dict[str, Tensor]
 Array = NDArray[Any]
@@ -39,22 +37,21 @@ def truth(meaning: Meaning, shape: Shape, nodes: Nodes) -> Array:
             value = module(value.flatten(1) if isinstance(module, nn.BatchNorm1d) else value)
     if meaning.key is None:
         return channel_last(value, shape)
-    codes = channel_last(_codes(value, meaning.key), shape).astype(np.int32)
-    return encode(codes, code_of_key(meaning.key))
-
-
-def _codes(value: Tensor, key: Key) -> Tensor:
-    kind, bits = key
-    return QUANTIZERS[kind](value.detach().clone(), ActivationSpec(quantizer=kind, bits=bits), False)  # type: ignore[arg-type]  # a quantizer's name
+    found, code = meaning.key.quantizer.decompose(value), meaning.key.code
+    if isinstance(code, Planes):
+        signs = np.stack([channel_last(basis, shape) for basis in found.numbers], axis=-2)
+        return pack_words(signs < 0)
+    return encode(channel_last(found.numbers, shape).astype(np.int32), code)
 
 
 def _input_scale(meaning: Meaning, value: Tensor) -> Tensor:
     """K of the layer itself, one channel for each group."""
     if meaning.scales is None:
         raise ExportError(f"{meaning.op.layer}: has no input scale")
-    layer: BinaryLayer | None = binary(meaning.scales)
+    layer = binary(meaning.scales)
     with torch.no_grad():
-        if not isinstance(layer, BinaryConv2d):
-            return value.flatten(1).abs().mean(dim=1, keepdim=True)
-        k = layer._input_scale(value)
-    return k if layer.groups == 1 else k[:, :: layer.out_channels // layer.groups]
+        read = value if isinstance(layer, BinaryConv2d) else value.flatten(1)
+        k = None if layer is None else layer.input_scale(read)
+    if k is None:
+        raise ExportError(f"{meaning.op.layer}: has no input scale")
+    return k

@@ -9,40 +9,39 @@ from numpy.typing import NDArray
 
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.errors import ExportError
-from bnn_train.export.graph import Key, Op, binary, key_of
+from bnn_train.export.graph import Op, binary, code_of, key_of
 from bnn_train.export.numbers import array
-from bnn_train.packed.program import Code, Geometry
+from bnn_train.packed.bits import code_numbers
+from bnn_train.packed.operands import term_code
+from bnn_train.packed.program import Code, Geometry, Planes
 
 Array = NDArray[Any]
-SIGN = Code()
-TERNARY = Code(values=(1, 1), denominator=2)
 LIMITS = {1: 127, 2: 127 * 257, 3: 127 * 65793}
 """The largest whole number of so many signed base-256 digits."""
 
 
-def code_of_key(key: Key) -> Code:
-    """What the bits of a quantized input mean."""
-    kind, bits = key
-    return (
-        SIGN
-        if kind == "sign"
-        else Code(offset=2**bits - 1, values=tuple(2**p for p in range(bits)), denominator=2)
-    )
+def code_of_weight(layer: BinaryLayer) -> Code | Planes:
+    """The meaning of the bits of a quantized weight.
+
+    Raises TypeError for a real one.
+    """
+    if layer.weight_quantizer is None:
+        raise TypeError(f"{type(layer).__name__} of role {layer.role} has a real weight")
+    return code_of(layer.weight_quantizer.quantizer)
 
 
-def code_of_weight(layer: BinaryLayer) -> Code:
-    """What the bits of a quantized weight mean."""
-    return TERNARY if layer.method.weight.quantizer == "ternary" else SIGN
-
-
-def _numbers(code: Code) -> tuple[int, ...]:
-    return (-1, 1) if code == SIGN else (-1, 0, 1)
-
-
-def largest(code: Code) -> int:
-    """The largest magnitude of a code."""
+def largest(code: Code | Planes) -> int:
+    """The largest magnitude of a code, of planes that of a sign."""
+    code = term_code(code)
     spread = sum(code.values)
     return max(abs(code.offset - spread), abs(code.offset + spread)) // code.denominator
+
+
+def is_whole(op: Op) -> bool:
+    """Whether a product of quantized inputs with quantized weights is a whole number, times one factor."""
+    layer, key = binary(op), key_of(op)
+    codes = (None if key is None else key.code, None if layer is None else code_of_weight(layer))
+    return not any(isinstance(code, Planes) for code in codes)
 
 
 def bound_of(op: Op) -> int:
@@ -50,7 +49,7 @@ def bound_of(op: Op) -> int:
     layer, key = binary(op), key_of(op)
     if layer is None or key is None:
         raise TypeError(f"{op.layer} multiplies real numbers")
-    inputs = max(largest(code_of_key(key)), abs(layer.method.padding))
+    inputs = max(largest(key.code), abs(layer.method.padding))
     return layer.weight[0].numel() * largest(code_of_weight(layer)) * inputs
 
 
@@ -70,13 +69,17 @@ def real_weight(op: Op) -> Array:
 
 
 def quantized_weight(op: Op) -> Array | None:
-    """Codes O×Kh×Kw×I where the evaluation multiplies with quantized weights, else None."""
+    """Codes O×Kh×Kw×I, or P×O×Kh×Kw×I of several bases, where the evaluation multiplies with quantized
+    weights, else None."""
     layer = binary(op)
     if layer is None or layer.reads_latent:
         return None
     real_weight(op)  # a NaN would become a sign
-    codes = channel_last(op, array(layer.codes()[0]))
-    if not np.isin(codes, _numbers(code_of_weight(layer))).all():
+    found, code = layer.codes(), code_of_weight(layer)
+    numbers = found.numbers if found.bases > 1 else found.numbers[None]
+    stacked = np.stack([channel_last(op, array(basis)) for basis in numbers])
+    codes = stacked if found.bases > 1 else stacked[0]
+    if not np.isin(codes, code_numbers(term_code(code))).all():
         raise ExportError(
             f"{op.layer}: its stored weights are not ±1; the checkpoint is not one of this method"
         )

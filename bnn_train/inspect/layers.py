@@ -1,19 +1,18 @@
-"""What each layer holds and computes: shape, parameters, multiply-accumulates, bytes."""
+"""The layer table: shape, parameters, multiply-accumulates and bytes of each layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from bnn_train.aligned import aligned
 from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.inspect.probe import observe
-from bnn_train.spec.method import WeightSpec
 
-# Bits that store one weight code. A ternary code is a sign and a mask.
-CODE_BITS = {"sign": 1, "stochastic_sign": 1, "ternary": 2, "stored": 1}
 REAL_BYTES = 4
 
 
@@ -62,9 +61,7 @@ def layer_table(model: nn.Module, shape: Sequence[int]) -> list[LayerRow]:
     as it was and may live on the meta device. Weights that the method evaluates unquantized (stochastic
     BinaryConnect) count as real. A parameter that two modules share is counted at the first.
     """
-    owners = [
-        (name, m) for name, m in model.named_modules() if any(True for _ in m.parameters(recurse=False))
-    ]
+    owners = list(_owners(model))
     outputs: dict[str, Tensor] = {}
     macs: dict[str, int] = {}
 
@@ -91,15 +88,26 @@ def _macs(module: nn.Module, output: Tensor) -> int:
     return 0
 
 
+def _owners(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Every module with parameters of its own, in the order of definition; those of a binary layer's
+    quantizers are its own."""
+    if isinstance(model, BinaryLayer) or any(True for _ in model.parameters(recurse=False)):
+        yield prefix.rstrip("."), model
+    if not isinstance(model, BinaryLayer):
+        for name, child in model.named_children():
+            yield from _owners(child, f"{prefix}{name}.")
+
+
 def _row(name: str, module: nn.Module, output: Tensor | None, macs: int, counted: set[int]) -> LayerRow:
-    own = [p for p in module.parameters(recurse=False) if id(p) not in counted]
+    own = [p for p in module.parameters() if id(p) not in counted]
+    own = own if isinstance(module, BinaryLayer) else [p for p in own if _is_own(p, module)]
     counted.update(id(p) for p in own)
-    spec = _quantizing(module)
-    codes = [p for p in own if spec is not None and p is module.weight]
+    quantizer = _quantizing(module)
+    codes = [p for p in own if quantizer is not None and p is module.weight]
     binary = sum(p.numel() for p in codes)
     real = sum(p.numel() for p in own) - binary
     statistics = sum(b.numel() for b in module.buffers(recurse=False) if b.is_floating_point())
-    packed = sum(_packed_bytes(p, spec) for p in codes if spec is not None)
+    packed = sum(_packed_bytes(p, quantizer) for p in codes if quantizer is not None)
     return LayerRow(
         name=name,
         kind=type(module).__name__,
@@ -107,25 +115,29 @@ def _row(name: str, module: nn.Module, output: Tensor | None, macs: int, counted
         output=None if output is None else tuple(output.shape[1:]),
         params_binary=binary,
         params_real=real,
-        bits=CODE_BITS[spec.quantizer] if spec is not None else 0,
+        bits=quantizer.bits if quantizer is not None else 0,
         bytes=packed + REAL_BYTES * (real + statistics),
         bytes_real=REAL_BYTES * (binary + real + statistics),
         **{_arithmetic(module): macs},
     )
 
 
-def _quantizing(module: nn.Module) -> WeightSpec | None:
-    """How the test pass quantizes the module's weight, if it does."""
-    if not isinstance(module, BinaryLayer) or not module.binarizes:
-        return None
-    return module.method.weight if module.method.weight.evaluate == "binary" else None
+def _is_own(parameter: nn.Parameter, module: nn.Module) -> bool:
+    return any(parameter is p for p in module.parameters(recurse=False))
 
 
-def _packed_bytes(weight: Tensor, spec: WeightSpec) -> int:
+def _quantizing(module: nn.Module) -> WeightQuantizer | None:
+    """The quantizer of the module's weight in the test pass, if there is one."""
+    quantizer = module.weight_quantizer if isinstance(module, BinaryLayer) else None
+    return None if quantizer is None or quantizer.evaluates_latent else quantizer
+
+
+def _packed_bytes(weight: Tensor, quantizer: WeightQuantizer) -> int:
     filters, n = weight.shape[0], weight[0].numel()
-    computed = spec.scale.kind not in ("none", "learned")  # a learned α is a parameter, counted as one
-    scales = 0 if not computed else filters if spec.scale.granularity == "channel" else 1
-    return filters * -(-n * CODE_BITS[spec.quantizer] // 8) + REAL_BYTES * scales
+    factors = quantizer.decompose(weight).factors
+    computed = isinstance(factors, Tensor) and quantizer.scale.alpha is None  # a learned α is a parameter
+    scales = factors.numel() if computed and isinstance(factors, Tensor) else 0
+    return filters * -(-n * quantizer.bits // 8) + REAL_BYTES * scales
 
 
 def _arithmetic(module: nn.Module) -> str:
@@ -137,18 +149,17 @@ def _arithmetic(module: nn.Module) -> str:
 # ------------------------------------------------------------------------------------ for people
 
 
+LEFT = (0, 1, 2, 3, 7)
+"""Columns that hold words."""
+
+
 def format_layers(rows: Sequence[LayerRow]) -> str:
     """The rows as an aligned table with totals, shares and the compression below."""
     everything = total(rows)
     coded = f"{everything.bits or 1}-bit"
     head = ("layer", "kind", "role", "output", coded, "real", "MACs", "product", "bytes")
-    lines = [head, *(_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in [*lines, _cells(everything)]) for i in range(len(head))]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    body = [_align(line, widths) for line in lines]
-    return "\n".join(
-        [body[0], rule, *body[1:], rule, _align(_cells(everything), widths), "", *_summary(everything)]
-    )
+    table = aligned(head, [_cells(row) for row in rows], LEFT, _cells(everything))
+    return "\n".join([*table, "", *_summary(everything)])
 
 
 def _cells(row: LayerRow) -> tuple[str, ...]:
@@ -165,14 +176,6 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
         used[0] if len(used) == 1 else "",
         f"{row.bytes:,}",
     )
-
-
-LEFT = (0, 1, 2, 3, 7)
-
-
-def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
-    pairs = enumerate(zip(cells, widths, strict=True))
-    return "  ".join(c.ljust(w) if i in LEFT else c.rjust(w) for i, (c, w) in pairs).rstrip()
 
 
 def _summary(row: LayerRow) -> list[str]:

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
-from bnn_train.errors import BnnError
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.models.init import he_in, initialise_real
 from bnn_train.models.sizes import Shape, after, require
-from bnn_train.spec.networks import AlexNet
-
-LEAST = 15  # small stem: 15 → 7 → 3 → 1
-IMAGENET_FROM = 64  # pixels; the first size that leaves the paper's stem and poolings a 1×1 map
+from bnn_train.spec.networks import IMAGENET_FROM, AlexNet
 
 
 @dataclass(frozen=True)
@@ -29,21 +25,17 @@ class _Stem:
 
 def alexnet(network: AlexNet, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     """N×C×S×S → N×classes: five convolutions, three poolings 3/2, fc6 over the whole remaining map."""
-    require(network.name, shape, LEAST)
-    if shape[1] != shape[2]:
-        raise BnnError(
-            f"model alexnet: images must be square, not {shape[1]}×{shape[2]}; set data.image_size"
-        )
-    chain = layers.chain(_units(network, shape, classes))
+    require(network, shape)
+    chain = layers.chain(_layers(network, shape, classes))
     chain.add_module("flatten", nn.Flatten())
     initialise_real(chain, he_in)
     return chain
 
 
-def _units(network: AlexNet, shape: Shape, classes: int) -> list[Unit]:
+def _layers(network: AlexNet, shape: Shape, classes: int) -> list[ChainLayer]:
     stem = _Stem(11, 4, 2) if shape[1] >= IMAGENET_FROM else _Stem(3, 1, 1)
     conv1, conv2, conv3, conv4, conv5, fc6, fc7 = (max(1, round(n * network.width)) for n in network.channels)
-    first = Unit(
+    first = ChainLayer(
         role="first",
         kind="conv",
         inputs=shape[0],
@@ -62,7 +54,7 @@ def _units(network: AlexNet, shape: Shape, classes: int) -> list[Unit]:
         _conv(conv4, conv5, 3, pool=_pool()),
         _dense(conv5, fc6, _remaining(shape[1], stem), drop),
         _dense(fc6, fc7, 1, drop),
-        Unit(role="last", kind="conv", inputs=fc7, outputs=classes),
+        ChainLayer(role="last", kind="conv", inputs=fc7, outputs=classes),
     ]
 
 
@@ -70,15 +62,15 @@ def _pool() -> nn.Module:
     return nn.MaxPool2d(3, 2)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, pool: nn.Module | None = None) -> Unit:
+def _conv(inputs: int, outputs: int, kernel: int, pool: nn.Module | None = None) -> ChainLayer:
     padding = kernel // 2
-    return Unit(
+    return ChainLayer(
         role="body", kind="conv", inputs=inputs, outputs=outputs, kernel=kernel, padding=padding, pool=pool
     )
 
 
-def _dense(inputs: int, outputs: int, kernel: int, dropout: float) -> Unit:
-    return Unit(
+def _dense(inputs: int, outputs: int, kernel: int, dropout: float) -> ChainLayer:
+    return ChainLayer(
         role="body",
         kind="conv",
         inputs=inputs,

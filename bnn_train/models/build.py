@@ -1,4 +1,4 @@
-"""From a network's options to the module: one table, by name."""
+"""The table of networks, and the module that a network's options describe."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
 def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Module:
     """A network whose layers are the method's, freshly initialised; N×C×H×W → N×classes logits.
 
-    ``shape`` is C×H×W. Raises BnnError if the image is too small for the network's poolings.
+    ``shape`` is C×H×W. Raises BnnError if its maps would vanish in the network's poolings, or if it is not
+    square where it must be.
     """
     return BUILDERS[network.name](network, Layers(method), shape, classes)

@@ -6,24 +6,23 @@ from itertools import pairwise
 
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.models.init import glorot, he_out, initialise_real
 from bnn_train.models.sizes import Shape, require
 from bnn_train.spec.networks import ConvNet, VGGSmall
 
-LEAST = 8  # three poolings by 2
 HIDDEN = 1024  # the dense layers stay this wide when the convolutions halve for SVHN
 
 
 def convnet(network: ConvNet, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     """(2×w C3)-MP2-(2×2w C3)-MP2-(2×4w C3)-MP2-(2×1024 FC)-classes, biases everywhere."""
-    require(network.name, shape, LEAST)
+    require(network, shape)
     chain = layers.chain(
         [
             *_convolutions(shape[0], network.width, bias=True),
-            Unit(role="body", kind="linear", inputs=_features(shape, network.width), outputs=HIDDEN),
-            Unit(role="body", kind="linear", inputs=HIDDEN, outputs=HIDDEN),
-            Unit(role="last", kind="linear", inputs=HIDDEN, outputs=classes),
+            ChainLayer(role="body", kind="linear", inputs=_features(shape, network.width), outputs=HIDDEN),
+            ChainLayer(role="body", kind="linear", inputs=HIDDEN, outputs=HIDDEN),
+            ChainLayer(role="last", kind="linear", inputs=HIDDEN, outputs=classes),
         ]
     )
     initialise_real(chain, glorot)
@@ -32,17 +31,17 @@ def convnet(network: ConvNet, layers: Layers, shape: Shape, classes: int) -> nn.
 
 def vgg_small(network: VGGSmall, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     """(2×w C3)-MP2-(2×2w C3)-MP2-(2×4w C3)-MP2-classes, no convolution biases (IR-Net, LQ-Nets)."""
-    require(network.name, shape, LEAST)
-    last = Unit(role="last", kind="linear", inputs=_features(shape, network.width), outputs=classes)
+    require(network, shape)
+    last = ChainLayer(role="last", kind="linear", inputs=_features(shape, network.width), outputs=classes)
     chain = layers.chain([*_convolutions(shape[0], network.width, bias=False), last])
     initialise_real(chain, he_out, kinds=(nn.Conv2d,))
     return chain
 
 
-def _convolutions(channels: int, width: int, *, bias: bool) -> list[Unit]:
+def _convolutions(channels: int, width: int, *, bias: bool) -> list[ChainLayer]:
     widths = [channels, width, width, 2 * width, 2 * width, 4 * width, 4 * width]
     return [
-        Unit(
+        ChainLayer(
             role="body" if i else "first",
             kind="conv",
             inputs=inputs,

@@ -6,14 +6,11 @@ from itertools import pairwise
 
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape, require
 from bnn_train.spec.method import Role
-from bnn_train.spec.networks import Extraction
-
-LEAST = 16  # four poolings by 2
-IMAGENET_FROM = 64  # pixels; below, a 3×3/1 stem without pooling
+from bnn_train.spec.networks import IMAGENET_FROM, Extraction
 
 # (channels, kernel) of each stage; a 2×2 pooling behind all but the last.
 STAGES: tuple[tuple[tuple[int, int], ...], ...] = (
@@ -26,14 +23,16 @@ STAGES: tuple[tuple[tuple[int, int], ...], ...] = (
 
 def extraction(network: Extraction, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     """21 convolutions without biases, a global average; N×C×H×W → N×classes."""
-    require(network.name, shape, LEAST)
+    require(network, shape)
     stages = [(64, 7), *(layer for stage in STAGES for layer in stage)]
     widths = [max(1, round(channels * network.width)) for channels, _ in stages]
     large = shape[1] >= IMAGENET_FROM
-    first = _unit("first", shape[0], widths[0], 7 if large else 3, stride=2 if large else 1, pools=large)
-    last = Unit(role="last", kind="conv", inputs=widths[-1], outputs=classes, pool=nn.AdaptiveAvgPool2d(1))
+    first = _layer("first", shape[0], widths[0], 7 if large else 3, stride=2 if large else 1, pools=large)
+    last = ChainLayer(
+        role="last", kind="conv", inputs=widths[-1], outputs=classes, pool=nn.AdaptiveAvgPool2d(1)
+    )
     body = [
-        _unit("body", inputs, outputs, kernel, pools=pools)
+        _layer("body", inputs, outputs, kernel, pools=pools)
         for (inputs, outputs), (kernel, pools) in zip(pairwise(widths), _kernels(), strict=True)
     ]
     chain = layers.chain([first, *body, last])
@@ -51,8 +50,8 @@ def _kernels() -> list[tuple[int, bool]]:
     ]
 
 
-def _unit(role: Role, inputs: int, outputs: int, kernel: int, *, stride: int = 1, pools: bool) -> Unit:
-    return Unit(
+def _layer(role: Role, inputs: int, outputs: int, kernel: int, *, stride: int = 1, pools: bool) -> ChainLayer:
+    return ChainLayer(
         role=role,
         kind="conv",
         inputs=inputs,

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.models.init import he_in, initialise_real
 from bnn_train.models.sizes import Shape, after, require
 from bnn_train.spec.networks import LeNet5
 
-LEAST = 16  # 16 → 12 → 6 → 2 → 1
-
 
 def lenet5(network: LeNet5, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     """N×C×H×W → N×classes; convolutions without padding, so 28 pixels leave 50×4×4 = 800 features."""
-    require(network.name, shape, LEAST)
+    require(network, shape)
     channels, height, width = shape
     features = 50 * _left(height) * _left(width)
     chain = layers.chain(
         [
-            Unit(role="first", kind="conv", inputs=channels, outputs=20, kernel=5, pool=nn.MaxPool2d(2)),
-            Unit(role="body", kind="conv", inputs=20, outputs=50, kernel=5, pool=nn.MaxPool2d(2)),
-            Unit(role="body", kind="linear", inputs=features, outputs=500),
-            Unit(role="last", kind="linear", inputs=500, outputs=classes),
+            ChainLayer(
+                role="first", kind="conv", inputs=channels, outputs=20, kernel=5, pool=nn.MaxPool2d(2)
+            ),
+            ChainLayer(role="body", kind="conv", inputs=20, outputs=50, kernel=5, pool=nn.MaxPool2d(2)),
+            ChainLayer(role="body", kind="linear", inputs=features, outputs=500),
+            ChainLayer(role="last", kind="linear", inputs=500, outputs=classes),
         ]
     )
     initialise_real(chain, he_in)

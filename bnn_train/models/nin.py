@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.models.init import initialise_real, normal_005
 from bnn_train.models.sizes import Shape
 from bnn_train.spec.networks import NIN
@@ -20,7 +20,7 @@ def nin(network: NIN, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     drop = network.dropout
     chain = layers.chain(
         [
-            Unit(role="first", kind="conv", inputs=shape[0], outputs=192, kernel=5, padding=2),
+            ChainLayer(role="first", kind="conv", inputs=shape[0], outputs=192, kernel=5, padding=2),
             _body(192, 160),
             _body(160, 96, pool=nn.MaxPool2d(3, 2, padding=1)),
             _body(96, 192, kernel=5, dropout=drop),
@@ -28,7 +28,7 @@ def nin(network: NIN, layers: Layers, shape: Shape, classes: int) -> nn.Module:
             _body(192, 192, pool=nn.AvgPool2d(3, 2, padding=1)),
             _body(192, 192, kernel=3, dropout=drop),
             _body(192, 192),
-            Unit(role="last", kind="conv", inputs=192, outputs=classes, pool=average),
+            ChainLayer(role="last", kind="conv", inputs=192, outputs=classes, pool=average),
         ]
     )
     chain.add_module("flatten", nn.Flatten())
@@ -38,8 +38,8 @@ def nin(network: NIN, layers: Layers, shape: Shape, classes: int) -> nn.Module:
 
 def _body(
     inputs: int, outputs: int, *, kernel: int = 1, pool: nn.Module | None = None, dropout: float = 0.0
-) -> Unit:
-    return Unit(
+) -> ChainLayer:
+    return ChainLayer(
         role="body",
         kind="conv",
         inputs=inputs,

@@ -14,7 +14,6 @@ from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape
 from bnn_train.spec.networks import ResNet18, ResNet20
 
-IMAGENET_FROM = 64  # pixels, where stem "auto" becomes "imagenet"
 ONEDNN_BLOCK = 16
 """Channels. Below them the gradient of a strided 1×1 convolution writes past its memory on AVX2 and AVX-512
 CPUs (github.com/uxlfoundation/oneDNN/issues/6035)."""
@@ -100,9 +99,7 @@ def resnet34(network: ResNet18, layers: Layers, shape: Shape, classes: int) -> n
 def _resnet_imagenet(
     network: ResNet18, layers: Layers, shape: Shape, classes: int, blocks: Sequence[int]
 ) -> nn.Module:
-    auto = "imagenet" if min(shape[1:]) >= IMAGENET_FROM else "small"
-    small = (auto if network.stem == "auto" else network.stem) == "small"
-    stem = _stem(layers, shape[0], network.width, small=small)
+    stem = _stem(layers, shape[0], network.width, small=network.small_stem(min(shape[1:])))
     widths = [network.width * 2**i for i in range(4)]
     return resnet(layers, stem, widths, blocks, network.shortcut, classes)
 
@@ -118,15 +115,11 @@ def _sequence(*modules: nn.Module) -> nn.Sequential:
     return nn.Sequential(*(m for m in modules if not isinstance(m, nn.Identity)))
 
 
-def _preactivation(layers: Layers) -> bool:
-    return layers.method.block.order == "bn-act-conv-pool"
-
-
 def _stem(layers: Layers, channels: int, width: int, *, small: bool) -> nn.Sequential:
     """The first convolution and what makes its output the residual stream."""
     kernel, stride = (3, 1) if small else (7, 2)
     conv = layers.conv("first", channels, width, kernel, stride=stride, padding=kernel // 2)
-    act = nn.ReLU() if _preactivation(layers) else layers.stream()
+    act = nn.ReLU() if layers.method.block.norms_first else layers.stream()
     pool = nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1)
     return _sequence(conv, layers.norm2d(width), act, pool)
 
@@ -144,18 +137,18 @@ def _block(layers: Layers, inputs: int, outputs: int, stride: int, shortcut: str
     """Two 3×3 convolutions, with one shortcut around both or (Bi-Real Net) one around each."""
     first, second = _conv3(layers, inputs, outputs, stride), _conv3(layers, outputs, outputs, 1)
     side = _shortcut(layers, inputs, outputs, stride, shortcut)
-    if layers.method.block.shortcut == "per_conv":
+    if layers.method.block.shortcut_per_conv:
         return [
             Residual(_sequence(*first), side, layers.stream()),
             Residual(_sequence(*second), nn.Identity(), layers.stream()),
         ]
-    between = [] if _preactivation(layers) else [layers.nonlinearity("body")]
+    between = [] if layers.method.block.norms_first else [layers.nonlinearity("body")]
     return [Residual(_sequence(*first, *between, *second), side, layers.stream())]
 
 
 def _conv3(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     conv = layers.conv("body", inputs, outputs, 3, stride=stride, padding=1)
-    if _preactivation(layers):
+    if layers.method.block.norms_first:
         return [layers.norm2d(inputs), layers.nonlinearity("body"), conv]
     return [conv, layers.norm2d(outputs)]
 
@@ -165,13 +158,13 @@ def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, kind: str)
         return nn.Identity()
     if kind == "A":
         return PadShortcut(inputs, outputs, stride)
-    pooled = layers.method.block.downsample == "avgpool_conv"
+    pooled = layers.method.block.pools_shortcut
     # ceil_mode: an odd map halves upwards, as it does in the 3×3 convolution beside it
     pool = nn.AvgPool2d(stride, ceil_mode=True) if pooled else nn.Identity()
     narrow = inputs < ONEDNN_BLOCK
     pick = nn.MaxPool2d(1, stride) if narrow and not pooled else nn.Identity()
     conv = layers.conv("downsample", inputs, outputs, 1, stride=1 if pooled or narrow else stride)
-    if _preactivation(layers):
+    if layers.method.block.norms_first:
         return _sequence(pool, layers.norm2d(inputs), layers.nonlinearity("downsample"), pick, conv)
     return _sequence(pool, pick, conv, layers.norm2d(outputs))
 
@@ -182,7 +175,7 @@ def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
     A last layer that quantizes its input has a norm before it: averages of bounded or rectified maps
     are far from centred on the threshold.
     """
-    final = [layers.norm2d(features), layers.nonlinearity("last")] if _preactivation(layers) else []
+    final = [layers.norm2d(features), layers.nonlinearity("last")] if layers.method.block.norms_first else []
     centre = [layers.norm1d(features)] if layers.quantizes_input("last") else []
     output = [layers.norm1d(classes, output=True)] if layers.method.block.output_norm else []
     last = layers.linear("last", features, classes)

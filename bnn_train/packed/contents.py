@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.reference.weights import widen
+from bnn_train.spec.limits import MAX_REAL
 
 Array = NDArray[Any]
 Check = Callable[[Array], str | None]
-MAX_REAL = 1e30
 MAX_THRESHOLD = float(np.finfo(np.float32).max)
 _BLOCK = 2**16
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import DataError, ImageError, printable
-from bnn_train.packed.photo import MAX_PIXELS, centre, read_photo, resize_shorter, resized
+from bnn_train.packed.photo import MAX_PIXELS, read_photo, resized, resized_centre
 from bnn_train.packed.program import Images
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _fit(image: Image.Image, path: Path, contract: Images) -> Picture:
     if contract.resize is not None:
         if math.prod(resized(image.size, contract.resize)) > MAX_PIXELS:
             raise ImageError(f"{found} is too elongated to resize; crop it")
-        image = centre(resize_shorter(image, contract.resize), width, height)
+        image = resized_centre(image, width, height, contract.resize)
     if image.size != (width, height):
         raise ImageError(f"{found}; the model wants {width}×{height}")
     return np.array(image, dtype=np.uint8).reshape(height, width, contract.channels)

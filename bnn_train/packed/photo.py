@@ -200,6 +200,11 @@ def resized(size: tuple[int, int], side: int) -> tuple[int, int]:
     return (side, other) if width <= height else (other, side)
 
 
+def resized_centre(image: Image.Image, width: int, height: int, resize: int) -> Image.Image:
+    """The image as an evaluation sees it: shorter side to ``resize``, then the middle of the result."""
+    return centre(resize_shorter(image, resize), width, height)
+
+
 def centre(image: Image.Image, width: int, height: int) -> Image.Image:
     """The middle of an image."""
     left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)

@@ -12,12 +12,7 @@ from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.facts import Facts
 from bnn_train.packed.program import Header, Images, Preprocess
 from bnn_train.packed.tensor_rules import Need, demand
-
-MAX_RESIZE = 4096
-MAX_KERNEL = 255
-MAX_WORK = 2**30
-"""Products for one image before the first layer, about a second in numpy; LCN of 9×9 at 224² takes 2²⁵,
-ZCA of 32×32×3 2²³."""
+from bnn_train.spec.limits import LEAST_REAL, MAX_KERNEL, MAX_REAL, MAX_RESIZE, MAX_WORK
 
 
 class Kind(NamedTuple):
@@ -127,9 +122,9 @@ def _wrong(name: str, value: Any, kind: type) -> str | None:
     if kind is int:
         good = type(value) is int and 3 <= value <= MAX_KERNEL and value % 2 == 1
         return None if good else f"it must be odd, 3 to {MAX_KERNEL}"
-    least = 0.0 if name == "bias" else 1e-30
-    good = isinstance(value, float | int) and least <= value <= contents.MAX_REAL and math.isfinite(value)
-    return None if good else f"it must be a number from {least:g} to {contents.MAX_REAL:g}"
+    least = 0.0 if name == "bias" else LEAST_REAL
+    good = isinstance(value, float | int) and least <= value <= MAX_REAL and math.isfinite(value)
+    return None if good else f"it must be a number from {least:g} to {MAX_REAL:g}"
 
 
 def _needs(step: Preprocess, images: Images) -> Iterator[Need]:

@@ -1,14 +1,10 @@
-"""Numbers that JSON can hold, and files written whole or not at all."""
+"""Numbers that JSON can hold."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from typing import Any
-
-from bnn_train.files import write_atomic
-
-__all__ = ["plain", "write_atomic"]
 
 
 def plain(value: Any) -> Any:

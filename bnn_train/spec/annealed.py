@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count
@@ -48,13 +56,22 @@ class Curve(Record):
     per: Literal["epoch", "step"] = "epoch"
     """When the number may change."""
 
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> Curve:
+        if self.curve == "exponential" and self.begin * self.to <= 0:
+            raise PydanticCustomError("curve", "an exponential curve can neither reach nor cross 0")
+        return self
+
     @model_serializer(mode="wrap")
     def _by_its_name(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values = dump(self)
         return {"from" if key == "begin" else key: value for key, value in values.items()}
 
 
-Annealed = float | Curve
+Annealed = Annotated[
+    Annotated[float, Tag("number")] | Annotated[Curve, Tag("curve")],
+    Discriminator(lambda value: "curve" if isinstance(value, dict | Curve) else "number"),
+]
 """A number, or a curve on which it moves."""
 
 CURVES: dict[str, Callable[[float, float, float], float]] = {
@@ -72,3 +89,15 @@ def number_at(number: Annealed, position: Position) -> float:
     epoch = position.epoch if number.per == "step" else math.floor(position.epoch)
     t = min(1.0, epoch / (number.over or position.epochs))
     return CURVES[number.curve](number.begin, number.to, t)
+
+
+_KEYS = Curve.model_validate({"from": 0.0, "to": 1.0}).model_dump().keys()
+
+
+def curves(value: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every annealed number of a dumped config, by its dotted key."""
+    if isinstance(value, dict) and value.keys() == _KEYS:
+        yield prefix, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from curves(inner, f"{prefix}.{key}" if prefix else str(key))

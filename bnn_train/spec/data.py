@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -10,55 +10,73 @@ from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Natural, Positive, named
 
 
-class Scale01(Record):
+class PixelStep(Record):
+    """A step of `normalize`."""
+
+    from_pixels: ClassVar[bool] = False
+    """Whether it takes pixels of 0 to 255, so that it must come first."""
+    whole: ClassVar[bool] = False
+    """Whether it is for small images, held whole in memory."""
+
+
+class Scale01(PixelStep):
     """Pixels / 255."""
 
+    from_pixels: ClassVar[bool] = True
     name: Literal["unit"]
 
 
-class Signed(Record):
+class Signed(PixelStep):
     """2·pixels/255 − 1, in [−1, 1]."""
 
+    from_pixels: ClassVar[bool] = True
     name: Literal["signed"]
 
 
-class MeanStd(Record):
+class MeanStd(PixelStep):
     """(pixels/255 − mean) / std per channel."""
 
+    from_pixels: ClassVar[bool] = True
     name: Literal["mean_std"]
     mean: tuple[float, ...] | None = Field(default=None, strict=False)
     """Default: the data set's own."""
     std: tuple[Positive, ...] | None = Field(default=None, strict=False)
 
 
-class PixelMean(Record):
+class PixelMean(PixelStep):
     """Subtract the mean image of the training file from pixels/255."""
 
+    from_pixels: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
     name: Literal["pixel_mean"]
 
 
-class GCN(Record):
+class GCN(PixelStep):
     """Global contrast normalization per image, on 0–255: subtract the mean, divide by a norm.
 
     With `norm: l2` (pylearn2's CIFAR-10): x·scale/‖x‖₂; with `norm: std`: x·scale/√(var + bias).
     """
 
+    from_pixels: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
     name: Literal["gcn"]
     scale: Positive = 55.0
     norm: Literal["l2", "std"] = "l2"
     bias: float = Field(default=0.0, ge=0)
 
 
-class ZCA(Record):
+class ZCA(PixelStep):
     """Whitening V·diag(1/√(λ + bias))·Vᵀ, fitted on the whole training file."""
 
+    whole: ClassVar[bool] = True
     name: Literal["zca"]
     bias: Positive = 0.1
 
 
-class LCN(Record):
+class LCN(PixelStep):
     """LeCun's local contrast normalization with a Gaussian window."""
 
+    whole: ClassVar[bool] = True
     name: Literal["lcn"]
     kernel: int = Field(default=7, ge=3)
     threshold: Positive = 1e-4

@@ -1,11 +1,14 @@
-"""The sections `optimizer`, `schedule` and `loss` of a config. No torch here."""
+"""The sections `optimizer`, `schedule` and `loss` of a config, and checkpoints in it. No torch here."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from bnn_train.spec.annealed import Annealed, Curve
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Positive, Rate, named
 
@@ -17,17 +20,17 @@ class Bop(Record):
     threshold: float = Field(default=1e-8, ge=0)
     gamma: float = Field(default=1e-4, gt=0, le=1)
     gamma_decay: float = Field(default=1.0, gt=0, le=1)
-    """γ is multiplied by this …"""
+    """Factor on γ after every `gamma_every` epochs."""
     gamma_every: Count = 100
-    """… every so many epochs."""
+    """Epochs between two of γ's decays."""
 
 
 class _Optimizer(Record):
     lr: Positive = 1e-3
     weight_decay: float = Field(default=0.0, ge=0)
-    """L2 on real-valued weights; biases and batch norm included only as torch does."""
+    """L2 on everything that is not a latent binary weight: real weights, biases, and the γ and β of norms."""
     weight_decay_binary: float = Field(default=0.0, ge=0)
-    """L2 on latent binary weights: none unless asked for."""
+    """L2 on latent binary weights."""
     weight_decay_epochs: Count | None = None
     """Both decays end after so many epochs (29 in XNOR-Net's code); default: they stay."""
     binary: Annotated[Bop | None, BeforeValidator(named)] = None
@@ -62,6 +65,11 @@ class ShiftAdaMax(_Optimizer):
     eps: Positive = 2.0**-27
     """Added to v by `code`, its floor in `paper`."""
 
+    @property
+    def keeps_v(self) -> bool:
+        """Whether v itself stays as it is, and only what is divided by is rounded."""
+        return self.form == "paper"
+
 
 class SGD(_Optimizer):
     """Stochastic gradient descent, with momentum and Nesterov."""
@@ -81,6 +89,10 @@ class _Schedule(Record):
     """Epochs of linear rise from 0 to the schedule's rate."""
     per: Literal["epoch", "step"] = "epoch"
     """When the rate may change."""
+
+    def length(self, epochs: int) -> int | None:
+        """Epochs of the schedule's curve in a run of so many; None where it has no such length."""
+        return None
 
 
 class Constant(_Schedule):
@@ -107,8 +119,12 @@ class Table(_Schedule):
 
 class _Curve(_Schedule):
     over: Count | None = None
-    """How many epochs the curve takes; then the rate stays where it ends. Default: `training.epochs`, so that
+    """Epochs that the curve takes; then the rate stays where it ends. Default: `training.epochs`, so that
     a run of another length has another curve."""
+
+    def length(self, epochs: int) -> int | None:
+        """`over`, or the whole run of so many epochs."""
+        return self.over or epochs
 
 
 class Exponential(_Curve):
@@ -145,19 +161,91 @@ Schedule = Annotated[
 ]
 
 
-class CrossEntropy(Record):
+def from_path(value: Any) -> Any:
+    """A bare path stands for a mapping with that `checkpoint`, also below keys that `--set` lays over it."""
+    if isinstance(value, str):
+        return {"checkpoint": value}
+    if isinstance(value, dict) and "name" in value and "checkpoint" not in value:
+        return {"checkpoint" if key == "name" else key: inner for key, inner in value.items()}
+    return value
+
+
+def _hexadecimal(digest: str) -> str:
+    if re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise PydanticCustomError("sha256", "must be a SHA-256 in 64 small hexadecimal digits")
+    return digest
+
+
+class CheckpointFile(Record):
+    """A checkpoint that a run reads: a file, or the folder of a run, whose best one is meant."""
+
+    checkpoint: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, AfterValidator(_hexadecimal)] | None = None
+    """Of the file, as `sha256sum` tells it. Left out, it is that of the file as it lies there at the first
+    start; the run's config.yaml names it, and another file is refused from then on."""
+
+
+class InitFrom(CheckpointFile):
+    """The weights that training starts from, by name, out of a run of any method, width or class count."""
+
+    skip: tuple[str, ...] = Field(default=(), strict=False)
+    """Tensors that stay as they are initialised: globs over their names (`linear3.*`), or a role of layers
+    (`first`, `last`; `last` with the norm behind it)."""
+    strict: bool = False
+    """Refuse tensors that only one side has; those under `skip` may be missing."""
+
+
+def _above_zero(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if min(ends) <= 0:
+        raise PydanticCustomError("above_zero", "must be above 0 from the first epoch to the last")
+    return number
+
+
+def _not_negative(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if min(ends) < 0:
+        raise PydanticCustomError("not_negative", "must be 0 or more from the first epoch to the last")
+    return number
+
+
+class Distillation(Record):
+    """T²·KL(teacher ‖ network) of the softmax of logits over T (Hinton et al., arXiv 1503.02531)."""
+
+    name: Literal["distillation"]
+    weight: Annotated[Annealed, AfterValidator(_not_negative)] = 1.0
+    """Factor on the term, beside a base loss of factor 1."""
+    temperature: Annotated[Annealed, AfterValidator(_above_zero)] = 4.0
+    """T, by which the logits of both are divided."""
+    teacher: Annotated[
+        CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)
+    ]
+    """The network to learn from; frozen, and evaluated as its own run evaluated it."""
+
+
+class _Loss(Record):
+    terms: tuple[Annotated[Distillation, BeforeValidator(named)], ...] = Field(default=(), strict=False)
+    """Added to the loss while training; evaluations have the base alone."""
+
+
+class CrossEntropy(_Loss):
     """Softmax cross-entropy, mean over the batch."""
 
     name: Literal["cross_entropy"]
     label_smoothing: Rate = 0.0
 
 
-class SquareHinge(Record):
+class SquareHinge(_Loss):
     """max(0, 1 − t·y)² with one-hot targets t in ±1."""
 
     name: Literal["square_hinge"]
     reduction: Literal["mean", "sum"] = "mean"
     """Over the classes; always the mean over the batch."""
+
+    @property
+    def averages(self) -> bool:
+        """Whether the classes' losses are averaged rather than added."""
+        return self.reduction == "mean"
 
 
 Loss = Annotated[Annotated[CrossEntropy | SquareHinge, Field(discriminator="name")], BeforeValidator(named)]

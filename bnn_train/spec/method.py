@@ -1,9 +1,7 @@
-"""What a binarization method is: a row of data. Nothing here imports torch.
+"""A binarization method as a row of data: a point on the axes on which published methods differ.
 
-The axes are those on which published methods differ (weights, activations, latent rules, scope,
-block). Formulas and gradients stand in the docstrings of the functions that the names stand for:
-``quantizers``, ``estimators``, ``weight_gradients``.
-"""
+Each axis has a file of options here (``quantizers``, ``pre``, ``estimators``, ``scales``) and the objects
+that they build, formulas and gradients in their docstrings, under the same name in ``bnn_train/binary``."""
 
 from __future__ import annotations
 
@@ -11,51 +9,61 @@ from typing import Literal
 
 from pydantic import Field
 
+from bnn_train.spec.estimators import Clip, ClipOpen, Estimator
+from bnn_train.spec.pre import ActivationPre, AsItIs, WeightPre
+from bnn_train.spec.quantizers import ActivationQuantizer, Real, WeightQuantizer
 from bnn_train.spec.record import Record
+from bnn_train.spec.scales import NoScale, OutputScale, Unscaled, WeightScale
 
 Role = Literal["first", "body", "downsample", "last"]
-Estimator = Literal["identity", "clip", "clip_open", "approx_sign", "unit"]
-
-
-class WeightScale(Record):
-    """The positive factor α that multiplies the quantized weights."""
-
-    kind: Literal["none", "l1", "l1_masked", "learned"] = "none"
-    """`l1`: mean |w|; `l1_masked`: mean |w| over the weights that are not quantized to 0; `learned`: a
-    parameter of its own that starts at mean |w| (the ablation of XNOR-Net's table 3)."""
-    granularity: Literal["channel", "layer"] = "channel"
-    """One α per output filter (XNOR-Net) or one per layer (DoReFa)."""
 
 
 class WeightSpec(Record):
-    """Latent weight → the weight of the forward pass."""
+    """Latent weight → the weight of the forward pass: `pre`, then `quantizer`, then `scale`."""
 
-    quantizer: Literal["none", "sign", "stochastic_sign", "ternary", "stored"] = "none"
-    """`stored`: the parameter itself is ±1 and only an optimizer that flips it may train it."""
-    scale: WeightScale = WeightScale()
+    pre: WeightPre = AsItIs()
+    quantizer: WeightQuantizer = Real()
+    scale: WeightScale = NoScale()
+    """The positive factor α that multiplies the codes."""
+    granularity: Literal["channel", "layer"] = "channel"
+    """How far one mean, one threshold and one α reach: an output filter (XNOR-Net), or the layer (DoReFa)."""
     gradient: Literal["identity", "exact", "official", "detached"] = "identity"
-    """How the gradient reaches the latent weight; see `weight_gradients`."""
-    estimator: Estimator = "clip_open"
-    """The derivative that stands in for that of sign inside `exact`, `official`, `detached`."""
+    """How the gradient reaches the latent weight; see `binary/gradients.py`."""
+    estimator: Estimator = ClipOpen()
+    """The derivative that stands in for the quantizer's inside `exact`, `official`, `detached`."""
     gain: Literal["none", "fan_in"] = "none"
     """Multiply the gradient by n, the weights per filter (XNOR-Net's official code under SGD)."""
-    threshold: float = Field(default=0.75, ge=0)
-    """`ternary`: Δ = threshold · mean |w|."""
     evaluate: Literal["binary", "latent"] = "binary"
     """Which weights the validation and test passes use."""
 
+    @property
+    def evaluates_latent(self) -> bool:
+        """Whether evaluations use the latent weights."""
+        return self.evaluate == "latent"
+
+    @property
+    def passes_gradient(self) -> bool:
+        """Whether the gradient reaches the latent weight unchanged."""
+        return self.gradient == "identity"
+
+    @property
+    def amplifies(self) -> bool:
+        """Whether the gradient is multiplied."""
+        return self.gain != "none"
+
+    @property
+    def follows_mean_magnitude(self) -> bool:
+        """Whether the gradient is that of mean|w|·sign(w), and of nothing else."""
+        return self.gradient in ("exact", "official")
+
 
 class ActivationSpec(Record):
-    """Real input of a binarized layer → the input of its product."""
+    """Real input of a binarized layer → the input of its product: `pre`, then `quantizer`."""
 
-    quantizer: Literal["none", "sign", "stochastic_sign", "uniform"] = "none"
-    """`uniform`: clip to [0, 1] and round to 2^bits − 1 steps."""
-    bits: int = Field(default=1, ge=1, le=8)
-    """Bits of `uniform`."""
-    estimator: Estimator = "clip"
+    pre: ActivationPre = AsItIs()
+    quantizer: ActivationQuantizer = Real()
+    estimator: Estimator = Clip()
     """The derivative that stands in for the quantizer's."""
-    scale: Literal["none", "xnor_k"] = "none"
-    """`xnor_k`: multiply the output by K, the box-filtered mean |input| (XNOR-Net §3.2)."""
 
 
 class LatentSpec(Record):
@@ -71,9 +79,19 @@ class LatentSpec(Record):
     """`glorot`: learning rate × √((fan_in+fan_out)/1.5), and the square of that under SGD; `glorot_pow2`:
     that factor rounded to a power of two (BNN's Torch7 code for CIFAR-10 and SVHN)."""
 
+    @property
+    def starts_binary(self) -> bool:
+        """Whether the weights are ±1 at the start."""
+        return self.init == "sign"
+
+    @property
+    def scales_rate(self) -> bool:
+        """Whether latent weights learn at a rate of their own."""
+        return self.lr_scale != "none"
+
 
 class ScopeSpec(Record):
-    """Which layers the method leaves alone."""
+    """The layers that the method leaves alone."""
 
     real: tuple[Role, ...] = Field(default=(), strict=False)
     """Roles that stay real-valued."""
@@ -87,8 +105,8 @@ class BlockSpec(Record):
     """Residual networks: a shortcut around every block, or around every convolution (Bi-Real Net)."""
     downsample: Literal["conv", "avgpool_conv"] = "conv"
     """Type-B shortcuts: a strided 1×1 convolution, or 2×2 average pooling and a plain 1×1."""
-    stream: Literal["none", "relu", "hardtanh"] = "relu"
-    """The nonlinearity on the residual stream after each addition."""
+    post_add_activation: Literal["none", "relu", "hardtanh"] = "relu"
+    """The nonlinearity after each addition of a shortcut."""
     output_norm: bool = False
     """Batch-normalize the network's output, as the square-hinge networks do."""
     product_relu: bool = False
@@ -102,6 +120,11 @@ class BlockSpec(Record):
     def norms_first(self) -> bool:
         """Whether norm and nonlinearity stand before a layer and not behind it."""
         return self.order == "bn-act-conv-pool"
+
+    @property
+    def rectifies_last(self) -> bool:
+        """Whether norm and ReLU stand before a real last layer, as they do unless a method says otherwise."""
+        return self.before_last == "norm_relu"
 
     @property
     def pools_before_norm(self) -> bool:
@@ -146,13 +169,15 @@ class Method(Record):
     scope: ScopeSpec = ScopeSpec()
     block: BlockSpec = BlockSpec()
     norm: NormSpec = NormSpec()
+    output_scale: OutputScale = Unscaled()
+    """What multiplies the output of a product, beside the weight's scale."""
     padding: Literal[-1, 0, 1] = 0
     """The value of padded taps at the inputs of layers with quantized activations."""
 
     def binarizes(self, role: Role) -> bool:
         """Whether a layer in this role has quantized weights."""
-        return self.weight.quantizer != "none" and role not in self.scope.real
+        return self.weight.quantizer.quantizes and role not in self.scope.real
 
     def quantizes_input(self, role: Role) -> bool:
         """Whether a layer in this role quantizes its input; the first layer reads the image."""
-        return self.activation.quantizer != "none" and role != "first" and role not in self.scope.real
+        return self.activation.quantizer.quantizes and role != "first" and role not in self.scope.real

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bnn_train.spec.estimators import ApproxSign, Clip, ClipOpen, Unit
 from bnn_train.spec.method import (
     ActivationSpec,
     BlockSpec,
@@ -9,15 +10,16 @@ from bnn_train.spec.method import (
     Method,
     NormSpec,
     ScopeSpec,
-    WeightScale,
     WeightSpec,
 )
+from bnn_train.spec.quantizers import Sign, StochasticSign, Stored, Ternary, Uniform
+from bnn_train.spec.scales import L1, L1Masked, XnorK
 
 _HINGE_BLOCK = BlockSpec(order="conv-pool-bn-act", output_norm=True)
 _LATENT_BOX = LatentSpec(init="uniform", clip=1.0, lr_scale="glorot")
 _ENDS_REAL = ScopeSpec(real=("first", "last"))
 _BC_NORM = NormSpec(eps=1e-4)
-_XNOR_WEIGHT = WeightSpec(quantizer="sign", scale=WeightScale(kind="l1"), gradient="official")
+_XNOR_WEIGHT = WeightSpec(quantizer=Sign(), scale=L1(), gradient="official")
 _XNOR_LATENT = LatentSpec(init="he_in", clip=1.0, center=True)
 
 _FP = Method(name="fp", paper="the real-valued twin")
@@ -25,7 +27,7 @@ _FP = Method(name="fp", paper="the real-valued twin")
 _BC = Method(
     name="bc",
     paper="Courbariaux, Bengio, David: BinaryConnect (NIPS 2015), arXiv 1511.00363",
-    weight=WeightSpec(quantizer="sign"),
+    weight=WeightSpec(quantizer=Sign()),
     latent=_LATENT_BOX,
     block=_HINGE_BLOCK,
     norm=_BC_NORM,
@@ -34,10 +36,10 @@ _BC = Method(
 _BNN = Method(
     name="bnn",
     paper="Courbariaux, Hubara, Soudry, El-Yaniv, Bengio: Binarized Neural Networks (2016), arXiv 1602.02830",
-    weight=WeightSpec(quantizer="sign"),
-    activation=ActivationSpec(quantizer="sign", estimator="clip"),
+    weight=WeightSpec(quantizer=Sign()),
+    activation=ActivationSpec(quantizer=Sign(), estimator=Clip()),
     latent=_LATENT_BOX,
-    block=_HINGE_BLOCK.model_copy(update={"stream": "hardtanh"}),
+    block=_HINGE_BLOCK.model_copy(update={"post_add_activation": "hardtanh"}),
     norm=_BC_NORM,
 )
 
@@ -54,42 +56,42 @@ _XNOR = Method(
     name="xnor",
     paper="Rastegari, Ordonez, Redmon, Farhadi: XNOR-Net (ECCV 2016) §3.2, arXiv 1603.05279",
     weight=_XNOR_WEIGHT,
-    activation=ActivationSpec(quantizer="sign", estimator="clip_open"),
+    activation=ActivationSpec(quantizer=Sign(), estimator=ClipOpen()),
     latent=_XNOR_LATENT,
     scope=_ENDS_REAL,
-    block=BlockSpec(order="bn-act-conv-pool", stream="none"),
+    block=BlockSpec(order="bn-act-conv-pool", post_add_activation="none"),
     norm=_BC_NORM,
 )
 
 _TWN = Method(
     name="twn",
     paper="Li, Zhang, Liu: Ternary Weight Networks (2016), arXiv 1605.04711",
-    weight=WeightSpec(quantizer="ternary", scale=WeightScale(kind="l1_masked")),
+    weight=WeightSpec(quantizer=Ternary(), scale=L1Masked()),
 )
 
 _DOREFA = Method(
     name="dorefa",
     paper="Zhou et al.: DoReFa-Net (2016), arXiv 1606.06160; 1-bit weights, 2-bit activations",
-    weight=WeightSpec(quantizer="sign", scale=WeightScale(kind="l1", granularity="layer")),
-    activation=ActivationSpec(quantizer="uniform", bits=2, estimator="unit"),
+    weight=WeightSpec(quantizer=Sign(), scale=L1(), granularity="layer"),
+    activation=ActivationSpec(quantizer=Uniform(bits=2), estimator=Unit()),
     scope=ScopeSpec(real=("first", "downsample", "last")),
 )
 
 _BIREAL = Method(
     name="bireal",
     paper="Liu et al.: Bi-Real Net (ECCV 2018), arXiv 1808.00278",
-    weight=WeightSpec(quantizer="sign", scale=WeightScale(kind="l1"), gradient="detached", estimator="clip"),
-    activation=ActivationSpec(quantizer="sign", estimator="approx_sign"),
+    weight=WeightSpec(quantizer=Sign(), scale=L1(), gradient="detached", estimator=Clip()),
+    activation=ActivationSpec(quantizer=Sign(), estimator=ApproxSign()),
     latent=LatentSpec(clip=1.0),
     scope=ScopeSpec(real=("first", "downsample", "last")),
-    block=BlockSpec(shortcut="per_conv", downsample="avgpool_conv", stream="none"),
+    block=BlockSpec(shortcut="per_conv", downsample="avgpool_conv", post_add_activation="none"),
 )
 
 _BOP = Method(
     name="bop",
     paper="Helwegen et al.: Latent Weights Do Not Exist (NeurIPS 2019), arXiv 1906.02107",
-    weight=WeightSpec(quantizer="stored"),
-    activation=ActivationSpec(quantizer="sign", estimator="clip"),
+    weight=WeightSpec(quantizer=Stored()),
+    activation=ActivationSpec(quantizer=Sign(), estimator=Clip()),
     latent=LatentSpec(init="sign"),
     block=_BNN.block,
     norm=_BC_NORM,
@@ -109,7 +111,7 @@ METHODS: dict[str, Method] = {
             _BC,
             "bc_stochastic",
             paper=f"{_BC.paper}; sampled weights, tested with the latent ones",
-            weight=WeightSpec(quantizer="stochastic_sign", evaluate="latent"),
+            weight=WeightSpec(quantizer=StochasticSign(), evaluate="latent"),
             norm=NormSpec(eps=1e-4, reestimate=True),
         ),
         _BNN,
@@ -117,7 +119,7 @@ METHODS: dict[str, Method] = {
             _BNN,
             "bnn_stochastic",
             paper=f"{_BNN.paper}; sampled activations",
-            activation=ActivationSpec(quantizer="stochastic_sign"),
+            activation=ActivationSpec(quantizer=StochasticSign()),
         ),
         _BWN,
         _XNOR,
@@ -125,7 +127,7 @@ METHODS: dict[str, Method] = {
             _XNOR,
             "xnor_k",
             paper=f"{_XNOR.paper}, with the input scale K",
-            activation=ActivationSpec(quantizer="sign", estimator="clip_open", scale="xnor_k"),
+            output_scale=XnorK(),
         ),
         _TWN,
         _DOREFA,

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from bnn_train.spec.record import Record
+from bnn_train.spec.scalars import Count, Rate
 
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+IMAGENET_FROM = 64
+"""Pixels along the shorter side from which a network takes ImageNet's stem and not that for small images."""
 
 
-class MLP(Record):
+class Options(Record):
+    """The options of a network, and the images that it can take."""
+
+    least: ClassVar[int] = 8
+    """The shortest side in pixels; most networks halve their maps three times."""
+    square: ClassVar[bool] = False
+    """Whether height and width must be equal."""
+    residual: ClassVar[bool] = False
+    """It has shortcuts, and no plain chain of layers."""
+
+    @property
+    def least_pixels(self) -> int:
+        """The shortest side of an image; below it, maps vanish or are a single pixel early on."""
+        return self.least
+
+
+class MLP(Options):
     """Fully connected: `depth` hidden layers of `width` units (BinaryConnect, BNN, LAB)."""
 
+    least: ClassVar[int] = 1
     name: Literal["mlp"]
     width: Count = 2048
     depth: Count = 3
@@ -24,13 +42,14 @@ class MLP(Record):
     """Dropout on the input of every other layer, after its quantizer."""
 
 
-class LeNet5(Record):
+class LeNet5(Options):
     """LeNet-5 of the XNOR-Net port: conv 20, conv 50, dense 500, dense classes."""
 
+    least: ClassVar[int] = 16  # 16 → 12 → 6 → 2 → 1
     name: Literal["lenet5"]
 
 
-class ConvNet(Record):
+class ConvNet(Options):
     """The BinaryConnect ConvNet: (2×w C3)-MP2-(2×2w C3)-MP2-(2×4w C3)-MP2-(2×1024 FC)-classes."""
 
     name: Literal["convnet"]
@@ -38,26 +57,28 @@ class ConvNet(Record):
     """128 for CIFAR-10; 64 for SVHN (only the convolutions halve)."""
 
 
-class VGGSmall(Record):
+class VGGSmall(Options):
     """VGG-Small: the ConvNet's convolutions and a single dense layer."""
 
     name: Literal["vgg_small"]
     width: Count = 128
 
 
-class NIN(Record):
+class NIN(Options):
     """Network in Network, the XNOR-Net port's layout for CIFAR-10."""
 
     name: Literal["nin"]
     dropout: Rate = 0.5
 
 
-class AlexNet(Record):
+class AlexNet(Options):
     """AlexNet in XNOR-Net's layout: no groups, no LRN, dense layers as convolutions.
 
     From 64 pixels up the paper's 11×11/4 stem; below that a 3×3/1 stem for small images.
     """
 
+    least: ClassVar[int] = 15  # small stem: 15 → 7 → 3 → 1
+    square: ClassVar[bool] = True
     name: Literal["alexnet"]
     dropout: Rate = 0.0
     """Channel dropout before fc6 and fc7 (0.1 for BWN)."""
@@ -69,19 +90,22 @@ class AlexNet(Record):
     """Multiplies all of them."""
 
 
-class Extraction(Record):
+class Extraction(Options):
     """Darknet's Extraction network, the "GoogLeNet variant" of XNOR-Net: 21 convolutions.
 
     From 64 pixels up a 7×7/2 stem with pooling; below that a 3×3/1 stem for small images.
     """
 
+    least: ClassVar[int] = 16  # four poolings by 2
     name: Literal["extraction"]
     width: float = Field(default=1.0, gt=0)
     """Multiplies every width."""
 
 
-class ResNet18(Record):
+class ResNet18(Options):
     """ResNet-18."""
+
+    residual: ClassVar[bool] = True
 
     name: Literal["resnet18"]
     stem: Literal["auto", "imagenet", "small"] = "auto"
@@ -90,6 +114,15 @@ class ResNet18(Record):
     """Where the shape changes. `A`: subsample and pad channels with zeros; `B`: 1×1 convolution."""
     width: Count = 64
 
+    def small_stem(self, side: int) -> bool:
+        """Whether images of so many pixels along their shorter side get the stem for small images."""
+        return self.stem == "small" or (self.stem == "auto" and side < IMAGENET_FROM)
+
+    @property
+    def least_pixels(self) -> int:
+        """ImageNet's stem quarters the map before the stages halve it thrice."""
+        return 32 if self.stem == "imagenet" else self.least
+
 
 class ResNet34(ResNet18):
     """ResNet-34."""
@@ -97,8 +130,10 @@ class ResNet34(ResNet18):
     name: Literal["resnet34"]  # type: ignore[assignment]  # narrows the tag of the same options
 
 
-class ResNet20(Record):
+class ResNet20(Options):
     """ResNet-20 for 32-pixel images: three stages of three blocks."""
+
+    residual: ClassVar[bool] = True
 
     name: Literal["resnet20"]
     shortcut: Literal["A", "B"] = "A"
@@ -109,7 +144,7 @@ Network = Annotated[
     MLP | LeNet5 | ConvNet | VGGSmall | NIN | AlexNet | Extraction | ResNet18 | ResNet34 | ResNet20,
     Field(discriminator="name"),
 ]
-NETWORKS: dict[str, type[Record]] = {
+NETWORKS: dict[str, type[Options]] = {
     cls.model_fields["name"].annotation.__args__[0]: cls  # type: ignore[union-attr]  # a Literal
     for cls in (MLP, LeNet5, ConvNet, VGGSmall, NIN, AlexNet, Extraction, ResNet18, ResNet34, ResNet20)
 }

@@ -24,7 +24,7 @@ def check_batches(experiment: Experiment, data: DataBundle) -> None:
 
 
 def _lone(experiment: Experiment, data: DataBundle) -> Iterator[str]:
-    """What has a batch of one image, and what to change; nothing where no batch is so small."""
+    """The setting that leaves a batch of one image, and how to change it; empty if no batch is so small."""
     images, section = data.sizes.get("train", 0), data.config
     size, batches = section.batch_size, data.batches_per_epoch
     if size == 1:

@@ -7,11 +7,8 @@ is entirely the old or entirely the new one.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +20,11 @@ from torch import Tensor
 
 from bnn_train.config.local import located
 from bnn_train.errors import CheckpointError, RunError
-from bnn_train.files import replace_file, sync
+from bnn_train.files import link_file, replace_file
+from bnn_train.training.renamed import renamed
 
 FORMAT = "bnn_train checkpoint"
 VERSION = 1
-NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """Of memory cards and many network disks."""
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
 
@@ -76,19 +73,8 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 def link(source: Path, target: Path) -> None:
     """Make ``target`` the same file as ``source``, atomically; a copy where the disk knows no links."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
-        try:
-            os.link(source, temporary)
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            replace_file(target, lambda place: shutil.copyfile(source, place))
-            return
-        os.replace(temporary, target)
-        temporary.unlink(missing_ok=True)  # between names of one file, POSIX has a rename do nothing
-        sync(target.parent)
+        link_file(source, target)
     except OSError as error:
         raise RunError(f"{target}: cannot link it to {source.name}: {error}") from error
 
@@ -110,7 +96,7 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: damaged: the contents do not match their SHA-256; use another checkpoint"
         )
-    return Checkpoint(tensors, _located(_state(path, metadata["state"]), path))
+    return Checkpoint(renamed(tensors), _located(_state(path, metadata["state"]), path))
 
 
 def _located(state: dict[str, Any], path: Path) -> dict[str, Any]:

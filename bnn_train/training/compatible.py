@@ -1,17 +1,18 @@
-"""Whether a run may go on under another config or with other data, and what then has to be told."""
+"""A run that goes on under another config or with other data: refused, or told in the report."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Any, Literal, TypeVar
 
-from bnn_train.config.schema import Drawn, Experiment
+from bnn_train.config.schema import CheckpointFile, Drawn, Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.errors import CheckpointError, RunError
+from bnn_train.spec.annealed import curves
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.progress import Progress
 from bnn_train.training.schedules import curve_epochs
 
-# What may differ between a run and its continuation: nothing that changes the steps already done.
 FREE_KEYS = (
     "reference",
     "run.dir",
@@ -29,7 +30,14 @@ FREE_KEYS = (
     "training.log_every",
     "training.checkpoint_every",
     "training.checkpoint_minutes",
+    "training.init_from.checkpoint",
 )
+"""Keys that may differ between a run and its continuation: none of them changes the steps already done."""
+
+
+_MOVED = re.compile(r"^loss\.terms\.\d+\.teacher\.checkpoint$")
+"""The key of a teacher's path, which may change: its digest says which teacher it is."""
+Source = TypeVar("Source", bound=CheckpointFile)
 
 
 def same_classes(checkpoint: Checkpoint, data: DataBundle) -> None:
@@ -50,7 +58,9 @@ def continued(stored: Experiment, wanted: Experiment) -> Experiment:
     Its validation images stay the ones that the run has drawn."""
     kept = stored.data.validation
     wanted = with_split(wanted, by=kept.by, drawn=wanted.data.validation.drawn or kept.drawn)
-    old, new = _flat(stored.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
+    wanted = with_digests(wanted, stored)
+    _check_annealed(stored, wanted)
+    old, new = _dumped(stored), _dumped(wanted)
     changed = [
         key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _free(key)
     ]
@@ -73,6 +83,25 @@ def _check_curve(stored: Experiment, wanted: Experiment) -> None:
             f" {old} to {new} epochs, so that the steps already done had other learning rates: keep its curve"
             f" by --set schedule.over={old}, or stretch it from here on by --set schedule.over={new}"
         )
+
+
+def _check_annealed(stored: Experiment, wanted: Experiment) -> None:
+    """Another number of epochs may stretch no annealed number that the steps done have read."""
+    old, new = stored.training.epochs, wanted.training.epochs
+    for key, curve in curves(wanted.model_dump(mode="json")):
+        if old != new and curve["over"] is None:
+            raise RunError(
+                f"training.epochs {new} would stretch {key} from {old} to {new} epochs, and steps done had"
+                f" other values; keep its curve by {key}.over: {old}"
+            )
+
+
+def _dumped(experiment: Experiment) -> dict[str, Any]:
+    """The leaves of a config by key; every annealed number tells its length."""
+    dumped = experiment.model_dump(mode="json")
+    for _, curve in curves(dumped):
+        curve["over"] = curve["over"] or experiment.training.epochs
+    return _flat(dumped)
 
 
 def _curve(experiment: Experiment) -> int | None:
@@ -117,15 +146,37 @@ def with_split(experiment: Experiment, *, by: Literal["name", "position"], drawn
     return experiment.model_copy(update={"data": section})
 
 
+def with_digests(experiment: Experiment, stored: Experiment) -> Experiment:
+    """An experiment whose checkpoints, where it does not say otherwise, are the files that ``stored`` began
+    with, wherever they lie."""
+    training, loss = experiment.training, experiment.loss
+    start, former = training.init_from, stored.training.init_from
+    if start is not None and former is not None:
+        training = training.model_copy(update={"init_from": _with_digest(start, former)})
+    if len(loss.terms) == len(stored.loss.terms):
+        terms = [
+            term.model_copy(update={"teacher": _with_digest(term.teacher, earlier.teacher)})
+            for term, earlier in zip(loss.terms, stored.loss.terms, strict=True)
+        ]
+        loss = loss.model_copy(update={"terms": tuple(terms)})
+    return experiment.model_copy(update={"training": training, "loss": loss})
+
+
+def _with_digest(source: Source, former: CheckpointFile) -> Source:
+    return source if source.sha256 else source.model_copy(update={"sha256": former.sha256})
+
+
 def _free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in FREE_KEYS)
+    return any(key == free or key.startswith(f"{free}.") for free in FREE_KEYS) or bool(_MOVED.search(key))
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or not value:
+    """The leaves of mappings and lists by their dotted keys."""
+    if not isinstance(value, dict | list) or not value:
         return {prefix: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
     return {
         k: v
-        for key, inner in value.items()
+        for key, inner in items
         for k, v in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
     }

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bnn_train.errors import RunError
+from bnn_train.files import TEMPORARY
 from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
-from bnn_train.training import calibration, images
+from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
 
 CHECKPOINTS, CONFIG, MANIFEST, LOCK = "checkpoints", "config.yaml", "manifest.json", ".lock"
@@ -20,12 +21,11 @@ REPORTS = ("report.md", "report.json")
 
 # Every name that a run writes, by the folder it is in.
 OWN = {
-    "": (CONFIG, MANIFEST, METRICS, calibration.NAME, images.NAME, *REPORTS),
+    "": (CONFIG, MANIFEST, METRICS, parity_images.NAME, parity_images.FORMER_NAME, images.NAME, *REPORTS),
     CHECKPOINTS: (BEST, PREVIOUS, LAST),
     EVENTS: (),
 }
 _EVENT_FILE = re.compile(r"events\.out\.tfevents\.[^/]+")
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _look(root: Path, within: str, contents: Contents) -> None:
 
 def _sort(entry: os.DirEntry[str], shown: str, within: str, contents: Contents) -> None:
     path = Path(entry.path)
-    temporary = _TEMPORARY.fullmatch(entry.name)
+    temporary = TEMPORARY.fullmatch(entry.name)
     if not entry.is_file(follow_symlinks=False):
         contents.foreign.append(f"{shown}{_kind(entry)}")
     elif temporary and _is_own(temporary["name"], within):

@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits the network of its own config: asked before any memory is taken for it.
+"""A checkpoint held against the network of its own config, before any memory is taken for it.
 
 A checkpoint may come from anywhere. Its digest tells that it is whole, not that its parts belong together.
 """
@@ -11,26 +11,17 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.config.schema import Data, Experiment
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.errors import CheckpointError
 from bnn_train.models.build import build
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, num_classes
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.optimizers import Optimizers
+from bnn_train.training.optimizers.kind import Kind
 
-# What the optimizers keep for a parameter: the number of steps, and what is as large as the parameter.
-STATE: dict[str, set[str]] = {
-    "adam": {"step", "exp_avg", "exp_avg_sq"},
-    "adamax": {"step", "exp_avg", "exp_inf"},
-    "shift_adamax": {"step", "m", "v"},
-    "sgd": {"momentum_buffer"},
-    "bop": {"m"},
-}
-STEPS = {"adam": torch.float32, "adamax": torch.float32, "shift_adamax": torch.float64}
 Sizes = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 
 
@@ -82,19 +73,27 @@ def _same(checkpoint: Checkpoint, section: str, wanted: Sizes) -> None:
 
 
 def _signs_fit(checkpoint: Checkpoint, model: nn.Module) -> None:
+    """The codes of the last epoch: a plane for each bit of a weight, in release 0.1.0 one plane of signs."""
     wanted = {
-        name: (torch.uint8, (math.ceil(layer.weight.numel() / 8),)) for name, layer in binary_layers(model)
+        name: [_planes(layer, bits) for bits in (_bits(layer), 1)] for name, layer in binary_layers(model)
     }
     for name, size in _sizes(checkpoint.section("signs")).items():
-        if wanted.get(name) != size:
-            raise _misfit(f"signs.{name}: {_size(size)}, of the network {_size(wanted.get(name))}")
+        if size not in wanted.get(name, []):
+            own = wanted[name][0] if name in wanted else None
+            raise _misfit(f"signs.{name}: {_size(size)}, of the network {_size(own)}")
 
 
-def check_optimizers(tensors: dict[str, Tensor], optimizers: Optimizers, name: str) -> None:
-    """Raise CheckpointError unless ``tensors`` are what these optimizers keep; ``name``: the main one's."""
-    wanted = _states("0", name, optimizers.main)
-    if optimizers.bop is not None:
-        wanted |= _states("1", "bop", optimizers.bop)
+def _planes(layer: BinaryLayer, bits: int) -> tuple[torch.dtype, tuple[int, ...]]:
+    return torch.uint8, (math.ceil(bits * layer.weight.numel() / 8),)
+
+
+def _bits(layer: BinaryLayer) -> int:
+    return 1 if layer.weight_quantizer is None else layer.weight_quantizer.bits
+
+
+def check_optimizers(tensors: dict[str, Tensor], optimizers: Optimizers) -> None:
+    """Raise CheckpointError unless ``tensors`` are what these optimizers keep."""
+    wanted = {place: _states(kind, parameter) for place, kind, parameter in optimizers.kept()}
     found: dict[str, Sizes] = defaultdict(dict)
     for key, tensor in tensors.items():
         place, _, state = key.rpartition(".")
@@ -109,15 +108,10 @@ def check_optimizers(tensors: dict[str, Tensor], optimizers: Optimizers, name: s
             raise _misfit(f"optimizer.{place[:40]}.{other[:40]}: {told}")
 
 
-def _states(which: str, name: str, optimizer: Optimizer) -> dict[str, Sizes]:
-    """The state that an optimizer may keep, by ``<optimizer>.<parameter>``."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    return {
-        f"{which}.{index}": {
-            state: (STEPS[name], ()) if state == "step" else _one(parameter) for state in STATE[name]
-        }
-        for index, parameter in enumerate(parameters)
-    }
+def _states(kind: Kind, parameter: Tensor) -> Sizes:
+    """The state that an optimizer may keep for a parameter."""
+    states = {name: _one(parameter) for name in kind.state}
+    return states if kind.steps is None else states | {"step": (kind.steps, ())}
 
 
 def check_scaler(stored: Mapping[str, float], own: Mapping[str, object]) -> None:

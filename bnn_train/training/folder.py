@@ -30,7 +30,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints live."""
+        """The folder of its checkpoints."""
         return self.path / CHECKPOINTS
 
     def write_text(self, name: str, text: str) -> None:

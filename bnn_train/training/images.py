@@ -52,7 +52,7 @@ def recorded(folder: Path) -> Keys:
 
 
 def changes(before: Keys, now: Keys) -> list[str]:
-    """How the images of each split differ, in words. Raises RunError where one that was trained on would now
+    """The differences of each split's images. Raises RunError where one that was trained on would now
     choose the epoch: its validation would not be one."""
     leaked = len(np.intersect1d(before.get(TRAINED, []), now.get("validation", [])))
     if leaked:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -17,6 +16,8 @@ from bnn_train.data.open import DataBundle
 from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import Interrupted, NonFiniteError
 from bnn_train.report.metrics import MetricsLog
+from bnn_train.spec.annealed import Position
+from bnn_train.training.position import position_of, steps_per_epoch
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
 from bnn_train.training.rescue import nothing_lost
@@ -28,11 +29,6 @@ from bnn_train.training.sums import EpochSums
 
 LEAST_SCALE = 1.0
 """A gradient that overflows without being scaled up is no number by itself."""
-
-
-def steps_per_epoch(experiment: Experiment, data: DataBundle) -> int:
-    """Optimizer steps in an epoch; the last may have fewer batches than ``accumulate``."""
-    return math.ceil(data.batches_per_epoch / experiment.training.accumulate)
 
 
 def train(
@@ -62,7 +58,8 @@ def train(
             name = f"epoch {epoch + 1}"
             for group in tqdm(steps, total=per_epoch, initial=done, desc=name, leave=False, disable=None):
                 learner.optimizers.set_rate(rate(progress.step), epoch)
-                sums.add(_step(experiment, learner, kept, group, progress), progress.step)
+                position = position_of(progress.step, per_epoch, training.epochs)
+                sums.add(_step(experiment, learner, kept, group, position, progress), progress.step)
                 progress.step += 1
                 clock, before = time.perf_counter(), clock
                 progress.seconds += clock - before
@@ -96,12 +93,17 @@ def _rate(experiment: Experiment, per_epoch: int, step: int) -> float:
 
 
 def _step(
-    experiment: Experiment, learner: Learner, kept: Kept, group: list[Batch], progress: Progress
+    experiment: Experiment,
+    learner: Learner,
+    kept: Kept,
+    group: list[Batch],
+    position: Position,
+    progress: Progress,
 ) -> list[Seen]:
     """The step, repeated on the same images at half the loss scale as long as fp16 overflows."""
     while True:
         torch.manual_seed(stream_seed(experiment.seed, "step", progress.step))
-        seen = training_step(learner, kept, group, clip=experiment.training.clip_grad_norm)
+        seen = training_step(learner, kept, group, position=position, clip=experiment.training.clip_grad_norm)
         if seen is not None:
             return seen
         progress.skipped += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,15 @@ MACHINE = ("cpu", "isa", "threads", "gpus")
 
 
 def write(
-    experiment: Experiment, data: DataBundle, folder: RunFolder, progress: Progress, changes: list[str]
+    experiment: Experiment,
+    data: DataBundle,
+    folder: RunFolder,
+    progress: Progress,
+    changes: list[str],
+    *,
+    origins: Sequence[str] = (),
 ) -> None:
-    """Every start of the run is listed; all else is of this one."""
+    """Every start of the run is listed; all else is of this one. ``origins``: other networks that went in."""
     started = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": [Path(sys.argv[0]).name, *shown_words(sys.argv[1:])],
@@ -35,6 +41,8 @@ def write(
     }
     if changes:
         started["changes"] = changes
+    if origins:
+        started["origins"] = list(origins)
     manifest = {
         "starts": [*_starts(folder.read_json(MANIFEST)), started],
         "seed": experiment.seed,
@@ -47,19 +55,23 @@ def write(
 
 
 def notes(folder: RunFolder) -> list[str]:
-    """For the report: where the run went on under other conditions than before."""
-    changed = [
-        (start.get("from_step"), "; ".join(map(str, start["changes"])))
-        for start in _starts(folder.read_json(MANIFEST))
-        if isinstance(start.get("changes"), list)
-    ]
-    told = [f"The run went on after step {step} with changes: {what}." for step, what in changed]
+    """For the report: what the run began with, and where it went on under other conditions than before."""
+    told: list[str] = []
+    for start in _starts(folder.read_json(MANIFEST)):
+        told += map(str, _list(start, "origins"))
+        if changed := "; ".join(map(str, _list(start, "changes"))):
+            told.append(f"The run went on after step {start.get('from_step')} with changes: {changed}.")
     return list(dict.fromkeys(told))  # a start that was killed at once is repeated
 
 
 def _starts(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     starts = manifest.get("starts")
     return [start for start in starts if isinstance(start, dict)] if isinstance(starts, list) else []
+
+
+def _list(start: Mapping[str, Any], key: str) -> list[Any]:
+    value = start.get(key)
+    return value if isinstance(value, list) else []
 
 
 def changes(data: DataBundle, folder: RunFolder, keys: Keys) -> list[str]:
@@ -113,7 +125,7 @@ def _check_listing(data: DataBundle, digests: Mapping[str, Any]) -> None:
 
 
 def _other_files(data: DataBundle, known: Any) -> list[str]:
-    """Where the images have no names, or the run began before they were kept: by the files' digests."""
+    """Differences by the files' digests, for images without names and runs begun before names were kept."""
     digests, sizes = _mapping(known, "digests"), _mapping(known, "sizes")
     told = [
         f"{split} images: {count:,} instead of {sizes[split]:,}"

@@ -1,4 +1,4 @@
-"""Where a run stands, apart from its tensors: what a checkpoint keeps in JSON."""
+"""The progress of a run apart from its tensors, which a checkpoint keeps in JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind while it goes: evaluations, metrics, checkpoints."""
+"""Evaluations, metrics and checkpoints of a run while it goes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.placed import place
 from bnn_train.config.local import portable
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
@@ -23,11 +24,12 @@ from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.evaluate import evaluate, reestimate_norms
 from bnn_train.training.folder import RunFolder
+from bnn_train.training.position import position_of, steps_per_epoch
 from bnn_train.training.progress import Meter, Progress
 from bnn_train.training.setup import Learner
 
-# Which split decides, and under which name its results stand in the history.
 SELECTION_SPLITS = {"validation": "validation", "test": "test", "last": None}
+"""By ``training.select`` the split that decides, under whose name its results stand in the history."""
 
 
 @dataclass
@@ -45,8 +47,12 @@ class Recorder:
     told: set[str] = field(default_factory=set)
     """Sentences about the data that the terminal has shown."""
 
+    @property
+    def _per_epoch(self) -> int:
+        return steps_per_epoch(self.experiment, self.data)
+
     def begins(self, progress: Progress) -> None:
-        """What the disk has is as far as ``progress``, and the time until the next checkpoint runs."""
+        """Take the disk to be as far as ``progress``, and let the time until the next checkpoint run."""
         self.saved_step, self.saved_at = progress.step, time.monotonic()
 
     def is_due(self, progress: Progress, *, at_end: bool) -> bool:
@@ -83,6 +89,7 @@ class Recorder:
             "shape": list(self.data.shape),
             "progress": progress.to_json(),
             "scaler": self.learner.scaler.state_dict(),
+            "steps_per_epoch": self._per_epoch,
         }
         if best:
             ckpt.write(folder / ckpt.BEST, Checkpoint(tensors, state))
@@ -96,6 +103,7 @@ class Recorder:
 
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
+        self._place(progress)
         if self.experiment.method.norm.reestimate:
             batches = self.data.eval_batches("train", scored=False)
             reestimate_norms(self.learner.evaluated, batches, amp=self.learner.amp)
@@ -109,8 +117,14 @@ class Recorder:
         progress.history.append(entry)
         progress.epochs_finished, progress.meter = epoch + 1, Meter()
         progress.damaged = 0
-        self.signs = diagnostics.packed_signs(self.learner.model)
+        self.signs = diagnostics.packed_codes(self.learner.model)
         self.save(progress, best=best)
+
+    def _place(self, progress: Progress) -> None:
+        """Let both networks compute as a checkpoint that is saved now will."""
+        position = position_of(progress.step, self._per_epoch, self.experiment.training.epochs)
+        place(self.learner.model, position)
+        place(self.learner.evaluated, position)
 
     def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:
         model, step = self.learner.model, progress.step

@@ -7,32 +7,35 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
+from bnn_train.binary.placed import place
 from bnn_train.config.loader import from_mapping
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
-from bnn_train.data.shape import input_shape
 from bnn_train.errors import CheckpointError, ConfigError
 from bnn_train.inspect.evaluation import Evaluation
+from bnn_train.spec.inputs import input_shape
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count
 from bnn_train.training.checkpoint import Checkpoint, read
 from bnn_train.training.evaluate import evaluate
 from bnn_train.training.fits import check_network
 from bnn_train.training.losses import criterion
+from bnn_train.training.position import stored_position
 from bnn_train.training.precision import AMP_TYPES
 from bnn_train.training.setup import build_model, load_weights
 
 
 class _State(Record):
-    """What every run writes into a checkpoint beside the tensors."""
+    """The JSON that every run writes into a checkpoint beside the tensors."""
 
     experiment: dict[str, Any]
     classes: Annotated[list[str], Field(min_length=1)]
     shape: tuple[Count, Count, Count] = Field(strict=False)
     progress: dict[str, Any]
     scaler: dict[str, float]
+    steps_per_epoch: Count | None = None
 
 
 def experiment_of(checkpoint: Checkpoint) -> Experiment:
@@ -57,11 +60,18 @@ def open_checkpoint(path: Path) -> tuple[Checkpoint, Experiment]:
 
 
 def model_of(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
-    """The network that evaluations read: the moving average where the run kept one."""
+    """The network that evaluations read, at the position of the checkpoint: the moving average where the run
+    kept one."""
     experiment = experiment_of(checkpoint)
     model = build_model(experiment, input_shape(experiment.data), len(checkpoint.state["classes"]), device)
-    load_weights(model, checkpoint.section("ema.module") or checkpoint.section("model"))
+    load_weights(model, evaluated_weights(checkpoint))
+    place(model, stored_position(checkpoint.state, experiment))
     return model.eval()
+
+
+def evaluated_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The tensors of the network that evaluations of the run read, by name."""
+    return checkpoint.section("ema.module") or checkpoint.section("model")
 
 
 def evaluate_checkpoint(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +12,32 @@ import torch
 from bnn_train.config.loader import dump, load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle, open_data
-from bnn_train.data.shape import input_shape
 from bnn_train.errors import CheckpointError, Interrupted
 from bnn_train.inspect import diagnostics
 from bnn_train.inspect.layers import layer_table
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import versions
-from bnn_train.training import calibration, images, manifest
+from bnn_train.spec.inputs import input_shape
 from bnn_train.training import checkpoint as ckpt
+from bnn_train.training import images, manifest, parity_images
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.compatible import check_length, continued, same_classes, told_changes, with_split
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
 from bnn_train.training.fits import check_network, check_optimizers, check_scaler
 from bnn_train.training.folder import RunFolder, Warn, clear, create, refuse_others, reopen, run_path
-from bnn_train.training.loop import steps_per_epoch, train
+from bnn_train.training.loop import train
+from bnn_train.training.losses.table import terms_of
+from bnn_train.training.losses.terms import Term
+from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
 from bnn_train.training.restore import evaluate_checkpoint, experiment_of
 from bnn_train.training.setup import Learner, build_learner, build_model, choose_device
 from bnn_train.training.signals import StopRequest
+from bnn_train.training.source import pinned, refuse_within
+from bnn_train.training.stages import Started, start_weights
 
 
 def start(
@@ -40,9 +47,11 @@ def start(
     the way of the first step."""
     path, overwrite = run_path(experiment), experiment.run.overwrite
     refuse_others(path, overwrite)
-    data, learner = _prepared(experiment)
+    experiment = pinned(experiment)
+    refuse_within(experiment, path)
+    beginning = _prepared(experiment)
     with create(path, overwrite=overwrite, warn=warn) as folder:
-        return _begin(experiment, data, learner, folder, begun)
+        return _begin(beginning, folder, begun)
 
 
 def resume(
@@ -81,36 +90,55 @@ def stored_experiment(path: Path) -> Experiment:
     return load(path / CONFIG)
 
 
-def _prepared(experiment: Experiment) -> tuple[DataBundle, Learner]:
-    """The data and the learner of a run: every mistake is told while its folder is as it was."""
-    device = choose_device(experiment.run)
+@dataclass(frozen=True)
+class _Beginning:
+    """A run before its first step. The experiment knows its split and the digests of what it starts from."""
+
+    experiment: Experiment
+    data: DataBundle
+    learner: Learner
+    started: Started | None
+
+
+def _prepared(experiment: Experiment) -> _Beginning:
+    """All that a run begins with: every mistake is told while its folder is as it was."""
+    experiment, device = pinned(experiment), choose_device(experiment.run)
+    terms = terms_of(experiment.loss, device)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
     check_batches(experiment, data)
+    for term in terms:
+        term.check(data)
     model = build_model(experiment, data.shape, len(data.classes), device)
-    return data, build_learner(experiment, model, device)
-
-
-def _begin(
-    experiment: Experiment, data: DataBundle, learner: Learner, folder: RunFolder, begun: Warn
-) -> dict[str, Any]:
+    started = start_weights(model, experiment)
     drawn = data.config.validation
     experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
+    return _Beginning(experiment, data, build_learner(experiment, model, device, terms), started)
+
+
+def _begin(beginning: _Beginning, folder: RunFolder, begun: Warn) -> dict[str, Any]:
+    experiment, data, learner = beginning.experiment, beginning.data, beginning.learner
     folder.write_text(CONFIG, dump(experiment))
-    calibration.record(folder.path, data)
+    parity_images.record(folder.path, data)
     images.record(folder.path, images.keys_of(data))
-    manifest.write(experiment, data, folder, Progress(), [])
-    signs = diagnostics.packed_signs(learner.model)
+    manifest.write(experiment, data, folder, Progress(), [], origins=_origins(beginning))
+    signs = diagnostics.packed_codes(learner.model)
     begun(f"run folder: {folder.path}")
-    return _run(experiment, data, learner, Progress(), folder, signs, resumed=False)
+    return _run(experiment, data, learner, Progress(), folder, signs, beginning.started)
+
+
+def _origins(beginning: _Beginning) -> list[str]:
+    """Sentences on the other networks that went into a run, for its report."""
+    started = [] if beginning.started is None else [beginning.started.told()]
+    return [*started, *(term.told() for term in beginning.learner.terms)]
 
 
 def _begin_again(experiment: Experiment | None, folder: RunFolder, warn: Warn, begun: Warn) -> dict[str, Any]:
     """A run that ended before its first checkpoint has nothing to lose."""
     experiment = experiment or stored_experiment(folder.path)
-    data, learner = _prepared(experiment)
+    beginning = _prepared(experiment)
     clear(folder)
     warn(f"{folder.path}: the run ended before its first checkpoint, so it begins again")
-    return _begin(experiment, data, learner, folder, begun)
+    return _begin(beginning, folder, begun)
 
 
 def _go_on(
@@ -121,14 +149,17 @@ def _go_on(
     check_network(checkpoint, stored)
     progress = Progress.from_json(checkpoint.state["progress"])
     device = choose_device(experiment.run)
+    terms = terms_of(experiment.loss, device)
     preprocess = checkpoint.section("preprocess")
     data = open_data(experiment.data, seed=experiment.seed, device=device, preprocess=preprocess)
     same_classes(checkpoint, data)
     check_batches(experiment, data)
+    for term in terms:
+        term.check(data)
     keys = images.keys_of(data)
     changes = [*told_changes(stored, experiment), *manifest.changes(data, folder, keys)]
     check_length(experiment, progress, steps_per_epoch(experiment, data))
-    learner = _restored(checkpoint, experiment, device)
+    learner = _restored(checkpoint, experiment, device, terms)
     for sentence in changes:
         warn(f"the run goes on with changes: {sentence}")
     folder.write_text(CONFIG, dump(experiment))
@@ -138,12 +169,14 @@ def _go_on(
     return _run(experiment, data, learner, progress, folder, checkpoint.section("signs"), resumed=True)
 
 
-def _restored(checkpoint: Checkpoint, experiment: Experiment, device: torch.device) -> Learner:
+def _restored(
+    checkpoint: Checkpoint, experiment: Experiment, device: torch.device, terms: Sequence[Term]
+) -> Learner:
     """The learner as the checkpoint has it."""
     model = build_model(experiment, input_shape(experiment.data), len(checkpoint.state["classes"]), device)
-    learner = build_learner(experiment, model, device)
+    learner = build_learner(experiment, model, device, terms)
     sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
-    check_optimizers(sections["optimizer"], learner.optimizers, experiment.optimizer.name)
+    check_optimizers(sections["optimizer"], learner.optimizers)
     check_scaler(checkpoint.state["scaler"], learner.scaler.state_dict())
     learner.load(sections, checkpoint.state["scaler"])
     return learner
@@ -156,14 +189,19 @@ def _run(
     progress: Progress,
     folder: RunFolder,
     signs: dict[str, torch.Tensor],
+    started: Started | None = None,
     *,
-    resumed: bool,
+    resumed: bool = False,
 ) -> dict[str, Any]:
+    """Train to the end and report."""
     log = MetricsLog(
         folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
     recorder.tell(data.remarks)
+    if started is not None:
+        recorder.tell([started.told()])
+        log.write("start", progress.step, 0, **started.to_json())
     try:
         with StopRequest() as stop:
             train(experiment, data, learner, progress, recorder, log, stop)

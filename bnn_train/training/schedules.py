@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from bnn_train.config.schema import Cosine, Exponential, Linear, Poly, Schedule
+from bnn_train.config.schema import Schedule
 
 
 def _step(s: Any, lr: float, t: float, epochs: float) -> float:
@@ -31,8 +31,8 @@ CURVES: dict[str, Callable[[Any, float, float, float], float]] = {
 
 
 def curve_epochs(schedule: Schedule, epochs: int) -> int | None:
-    """How many epochs the schedule's curve takes in a run of so many; None where it has no such length."""
-    return (schedule.over or epochs) if isinstance(schedule, Exponential | Cosine | Linear | Poly) else None
+    """The length of the schedule's curve in a run of so many epochs; None where it has no such length."""
+    return schedule.length(epochs)
 
 
 def learning_rate(schedule: Schedule, lr: float, *, step: int, steps_per_epoch: int, epochs: int) -> float:

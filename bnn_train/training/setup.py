@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.models.build import build
 from bnn_train.training.losses import Criterion, criterion
+from bnn_train.training.losses.terms import Term
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
 from bnn_train.training.precision import AMP_TYPES
@@ -62,11 +64,14 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 @dataclass
 class Learner:
-    """What learns: the model and what moves it."""
+    """A model and everything that moves it: optimizers, loss, loss scaler, moving average."""
 
     model: nn.Module
     optimizers: Optimizers
     criterion: Criterion
+    """The base loss."""
+    terms: tuple[Term, ...]
+    """Added to it in training."""
     scaler: torch.amp.GradScaler
     average: AveragedModel | None
     amp: torch.dtype | None
@@ -97,8 +102,11 @@ class Learner:
             self.scaler.load_state_dict(scaler)
 
 
-def build_learner(experiment: Experiment, model: nn.Module, device: torch.device) -> Learner:
-    """The model with its optimizers, loss, scaler and average."""
+def build_learner(
+    experiment: Experiment, model: nn.Module, device: torch.device, terms: Sequence[Term] = ()
+) -> Learner:
+    """The model with its optimizers, loss, scaler and average. ``terms``: those of the loss, by
+    ``losses.table.terms_of``."""
     training = experiment.training
     amp = AMP_TYPES[training.amp]
     if amp is torch.float16 and device.type == "cpu":
@@ -111,6 +119,7 @@ def build_learner(experiment: Experiment, model: nn.Module, device: torch.device
         model=model,
         optimizers=Optimizers(model, experiment.optimizer),
         criterion=criterion(experiment.loss),
+        terms=tuple(terms),
         scaler=torch.amp.GradScaler(device.type, enabled=amp is torch.float16),
         average=average,
         amp=amp,

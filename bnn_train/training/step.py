@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.latent import enforce
-from bnn_train.training.precision import precise
+from bnn_train.binary.placed import place
+from bnn_train.spec.annealed import Position
+from bnn_train.training.losses.terms import Context, weighted_sum
+from bnn_train.training.precision import precise, widened
 from bnn_train.training.setup import Learner
 
 Batch = tuple[Tensor, Tensor]
@@ -19,10 +22,10 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Seen:
-    """What the forward pass of a batch came to, on the device and without its graph."""
+    """Loss, logits and labels of a batch, on the device and without their graph."""
 
     loss: Tensor
-    """The mean over the batch."""
+    """The mean over the batch, terms included."""
     logits: Tensor
     labels: Tensor
 
@@ -52,20 +55,23 @@ def training_step(
     kept: Kept,
     group: Sequence[Batch],
     *,
+    position: Position,
     clip: float | None,
     stepped: Callable[[], object] = lambda: None,
 ) -> list[Seen] | None:
-    """Forward, loss and backward of each batch, one step on their mean, ``stepped()``, latent rules, average.
+    """Forward, loss and backward of each batch, one step on their mean, ``stepped()``, latent rules, average;
+    all at one ``position`` of the run.
 
     None where a gradient overflowed under the loss scale of fp16: then nothing moved, the scale is lower,
     and the step is to be repeated. An error on the way to the step leaves the model as it was.
     ``clip``: of the gradient's norm.
     """
+    place(learner.model, position)
     learner.optimizers.zero_grad()
     kept.keep()
     total = sum(len(labels) for _, labels in group)
     try:
-        seen = [_backward(learner, images, labels, total) for images, labels in group]
+        seen = [_backward(learner, batch, position, total) for batch in group]
         learner.optimizers.unscale(learner.scaler)
         if clip is not None:
             nn.utils.clip_grad_norm_(learner.model.parameters(), clip)
@@ -85,9 +91,13 @@ def training_step(
     return seen if moved else None
 
 
-def _backward(learner: Learner, images: Tensor, labels: Tensor, total: int) -> Seen:
+def _backward(learner: Learner, batch: Batch, position: Position, total: int) -> Seen:
+    images, labels = batch
     with precise(learner.device, learner.amp):
-        logits = learner.model(images)
-        loss = learner.criterion(logits.float(), labels)
+        logits = widened(learner.model(images))
+        loss = learner.criterion(logits, labels)
+    if learner.terms:  # outside, since a teacher has a precision of its own
+        context = Context(images, logits, labels, learner.model, position)
+        loss = weighted_sum(loss, learner.terms, context)
     learner.scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
     return Seen(loss.detach(), logits.detach(), labels)

@@ -12,11 +12,11 @@ from torch import nn
 import bnn_train
 from bench.twins import MEAN, STD
 from bnn_train.config.schema import Experiment
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.export.first import Pixels
 from bnn_train.export.lower import lower
 from bnn_train.export.options import Options
 from bnn_train.packed.program import Header, Images, Program, version_of
+from bnn_train.spec.inputs import input_shape, num_classes
 
 EXACT = "exact"
 VARIANTS = {

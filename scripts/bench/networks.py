@@ -16,8 +16,8 @@ from bench.record import Record
 from bench.table import Row
 from bench.timing import Engine, Plan, Sample, best, interleave, ratio
 from bench.twins import NETWORKS, Network, normalized, pixels, prepared
-from bnn_train.data.shape import input_shape
 from bnn_train.packed.runtime import PackedModel
+from bnn_train.spec.inputs import input_shape
 
 SINGLE = ", 1 thread"
 LOSSLESS = 0.02

@@ -6,10 +6,10 @@ from bench.lowered import header, packed
 from bench.record import Record
 from bench.table import Row
 from bench.twins import prepared
-from bnn_train.data.shape import input_shape
 from bnn_train.export.options import Options
 from bnn_train.inspect.layers import layer_table, total
 from bnn_train.packed import container
+from bnn_train.spec.inputs import input_shape
 
 SMALLEST = Options(first="int8", last="int8", real="bf16")
 FILES = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bnn_train.aligned import aligned
+
 Cell = str | float | int | None
 Row = Mapping[str, Cell]
 
@@ -26,14 +28,5 @@ def table(rows: Sequence[Row], left: Sequence[str] = ()) -> str:
     """
     heads = list(dict.fromkeys(name for row in rows for name in row))
     heads = [name for name in heads if any(row.get(name) is not None for row in rows)]
-    lines = [heads, *([cell(row.get(name)) for name in heads] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    aligned = [
-        "  ".join(
-            text.ljust(width) if name in left else text.rjust(width)
-            for text, width, name in zip(line, widths, heads, strict=True)
-        ).rstrip()
-        for line in lines
-    ]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([aligned[0], rule, *aligned[1:]])
+    body = [[cell(row.get(name)) for name in heads] for row in rows]
+    return "\n".join(aligned(heads, body, [i for i, name in enumerate(heads) if name in left]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +11,17 @@ from bench.record import Record
 from bench.table import Row
 from bench.timing import Engine, Plan, Sample, interleave, ratio
 from bnn_train.binary.layers import BinaryConv2d
+from bnn_train.spec.annealed import START
+from bnn_train.spec.learning import SGD
 from bnn_train.spec.methods import METHODS
+from bnn_train.training.losses import Criterion
 from bnn_train.training.memory import keep_freed_memory
+from bnn_train.training.optimizers import Optimizers
+from bnn_train.training.precision import precise
+from bnn_train.training.setup import Learner
+from bnn_train.training.step import Kept, training_step
 
+CPU = torch.device("cpu")
 BLOCKS = 3
 SIZES = ((128, 28, 16), (384, 13, 32))
 """Channels, pixels along a side, images."""
@@ -97,23 +104,32 @@ def _last(network: nn.Module) -> nn.Module:
 def _step(
     network: nn.Module, channels: int, side: int, images: int, *, low: bool
 ) -> tuple[Callable[[], None], Callable[[], Tensor]]:
-    """Forward and backward with a given gradient; and the forward pass alone."""
+    """A training step whose loss gives the maps a fixed gradient; and the forward pass alone."""
     shape, last = (images, channels, side, side), torch.channels_last
     x = torch.randn(shape).contiguous(memory_format=last).requires_grad_()
     gradient = torch.randn(shape).contiguous(memory_format=last)
+    labels = torch.zeros(images, dtype=torch.int64)
+    learner = _learner(network, lambda y, _: (y * gradient).sum(), torch.bfloat16 if low else None)
+    kept = Kept(network)
 
     def forward() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16) if low else nullcontext():
+        with precise(CPU, learner.amp):
             y: Tensor = network(x)
         return y
 
     def step() -> None:
-        network.zero_grad(set_to_none=True)
         x.grad = None
-        y = forward()
-        y.backward(gradient.to(y.dtype))  # type: ignore[no-untyped-call]  # in torch
+        training_step(learner, kept, [(x, labels)], position=START, clip=None)
 
     return step, forward
+
+
+def _learner(network: nn.Module, loss: Criterion, amp: torch.dtype | None) -> Learner:
+    """Plain SGD, which has the least to do."""
+    optimizers = Optimizers(network, SGD(name="sgd", lr=1e-6))
+    optimizers.set_rate(1e-6, 0)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    return Learner(network, optimizers, loss, (), scaler, average=None, amp=amp, device=CPU)
 
 
 def _saved_bits(network: nn.Module, forward: Callable[[], Tensor]) -> int:

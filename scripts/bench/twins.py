@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
-from bnn_train.data.shape import input_shape, num_classes
+from bnn_train.spec.inputs import input_shape, num_classes
 from bnn_train.training.setup import build_model
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -1,4 +1,4 @@
-"""How a run came to its number: error and flips at a few epochs."""
+"""The course of a run: error and flips at a few epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the finished runs of a row gave, and with what they were made, as their folders tell it."""
+"""Results of the finished runs of a row, and with what they were made, as their folders tell it."""
 
 from __future__ import annotations
 

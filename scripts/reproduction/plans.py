@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnn_train.config.loader import load
-from bnn_train.config.schema import Experiment
+from bnn_train.config.loader import default_run_dir, load
+from bnn_train.config.schema import Experiment, InitFrom
 from bnn_train.errors import ConfigError
 from reproduction.shorten import shortening
-from reproduction.tables import Row
+from reproduction.tables import Row, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 FREE: Any = {
@@ -28,14 +28,20 @@ FREE: Any = {
         "on_error": True,
         "validation": {"by": True, "drawn": True},
     },
-    "training": {"log_every": True, "checkpoint_every": True},
+    "training": {
+        "log_every": True,
+        "checkpoint_every": True,
+        "checkpoint_minutes": True,
+        "init_from": {"checkpoint": True, "sha256": True},
+    },
+    "loss": {"terms": {"__all__": {"teacher": True}}},
 }
-"""What changes no result."""
+"""Keys that change no result, and where a row's stages lie."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for all rows of a call."""
+    """Choices that hold for all rows of a call."""
 
     out: Path
     seeds: int = 1
@@ -65,7 +71,7 @@ class Plan:
     cut: bool
     """Whether ``--fast`` made it shorter."""
     foreign: tuple[str, ...]
-    """What ``--set`` changed of what a result depends on."""
+    """The overrides of ``--set`` that a result depends on."""
     options: Options
 
     @property
@@ -75,25 +81,74 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Where its runs stand, a folder a seed."""
+        """The folder of its runs, with one for each seed."""
         length = f"fast{self.options.fast}" if self.cut else "full"
         return self.options.out / length / self.row.name
 
     def experiment(self, seed: int) -> Experiment:
-        """The experiment of one seed, in its own folder."""
-        own = [f"seed={seed}", f"run.dir={json.dumps(str(self.folder / f'seed{seed}'))}"]
-        return load(self.path, [*self.changes, *self.options.surroundings, *own])
+        """The experiment of one seed, in its own folder, behind the row's stages."""
+        stages = self.stages(seed)
+        own = self._loaded(self.path, self.changes, seed, self.folder / f"seed{seed}")
+        return _fed(own, self.row.stages[-1].feeds, stages[-1]) if stages else own
+
+    def stages(self, seed: int) -> list[Experiment]:
+        """The trainings before it, in order, each in its own folder."""
+        found: list[Experiment] = []
+        for number, stage in enumerate(self.row.stages):
+            path, laid = config_path(stage), [*stage.overrides, *self.options.sets]
+            short = shortening(load(path, laid), self.options.fast)
+            folder = self.folder / f"seed{seed}-{stage.name}"
+            own = self._loaded(path, [*laid, *short], seed, folder)
+            found.append(_fed(own, self.row.stages[number - 1].feeds, found[-1]) if found else own)
+        return found
+
+    def _loaded(self, path: Path, changes: Sequence[str], seed: int, folder: Path) -> Experiment:
+        own = [f"seed={seed}", f"run.dir={json.dumps(str(folder))}"]
+        return load(path, [*changes, *self.options.surroundings, *own])
 
     @property
     def command(self) -> str:
-        """The same run without this script; the first seed."""
-        config = self.path.relative_to(ROOT)
-        settings = [word for change in (*self.changes, "seed=1") for word in ("--set", change)]
-        return shlex.join(["bnn-train", "--config", str(config), *settings])
+        """The same run without this script, a line a stage; the first seed."""
+        lines: list[str] = []
+        fed: list[str] = []
+        for stage in self.row.stages:
+            path, folder = config_path(stage), f"{default_run_dir(config_path(stage))}-{stage.name}"
+            laid = [*stage.overrides, *self.options.sets, *fed]
+            lines.append(_command(path, [*laid, "seed=1", f"run.dir={folder}"]))
+            fed = [self._feeding(stage, folder)]
+        return "\n".join([*lines, _command(self.path, [*self.changes, *fed, "seed=1"])])
+
+    def _feeding(self, stage: Stage, folder: str) -> str:
+        """The override by which the training after a stage begins with it."""
+        if stage.feeds == "start":
+            return f"training.init_from.checkpoint={folder}"
+        following = self.row.stages[self.row.stages.index(stage) + 1 :]
+        path = config_path(following[0]) if following else self.path
+        terms = load(path).loss.model_dump(mode="json")["terms"]
+        return f"loss.terms={json.dumps([{**term, 'teacher': folder} for term in terms])}"
 
 
-def config_path(row: Row) -> Path:
-    """The file of a row's config."""
+def _command(path: Path, changes: Sequence[str]) -> str:
+    settings = [word for change in changes for word in ("--set", change)]
+    return shlex.join(["bnn-train", "--config", str(path.relative_to(ROOT)), *settings])
+
+
+def _fed(experiment: Experiment, feeds: str, former: Experiment) -> Experiment:
+    """The experiment with the best checkpoint of the one before it, as its start or as its teacher."""
+    place = {"checkpoint": former.run.dir, "sha256": None}
+    if feeds == "start":
+        start = experiment.training.init_from or InitFrom(checkpoint=str(former.run.dir))
+        training = experiment.training.model_copy(update={"init_from": start.model_copy(update=place)})
+        return experiment.model_copy(update={"training": training})
+    terms = [
+        term.model_copy(update={"teacher": term.teacher.model_copy(update=place)})
+        for term in experiment.loss.terms
+    ]
+    return experiment.model_copy(update={"loss": experiment.loss.model_copy(update={"terms": tuple(terms)})})
+
+
+def config_path(row: Row | Stage) -> Path:
+    """The file of a row's or a stage's config."""
     return ROOT / "configs" / f"{row.config}.yaml"
 
 

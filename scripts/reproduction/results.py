@@ -19,7 +19,7 @@ Outcomes = Mapping[int, Outcome]
 
 
 def row_result(plan: Plan, found: Outcomes, failed: Mapping[int, str] | None = None) -> dict[str, Any]:
-    """What a row gave, as JSON values. ``failed``: by seed, why a run has no result."""
+    """The results of a row as JSON values. ``failed``: by seed, why a run has no result."""
     scores = [outcome.top1 for outcome in found.values()]
     reference = plan.published.reference
     published = plan.row.top1 if plan.row.overrides else reference.top1
@@ -51,7 +51,7 @@ def row_result(plan: Plan, found: Outcomes, failed: Mapping[int, str] | None = N
 
 
 def _partial(plan: Plan, found: Outcomes) -> str:
-    """What the test data lacked, or nothing: a sample is recognised as one."""
+    """The part of the test data that was there, or nothing: a sample is recognised as one."""
     known = DATASETS[plan.published.data.name]
     for outcome in found.values():
         if outcome.total != known.test:
@@ -62,7 +62,7 @@ def _partial(plan: Plan, found: Outcomes) -> str:
 
 
 def verdict(result: Mapping[str, Any], foreign: Sequence[str] = (), partial: str = "") -> str:
-    """What may be said of a row: nothing about one that was changed or cut short, or of other data."""
+    """The verdict on a row: nothing about one that was changed or cut short, or of other data."""
     if result["mean"] is None:
         return "failed: " + next(iter(result["failed"].values())) if result["failed"] else "not run"
     if result["epochs"] != result["epochs_published"]:

@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 from bnn_train.config.schema import Experiment, Step, Table
+from bnn_train.spec.annealed import curves
 
 
 def shortening(experiment: Experiment, most: int | None) -> list[str]:
-    """What to lay over an experiment (as after ``--set``) so that it trains ``most`` epochs; none if it
-    does not train longer anyway."""
+    """The overrides (as after ``--set``) under which an experiment trains ``most`` epochs; none if it does
+    not train longer anyway."""
     epochs = experiment.training.epochs
     if most is None or epochs <= most:
         return []
@@ -21,7 +22,20 @@ def shortening(experiment: Experiment, most: int | None) -> list[str]:
         changes["optimizer.weight_decay_epochs"] = _count(optimizer.weight_decay_epochs * f)
     if optimizer.binary is not None:
         changes["optimizer.binary.gamma_every"] = _count(optimizer.binary.gamma_every * f)
+    changes |= _annealed(experiment, f)
     return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+
+
+def _annealed(experiment: Experiment, f: float) -> dict[str, Any]:
+    """The lengths of annealed numbers; lists are laid over as a whole."""
+    dumped = experiment.model_dump(mode="json")
+    changes: dict[str, Any] = {}
+    for key, curve in curves(dumped):
+        if curve["over"] is not None:
+            curve["over"] = _count(curve["over"] * f)
+            listed = key.startswith("loss.terms.")
+            changes |= {"loss.terms": dumped["loss"]["terms"]} if listed else {f"{key}.over": curve["over"]}
+    return changes
 
 
 def _count(epochs: float) -> int:

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import difflib
+from typing import Literal
 
 from bnn_train.errors import RunError
 from bnn_train.spec.record import Record
+
+
+class Stage(Record):
+    """A training before that of a row; the next one begins with its best checkpoint."""
+
+    name: str
+    """Also the ending of its runs' folders."""
+    config: str
+    """Below configs/, without .yaml."""
+    overrides: tuple[str, ...] = ()
+    feeds: Literal["start", "teacher"] = "start"
+    """Its use for the next one: the weights to start from, or the teacher of its loss."""
 
 
 class Row(Record):
@@ -18,11 +31,13 @@ class Row(Record):
     overrides: tuple[str, ...] = ()
     """As after ``--set``. A row that has some takes no published number from the config."""
     top1: float | None = None
-    """What was published for a row with overrides."""
+    """The published number of a row with overrides."""
     source: str = ""
-    """Where."""
+    """Paper and table of that number."""
     remark: str = ""
-    """What the paper says of this row, where it has no number that compares."""
+    """The paper's words on this row, where it has no number that compares."""
+    stages: tuple[Stage, ...] = ()
+    """Trained one after the other before the row's own config, which the last one feeds."""
 
 
 class Table(Record):
@@ -41,8 +56,8 @@ def _rows(folder: str, *stems: str) -> tuple[Row, ...]:
 
 _METHODS = ("fp", "bc", "bwn", "bnn", "xnor")
 _C_B_A_P = "method.block.order=conv-bn-act-pool"
-_K = "method.activation.scale=xnor_k"
-_LEARNED = ("method.weight.scale.kind=learned", "method.weight.gradient=detached")
+_K = "method.output_scale=xnor_k"
+_LEARNED = ("method.weight.scale=learned", "method.weight.gradient=detached")
 _AUTHORS = ("method.block.product_relu=false", "method.block.before_last=norm_relu")
 _ON_ALEXNET = "the paper, AlexNet on ImageNet:"
 

@@ -19,11 +19,12 @@ from bnn_train.binary.sign import sign
 from bnn_train.config.schema import Experiment
 from bnn_train.models.build import build
 from bnn_train.spec.methods import METHODS
-from bnn_train.training.losses import criterion
-from bnn_train.training.optimizers import Optimizers
+from bnn_train.training.position import position_of
+from bnn_train.training.setup import build_learner
+from bnn_train.training.step import Kept, training_step
 
 FILE = Path(__file__).with_name("losses.json")
-SHAPE, CLASSES, STEPS = (3, 16, 16), 5, 5
+SHAPE, CLASSES, STEPS, EPOCHS = (3, 16, 16), 5, 5, 2
 NETWORKS = {
     "convnet": {"name": "convnet", "width": 16},
     "resnet": {"name": "resnet18", "width": 8, "stem": "small"},
@@ -42,7 +43,7 @@ def fill(model: nn.Module) -> None:
     With β = 0 a batch-normed integer that equals its mean is a tie that rounding decides.
     """
     stored = {
-        id(layer.weight) for _, layer in binary_layers(model) if layer.method.weight.quantizer == "stored"
+        id(layer.weight) for _, layer in binary_layers(model) if not layer.method.weight.quantizer.latent
     }
     with torch.no_grad():
         for number, parameter in enumerate(p for p in model.parameters() if p.dim() > 1):
@@ -56,7 +57,7 @@ def first_losses(method: str, network: str) -> list[float]:
     """Losses of STEPS steps of SGD (with Bop where weights are stored).
 
     Not Adam, which turns the rounding noise in a gradient that is 0 in theory into whole steps."""
-    binary = "bop" if METHODS[method].weight.quantizer == "stored" else None
+    binary = "bop" if not METHODS[method].weight.quantizer.latent else None
     experiment = Experiment.model_validate(
         {
             "method": method,
@@ -69,19 +70,17 @@ def first_losses(method: str, network: str) -> list[float]:
     model = build(experiment.model, experiment.method, SHAPE, CLASSES)
     fill(model.double())
     enforce(model)
-    optimizers = Optimizers(model, experiment.optimizer)
-    loss_of, scaler = criterion(experiment.loss), torch.amp.GradScaler("cpu", enabled=False)
+    learner = build_learner(experiment, model, torch.device("cpu"))
+    kept = Kept(model)
     images, labels = ramp((10, *SHAPE), 0.9), torch.arange(10) % CLASSES
     torch.manual_seed(0)
     losses = []
-    for _ in range(STEPS):
-        optimizers.set_rate(0.01, 0)
-        optimizers.zero_grad()
-        loss = loss_of(model(images), labels)
-        loss.backward()  # type: ignore[no-untyped-call]  # in torch
-        optimizers.step(scaler)
-        enforce(model)
-        losses.append(round(loss.item(), 8))
+    for number in range(STEPS):
+        learner.optimizers.set_rate(0.01, 0)
+        seen = training_step(
+            learner, kept, [(images, labels)], position=position_of(number, STEPS, EPOCHS), clip=None
+        )
+        losses += [round(one.loss.item(), 8) for one in seen or []]
     return losses
 
 

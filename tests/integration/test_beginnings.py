@@ -102,7 +102,7 @@ def test_killed_before_its_config_was_written(config: Path, capsys: Capture) -> 
 
 
 def test_damaged_checkpoints_are_a_loss_and_no_beginning(run: Path, config: Path, capsys: Capture) -> None:
-    """What was trained may yet be put back from a copy; every sentence names a way out."""
+    """Trained weights may yet be put back from a copy; every sentence names a way out."""
     for path in (run / "checkpoints").iterdir():
         content = path.read_bytes()[:-9]
         path.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from bnn_train.cli.train import main as train
 from bnn_train.errors import RunError
 from bnn_train.report.metrics import read_metrics
+from bnn_train.report.versions import machine
 from bnn_train.training import images, manifest
 from bnn_train.training.run import resume, start
 from make_data import write_imagenet
@@ -24,7 +26,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def notes(run: Path) -> list[str]:
-    """What report.json says of changes, if report.md says it, too."""
+    """The notes on changes in report.json, each of which report.md must have, too."""
     every = json.loads((run / "report.json").read_text())["notes"]
     told = [note for note in every if note.startswith("The run went on")]
     text = (run / "report.md").read_text()
@@ -38,7 +40,7 @@ def rates(run: Path) -> list[float]:
 
 # ------------------------------------------------------------------------------------- epochs
 
-CURVES = {
+CURVES: dict[str, dict[str, Any]] = {
     "cosine": {"name": "cosine"},
     "linear": {"name": "linear"},
     "exponential": {"name": "exponential", "end": 1e-4},
@@ -224,9 +226,9 @@ def test_a_damaged_manifest_is_no_hindrance(damage: str, run: Path) -> None:
 
 def test_other_versions_and_another_machine_are_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last bits of a result may depend on them."""
-    machine = manifest.machine()
+    here = machine()
     monkeypatch.setattr(manifest, "versions", lambda: {"torch": "99.0"})
-    monkeypatch.setattr(manifest, "machine", lambda: {**machine, "cpu": "another", "cores": 999})
+    monkeypatch.setattr(manifest, "machine", lambda: {**here, "cpu": "another", "cores": 999})
     told: list[str] = []
     resume(run, None, warn=told.append)
     assert len(told) == 2

@@ -16,7 +16,7 @@ from tiny_yaml import files, refused, write_config
 NAMES = [
     "data files", "data labels", "data first batch", "data pixels", "data normalized", "norm before sign",
     "activations", "norm γ and β", "sign ties", "latent weights", "latent balance", "forward pass",
-    "gradient", "first loss", "flips", "latent step", "one batch by heart", "real-valued twin",
+    "gradient", "first loss", "flips", "latent step", "overfits one batch", "real-valued twin",
 ]  # fmt: skip
 CLEAR = "model={name: mlp, width: 64, depth: 2}"
 """Wide enough that no instrument looks twice."""

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from bnn_train.config.loader import load
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.inspect.layers import layer_table
 from bnn_train.models.build import build
+from bnn_train.spec.inputs import input_shape, num_classes
 from bnn_train.training.checkpoint import read
 from bnn_train.training.restore import experiment_of
 from bnn_train.training.setup import build_model
@@ -37,7 +37,7 @@ THE_32 = [f"{data}/{method}_{network}" for data, network, method in product(SETS
 OTHERS = [label(path) for path in PATHS if label(path) not in THE_32]
 WHITENED = {label(path) for path in PATHS if any(step.name == "zca" for step in load(path).data.normalize)}
 """Fitting ZCA to 3072 pixels takes ten seconds."""
-FULL = {
+FULL: dict[str, str] = {
     load(path).model.name: label(path) for path in sorted(PATHS, key=lambda path: label(path) not in WHITENED)
 }
 """One config of each network family."""
@@ -123,7 +123,7 @@ def test_parameters_at_full_width(path: Path) -> None:
     rows = layer_table(model, shape)
     expected = weights(e, classes)
     assert sum(p.numel() for _, p in weights_of(model)) == expected.total()
-    quantized = e.method.weight.quantizer != "none" and e.method.weight.evaluate == "binary"
+    quantized = e.method.weight.quantizer.quantizes and not e.method.weight.evaluates_latent
     real = REAL_ROLES[e.method.name] if label(path) in THE_32 else e.method.scope.real
     binary = sum(count for role, count in expected.items() if quantized and role not in real)
     assert sum(row.params_binary for row in rows) == binary

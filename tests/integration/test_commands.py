@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.train import main as train
 from bnn_train.config.loader import load
 from bnn_train.spec.datasets import DATASETS
@@ -20,6 +21,8 @@ from bnn_train.spec.networks import NETWORKS
 from commands import ENVIRONMENT, PATIENCE_S, ROOT, ran, words
 from same_run import results
 from tiny_yaml import files, write_config
+
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +41,19 @@ def report(run: Path) -> dict[str, float]:
     return json.loads((run / "report.json").read_text())  # type: ignore[no-any-return]
 
 
-def test_train_then_eval(home: Path) -> None:
+def test_train_then_eval(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     run = home / "runs" / "t"
     top1 = f"top-1 {report(run)['top1']:.2f} %"
     assert (home / "stdout.txt").read_text().splitlines()[-1].startswith(top1)
     assert load(run / "config.yaml") == load(home / "t.yaml")
-    for what in ("runs/t", "runs/t/checkpoints/best.safetensors"):
-        done = ran("bnn-eval", "--checkpoint", what, "--json", "out.json", cwd=home)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == top1
-        assert json.loads((home / "out.json").read_text())["top1"] == report(run)["top1"]
+    done = ran("bnn-eval", "--checkpoint", "runs/t", "--json", "folder.json", cwd=home)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(home)
+    file = "runs/t/checkpoints/best.safetensors"
+    assert evaluate(["--checkpoint", file, "--json", "file.json"]) == 0
+    for printed, name in ((done.stdout, "folder.json"), (capsys.readouterr().out, "file.json")):
+        assert printed.splitlines()[-1] == top1
+        assert json.loads(Path(name).read_text())["top1"] == report(run)["top1"]
 
 
 def test_quiet_where_there_is_no_terminal(home: Path) -> None:
@@ -77,19 +83,18 @@ def test_one_line_of_progress_on_a_terminal(home: Path) -> None:
     assert len([line for line in lines if line.strip()]) == 5
 
 
-def test_dry_run(tmp_path: Path) -> None:
-    write_config(tmp_path, data={"name": "mnist", "root": "nowhere"}, run={"dir": "run", "tensorboard": True})
-    before = files(tmp_path)
-    done = ran("bnn-train", "--config", "t.yaml", "--dry-run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert files(tmp_path) == before
-    table, _, config = done.stdout.partition("\nmethod:")
+def test_dry_run(workdir: Path, capsys: Capture) -> None:
+    write_config(workdir, data={"name": "mnist", "root": "nowhere"}, run={"dir": "run", "tensorboard": True})
+    before = files(workdir)
+    assert train(["--config", "t.yaml", "--dry-run"]) == 0
+    assert files(workdir) == before
+    table, _, config = capsys.readouterr().out.partition("\nmethod:")
     for layer, weights in (("linear1", 784 * 16), ("linear2", 16 * 16), ("linear3", 16 * 10)):
         row = next(line for line in table.splitlines() if line.startswith(layer))
         assert f" {weights:,} " in row
     assert f"{784 * 16 + 16 * 16 + 160:,} of 1 bit" in table
-    (tmp_path / "again.yaml").write_text(f"method:{config}")
-    assert load(tmp_path / "again.yaml") == load(tmp_path / "t.yaml")
+    Path("again.yaml").write_text(f"method:{config}")
+    assert load("again.yaml") == load("t.yaml")
 
 
 def imported(stderr: str) -> set[str]:
@@ -175,8 +180,7 @@ def test_the_ways_to_resume(workdir: Path) -> None:
     def epochs() -> tuple[float, float]:
         return report(Path("runs/a"))["epochs"], report(Path("runs/b"))["epochs"]
 
-    done = ran("bnn-train", "--resume", "--set", "training.epochs=2", cwd=workdir)
-    assert done.returncode == 0, done.stderr
+    assert train(["--resume", "--set", "training.epochs=2"]) == 0
     assert epochs() == (1, 2)
     assert train(["--config", "a.yaml", "--resume", "--set", "training.epochs=3"]) == 0
     assert epochs() == (3, 2)

@@ -16,7 +16,7 @@ from tiny import tiny
 EVERY = {"training": {"checkpoint_every": 2}, "data": {"train_limit": 48}}
 """Two epochs of three steps."""
 CALLS = ("replace", "link")
-"""What makes a file appear under its name."""
+"""The calls that make a file appear under its name."""
 
 
 class Killed(BaseException):

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from safetensors.numpy import load_file
 import compare_packed
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
+from bnn_train.cli.export import parser
 from bnn_train.cli.train import main as train
 from bnn_train.export import parity
+from bnn_train.export.truth import truth
 from bnn_train.packed import container, load
 from commands import ran
 from compare_packed import compare
@@ -48,7 +51,8 @@ def test_the_comparison_counts_every_image(
     monkeypatch.setenv("BNN_KERNEL", "reference")
     packed = exported(run)
     seen = compare(run, packed, "validation", None)
-    assert (seen.images, seen.same, seen.largest) == (40, 40, pytest.approx(0, abs=1e-6))
+    assert (seen.images, seen.same) == (40, 40)
+    assert seen.largest == pytest.approx(0, abs=1e-6)
     turned = compare_packed.Comparison()
     logits = np.eye(4, dtype=np.float32)
     turned.add(logits, -logits)
@@ -101,12 +105,9 @@ def test_a_failed_gate_writes_nothing(run: Path, capsys: Capture, monkeypatch: p
     assert Path("model.bnn").read_text() == "old"
 
 
-REAL_TRUTH = parity.truth
-
-
-def untrue(meaning: parity.Any, shape: parity.Any, nodes: parity.Any) -> np.ndarray:
+def untrue(meaning: Any, shape: Any, nodes: Any) -> np.ndarray:
     """The second layer's bits, one of them wrong."""
-    value = REAL_TRUTH(meaning, shape, nodes)
+    value = truth(meaning, shape, nodes)
     if meaning.op.layer == "linear2":
         value = value.copy()
         value.reshape(-1)[0] ^= 2
@@ -123,7 +124,7 @@ def test_logits_that_differ_write_nothing(
 
 
 def test_recorded_images_serve_where_the_data_is_gone(trained_on_digits: Path, capsys: Capture) -> None:
-    kept = load_file(trained_on_digits / "calibration.safetensors")["images"]
+    kept = load_file(trained_on_digits / "parity_images.safetensors")["images"]
     assert kept.dtype == np.uint8
     assert kept.shape == (16, 28, 28, 1)
     capsys.readouterr()
@@ -146,16 +147,16 @@ def trained_on_digits(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_no_images_at_all(trained_on_digits: Path, capsys: Capture) -> None:
-    (trained_on_digits / "calibration.safetensors").unlink()
+    (trained_on_digits / "parity_images.safetensors").unlink()
     sentence = refused(["--checkpoint", str(trained_on_digits), "--out", "m.bnn"], capsys, export)
     assert "no images to compare the networks on" in sentence
     assert "give --parity-data FOLDER" in sentence
 
 
 def test_damaged_recorded_images(trained_on_digits: Path, capsys: Capture) -> None:
-    (trained_on_digits / "calibration.safetensors").write_bytes(b"x")
+    (trained_on_digits / "parity_images.safetensors").write_bytes(b"x")
     sentence = refused(["--checkpoint", str(trained_on_digits), "--out", "m.bnn"], capsys, export)
-    assert "calibration.safetensors: damaged or cut short" in sentence
+    assert "parity_images.safetensors: damaged or cut short" in sentence
 
 
 def test_data_that_was_asked_for_and_is_not_there(trained_on_digits: Path, capsys: Capture) -> None:
@@ -187,10 +188,21 @@ def test_counts_start_at_one(option: str, capsys: Capture) -> None:
     assert f"{option} must be at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [("--first", "--first-layer"), ("--last", "--last-layer"), ("--real", "--other-real-layers")],
+)
+def test_the_options_in_words_and_as_they_were(former: str, name: str) -> None:
+    start = ["--checkpoint", "run", "--out", "m.bnn"]
+    value = {"--first": "int8"}.get(former, "bf16")
+    both = [vars(parser().parse_args([*start, option, value])) for option in (former, name)]
+    assert both[0] == both[1] != vars(parser().parse_args(start))
+
+
 def test_a_loss_is_told(workdir: Path, capsys: Capture) -> None:
     config = write_config(workdir, method="bwn")
     assert train(["--config", str(config), "--set", "run.dir=run"]) == 0
-    exported(Path("run"), "--first", "int8", "--last", "int8", "--report", "r.json")
+    exported(Path("run"), "--first-layer", "int8", "--last-layer", "int8", "--report", "r.json")
     loss = json.loads(Path("r.json").read_text())["loss"]
     assert loss["largest"] > 0
     assert len(loss["correct"]) == 2
@@ -223,10 +235,9 @@ def test_a_damaged_packed_file_is_refused(run: Path, capsys: Capture) -> None:
     assert sentence.startswith("model.bnn: ")
 
 
-def test_as_processes(run: Path, workdir: Path) -> None:
+def test_as_a_process(run: Path, workdir: Path, capsys: Capture) -> None:
     done = ran("bnn-export", "--checkpoint", "run", "--out", "m.bnn", *FAST, cwd=workdir)
     assert done.returncode == 0, done.stderr
-    scored = ran("bnn-eval", "--checkpoint", "m.bnn", "--kernel", "reference", cwd=workdir)
-    assert scored.returncode == 0, scored.stderr
-    assert scored.stdout.splitlines()[-1].startswith("top-1 ")
+    assert evaluate(["--checkpoint", "m.bnn", "--kernel", "reference"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("top-1 ")
     assert {"m.bnn", "run"} <= set(files(workdir))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,14 +11,14 @@ import torch
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.normalize import Normalizer
-from bnn_train.data.shape import input_shape, num_classes
-from bnn_train.export.lower import Lowered
+from bnn_train.export.lower import Lowering
 from bnn_train.export.parity import Gate
 from bnn_train.export.run import pixel_steps
 from bnn_train.export.sizes import sizes
 from bnn_train.models.build import build
 from bnn_train.packed import PackedModel, native
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, num_classes
 from lowering import Pair, header_of, pair, pixels, scramble
 from shipped import PATHS, WIDTHS, label
 
@@ -59,7 +60,7 @@ def test_the_packed_twin_agrees(name: str) -> None:
     width = WIDTHS.get(experiment.model.name)
     network = experiment.model.model_copy(update={"width": width} if width else {})
     classes = min(CLASSES, num_classes(experiment.data))
-    model = scramble(build(network, experiment.method, shape, classes), shape)
+    model: Any = scramble(build(network, experiment.method, shape, classes), shape)
     normalize = normalizer(experiment, shape)
     made = pair(
         model.to(memory_format=torch.channels_last), shape, normalize=normalize, steps=pixel_steps(normalize)
@@ -72,7 +73,7 @@ def test_the_packed_twin_agrees(name: str) -> None:
         again_with(kernel, made)
 
 
-def assert_sizes(lowered: Lowered) -> None:
+def assert_sizes(lowered: Lowering) -> None:
     """Predicted within one per cent."""
     rows = sizes(lowered)
     predicted, stored = sum(row.predicted for row in rows), sum(row.stored for row in rows)
@@ -81,4 +82,4 @@ def assert_sizes(lowered: Lowered) -> None:
 
 def again_with(kernel: str, made: Pair) -> None:
     packed = PackedModel.from_parts(header_of(made.lowered, made.shape), made.lowered.tensors, kernel=kernel)
-    Gate(made.model, made.lowered, packed, made.normalize).run([pixels(4, made.shape, seed=3)])
+    Gate(made.lowered, packed, made.normalize).run([pixels(4, made.shape, seed=3)])

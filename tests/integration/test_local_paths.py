@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -90,7 +91,7 @@ def test_outside_it_the_data_has_to_be_named(file: str, home: Path, capsys: Capt
 
 
 def test_what_the_header_holds_instead(home: Path) -> None:
-    stored = load_packed(home / "out.bnn", kernel="reference").header.experiment
+    stored: Any = load_packed(home / "out.bnn", kernel="reference").header.experiment
     assert (stored["data"]["root"], stored["run"]["dir"]) == ("data", None)
     assert stored["data"]["validation"]["size"] == 10
 

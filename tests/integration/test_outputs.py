@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bnn_train.cli import eval_runs, export_run, outputs
+from bnn_train.cli import eval_runs, outputs
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
 from bnn_train.cli.train import main as train
 from bnn_train.errors import BnnError
+from bnn_train.export.run import Export
 from tiny_yaml import Command, refused, write_config
 
 Capture = pytest.CaptureFixture[str]
@@ -47,7 +48,7 @@ def idle(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(eval_runs, "score_checkpoint", work)
     monkeypatch.setattr(eval_runs, "score_packed", work)
-    monkeypatch.setattr(export_run.Export, "__init__", work)
+    monkeypatch.setattr(Export, "__init__", work)
     Path("link").symlink_to(BEST)
     write_config(Path())
     return run

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import reproduce
-from bnn_train.training import step
+from bnn_train.binary.latent import enforce
 from make_data import accept, write_mnist
 from reproduction.tables import TABLES
 
@@ -70,7 +70,7 @@ def test_finished_rows_are_not_trained_again(
 ) -> None:
     assert reproduced() == 0
     first = timeless("out")
-    monkeypatch.setattr(step, "enforce", None)  # a step would fail
+    monkeypatch.setattr("bnn_train.training.step.enforce", None)  # a step would fail
     capsys.readouterr()
     assert reproduced() == 0
     assert capsys.readouterr().err.count("finished before, top-1") == 2
@@ -83,7 +83,7 @@ def test_an_interrupted_table_goes_on_and_ends_alike(
 ) -> None:
     """12 steps a run (3 epochs of 4): in the first row, at its end, and in the second."""
     assert reproduced(out="straight") == 0
-    done, enforce = [0], step.enforce
+    done = [0]
 
     def stopping(model: Any) -> None:
         enforce(model)
@@ -91,7 +91,7 @@ def test_an_interrupted_table_goes_on_and_ends_alike(
         if done[0] == last_step:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(step, "enforce", stopping)
+    monkeypatch.setattr("bnn_train.training.step.enforce", stopping)
     assert reproduced() == 130
     assert "go on with the same command" in capsys.readouterr().err
     if last_step > 12:
@@ -157,14 +157,14 @@ def test_a_setting_need_not_suit_the_rows_that_are_left_out(data: Path) -> None:
 def test_a_row_that_diverges_does_not_keep_the_others(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    enforce, first = step.enforce, [True]
+    first = [True]
 
     def poisoned(model: Any) -> None:
         enforce(model)
         if first.pop() if first else False:
             next(model.parameters()).data.fill_(float("nan"))
 
-    monkeypatch.setattr(step, "enforce", poisoned)
+    monkeypatch.setattr("bnn_train.training.step.enforce", poisoned)
     assert reproduced() == 2
     verdicts = {row["row"]: row["verdict"] for row in results()["rows"]}
     assert verdicts["bc_mlp"].startswith("failed: ")

@@ -1,4 +1,4 @@
-"""What ends a run between its steps loses none of them: what is on the disk then leads to the same run."""
+"""Runs that an error ends between two steps lose no step: the files on the disk lead to the same run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bnn_train.errors import DataError, NonFiniteError, RunError
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.training import step as step_module
 from bnn_train.training.checkpoint import LAST, read
+from bnn_train.training.optimizers.shift_adamax import ShiftAdaMax
 from bnn_train.training.records import Recorder
 from bnn_train.training.run import resume, start
-from bnn_train.training.shift_adamax import ShiftAdaMax
 from same_run import assert_same_run
 from tiny import tiny
 from tiny_yaml import errors, write_config

@@ -1,6 +1,7 @@
 """An interrupted and resumed run equals an uninterrupted one: weights, optimizer, metrics, bit for bit."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_three_interruptions_in_one_epoch(tmp_path: Path, monkeypatch: pytest.Mo
     assert_same_run(tmp_path / "straight", tmp_path / "broken")
 
 
-STATEFUL = {
+STATEFUL: dict[str, dict[str, Any]] = {
     "stochastic activations and dropout": {
         "method": "bnn_stochastic",
         "model": {"dropout": 0.5, "dropout_input": 0.2},

@@ -97,16 +97,14 @@ def test_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
 def test_nan_in_a_latent_weight_stops_the_run_though_the_loss_is_finite(
     looks: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bnn_train.training import step
-
-    enforce = step.enforce
+    from bnn_train.binary.latent import enforce
 
     def poison(model: torch.nn.Module) -> None:
         enforce(model)
         with torch.no_grad():
             next(iter(model.parameters()))[0, 0] = float("nan")
 
-    monkeypatch.setattr(step, "enforce", poison)
+    monkeypatch.setattr("bnn_train.training.step.enforce", poison)
     with pytest.raises(NonFiniteError, match=r"the parameter linear1\.weight is no longer finite"):
         start(tiny(tmp_path / "run", training=looks))
     assert not list((tmp_path / "run" / "checkpoints").iterdir())

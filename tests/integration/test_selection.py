@@ -1,4 +1,4 @@
-"""Which epoch's weights a run reports, with evaluations that say what the test wants them to."""
+"""The epoch whose weights a run reports, with evaluations that say what the test wants them to."""
 
 from pathlib import Path
 

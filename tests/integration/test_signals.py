@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ from tiny_yaml import files, write_config
 STEPS = 100
 """In an epoch."""
 DATA = {"train_limit": 400, "batch_size": 4}
-KILLS = 3
+KILLS = 2
+"""Of a run that begins, and of one that goes on."""
+
+
+def has_come_to(run: Path, step: int) -> bool:
+    return steps(run) >= step
 
 
 def write_endless(folder: Path, **training: Any) -> None:
@@ -65,18 +71,22 @@ def test_a_signal_after_the_last_step_is_heard(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "run" / "report.json").is_file()
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_ends(how: signal.Signals, code: int, tmp_path: Path) -> None:
+def assert_saved(folder: Path, how: signal.Signals, said: str) -> None:
+    """The signal ended the run with a sentence and a checkpoint, from which it goes on."""
+    step = read(folder / "run" / "checkpoints" / LAST).state["progress"]["step"]
+    place = f"after step {step} (epoch {(step - 1) // STEPS + 1})"
+    assert said == f"run folder: run\nstopped by {how.name} {place}; saved, go on with --resume\n"
+    assert not (folder / "run" / "report.json").exists()
+    assert_resumes(folder)
+
+
+def test_a_signal_saves_and_ends(tmp_path: Path) -> None:
     write_endless(tmp_path)
     with running("--config", "t.yaml", cwd=tmp_path) as process:
         wait_for(lambda: steps(tmp_path / "run") >= STEPS // 3, process)
-        returned, said = ended(process, how)
-    step = read(tmp_path / "run" / "checkpoints" / LAST).state["progress"]["step"]
-    place = f"after step {step} (epoch {(step - 1) // STEPS + 1})"
-    assert returned == code
-    assert said == f"run folder: run\nstopped by {how.name} {place}; saved, go on with --resume\n"
-    assert not (tmp_path / "run" / "report.json").exists()
-    assert_resumes(tmp_path)
+        returned, said = ended(process, signal.SIGINT)
+    assert returned == 130
+    assert_saved(tmp_path, signal.SIGINT, said)
 
 
 def test_kills_at_random_moments(tmp_path: Path) -> None:
@@ -86,7 +96,7 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
     for _ in range(KILLS):
         reached = steps(tmp_path / "run") + chance.randrange(2, STEPS // 2)
         with running(*arguments, cwd=tmp_path) as process:
-            wait_for(lambda reached=reached: steps(tmp_path / "run") >= reached, process)
+            wait_for(partial(has_come_to, tmp_path / "run", reached), process)
             time.sleep(chance.uniform(0, 0.02))  # anywhere between two steps
             assert ended(process, signal.SIGKILL)[0] == -signal.SIGKILL
         arguments = ["--resume", "run"]
@@ -109,5 +119,6 @@ def test_a_run_has_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
             assert "error: run: " in capsys.readouterr().err
         before = steps(tmp_path / "run")
         wait_for(lambda: steps(tmp_path / "run") > before, process)
-        assert ended(process, signal.SIGTERM)[0] == 143
-    assert_resumes(tmp_path)
+        returned, said = ended(process, signal.SIGTERM)
+    assert returned == 143
+    assert_saved(tmp_path, signal.SIGTERM, said)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def hold(model: nn.Module, e: Experiment) -> None:
 
 def binary(model: nn.Module, e: Experiment) -> set[str]:
     matrices = [name for name, p in model.named_parameters() if p.dim() == 2]
-    if e.method.weight.quantizer == "none":
+    if not e.method.weight.quantizer.quantizes:
         return set()
     return set(matrices[1:-1] if e.method.scope.real else matrices)
 
@@ -217,6 +218,4 @@ def assert_same(got: dict[str, Tensor], model: nn.Module) -> None:
     for name, value in expected.items():
         if "tracked" in name:
             continue
-        torch.testing.assert_close(
-            got[name], value, rtol=1e-4, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}"
-        )
+        torch.testing.assert_close(got[name], value, rtol=1e-4, atol=1e-5, msg=partial("{}: {}".format, name))

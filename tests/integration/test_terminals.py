@@ -52,7 +52,7 @@ HELP: list[Main] = [train, evaluate, export, reproduce.main]
 
 
 class Pipe(io.BytesIO):
-    """What was written stays readable, whoever closes it."""
+    """A stream whose text stays readable, whoever closes it."""
 
     def close(self) -> None:
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_turns_use_the_engines_own_count() -> None:
 
 def test_every_engine_runs_in_every_round() -> None:
     order: list[str] = []
-    engines = [Engine(name, lambda name=name: order.append(name)) for name in "abc"]
+    engines = [Engine(name, partial(order.append, name)) for name in "abc"]
     samples = interleave(engines, SHORT)
     assert all(len(sample.rounds) == SHORT.rounds for sample in samples.values())
     turns = order[6:]  # behind the choice of the number of calls

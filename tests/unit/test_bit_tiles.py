@@ -113,7 +113,7 @@ def buffer(size: int) -> npt.NDArray[np.uint8]:
 
 
 def pops(tile: Tile, case: Case, slack: int) -> npt.NDArray[np.int32]:
-    """What the tile says; each row of the result is followed by `slack` numbers that it must leave alone."""
+    """The tile's products; each row is followed by `slack` numbers that the tile must leave alone."""
     outputs, taps, words = case.weights.shape
     shape = Shape(taps, words, outputs, case.offsets.ctypes.data)
     packed, scratch = buffer(tile.packed_bytes(shape)), buffer(tile.scratch_bytes(shape))

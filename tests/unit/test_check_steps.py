@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnn_train.check.beginning import beginning, by_heart, guess, prior
+from bnn_train.check.beginning import beginning, overfitting
 from bnn_train.check.flips import flips
 from bnn_train.check.line import Line, judge, some, worst
+from bnn_train.training.losses import criterion
 from check_subject import after, lines, subject, verdicts
 
 WIDE = {"name": "mlp", "width": 128, "depth": 3}
@@ -155,7 +156,7 @@ def test_a_guess_costs_what_it_should(loss: Any) -> None:
         t = np.where(np.arange(10) == 0, 1, -1)
         zero, normal = 1.0, (np.maximum(0, 1 - t * z) ** 2).mean()
     times = 10 if isinstance(loss, dict) else 1
-    found = guess(subject(loss=loss).experiment, 10)
+    found = criterion(subject(loss=loss).experiment.loss).guess(10)
     assert found[0] == pytest.approx(times * zero)
     assert found[1] == pytest.approx(times * normal, rel=0.05)
 
@@ -179,10 +180,12 @@ def test_the_least_that_one_answer_to_every_image_costs() -> None:
     """Against logits from −2 to 2, ten classes equally frequent, in numpy."""
     logits = np.linspace(-2, 2, 4001)
     hinge = 0.1 * np.maximum(0, 1 - logits) ** 2 + 0.9 * np.maximum(0, 1 + logits) ** 2
-    assert prior(subject(loss="square_hinge").experiment, 10) == pytest.approx(hinge.min(), abs=1e-6)
+    assert criterion(subject(loss="square_hinge").experiment.loss).prior(10) == pytest.approx(
+        hinge.min(), abs=1e-6
+    )
     summed = subject(loss={"name": "square_hinge", "reduction": "sum"}).experiment
-    assert prior(summed, 10) == pytest.approx(10 * hinge.min(), abs=1e-5)
-    assert prior(subject(loss="cross_entropy").experiment, 10) == pytest.approx(np.log(10))
+    assert criterion(summed.loss).prior(10) == pytest.approx(10 * hinge.min(), abs=1e-5)
+    assert criterion(subject(loss="cross_entropy").experiment.loss).prior(10) == pytest.approx(np.log(10))
 
 
 @pytest.mark.parametrize(
@@ -226,22 +229,22 @@ def test_a_network_that_is_right_may_cost_more_than_the_prior(shift: int, offset
     assert verdicts(beginning, dataclasses.replace(s, model=_Answers(logits))) == {"loss": verdict}
 
 
-def test_one_batch_is_learned_by_heart() -> None:
-    assert verdicts(by_heart, subject(model=WIDE)) == {"one batch by heart": "ok"}
+def test_one_batch_is_overfitted() -> None:
+    assert verdicts(overfitting, subject(model=WIDE)) == {"overfits one batch": "ok"}
 
 
 @pytest.mark.parametrize("lr", [1e-12, 1e4])
 def test_a_batch_that_is_not_learned_is_wrong(lr: float) -> None:
     s = subject(method="xnor", model=WIDE, optimizer={"name": "sgd", "lr": lr}, loss="cross_entropy")
-    assert verdicts(by_heart, s)["one batch by heart"] == "wrong"
+    assert verdicts(overfitting, s)["overfits one batch"] == "wrong"
 
 
 def test_nothing_of_it_stays() -> None:
     s = subject(model=WIDE)
     before: dict[str, Tensor] = {name: t.clone() for name, t in s.model.state_dict().items()}
-    said = [str(line) for instrument in (flips, beginning, by_heart) for line in instrument(s)]
+    said = [str(line) for instrument in (flips, beginning, overfitting) for line in instrument(s)]
     assert all(torch.equal(t, before[name]) for name, t in s.model.state_dict().items())
-    assert [str(line) for instrument in (flips, beginning, by_heart) for line in instrument(s)] == said
+    assert [str(line) for instrument in (flips, beginning, overfitting) for line in instrument(s)] == said
 
 
 # --------------------------------------------------------------------------------------------- lines

@@ -3,13 +3,16 @@
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from bnn_train.errors import CheckpointError, RunError
+from bnn_train.files import NO_LINKS
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint, newest, read, write
 
@@ -97,18 +100,27 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(
 
     for name in ("replace", "fsync"):
         with monkeypatch.context() as patch:
-            patch.setattr(ckpt.os, name, full)
+            patch.setattr(os, name, full)
             with pytest.raises(RunError, match="No space left"):
                 write(path, sample(2))
         assert read(path).state["progress"]["step"] == 1
         assert [p.name for p in tmp_path.iterdir()] == ["last.safetensors"]
 
 
+def noted(calls: list[str], name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, telling of each of its calls."""
+
+    def call(*arguments: Any) -> Any:
+        calls.append(name)
+        return real(*arguments)
+
+    return call
+
+
 def test_order_of_sync_and_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    replace, fsync = os.replace, os.fsync
-    monkeypatch.setattr(ckpt.os, "replace", lambda a, b: (calls.append("rename"), replace(a, b))[1])
-    monkeypatch.setattr(ckpt.os, "fsync", lambda d: (calls.append("sync"), fsync(d))[1])
+    monkeypatch.setattr(os, "replace", noted(calls, "rename", os.replace))
+    monkeypatch.setattr(os, "fsync", noted(calls, "sync", os.fsync))
     write(tmp_path / "c.safetensors", sample())
     assert calls == ["sync", "rename", "sync"]
 
@@ -138,7 +150,7 @@ def test_link_replaces_without_copying(tmp_path: Path) -> None:
     assert read(tmp_path / "b").state["progress"]["step"] == 1
 
 
-@pytest.mark.parametrize("number", ckpt.NO_LINKS)
+@pytest.mark.parametrize("number", NO_LINKS)
 def test_a_disk_without_links(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy then; any other failure is told."""
 
@@ -147,7 +159,7 @@ def test_a_disk_without_links(number: int, tmp_path: Path, monkeypatch: pytest.M
 
     write(tmp_path / "a", sample(1))
     write(tmp_path / "b", sample(2))
-    monkeypatch.setattr(ckpt.os, "link", refuses)
+    monkeypatch.setattr(os, "link", refuses)
     ckpt.link(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]

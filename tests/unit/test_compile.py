@@ -80,7 +80,8 @@ def test_onnx(row: str, dynamo: bool) -> None:
         pytest.skip(f"{lacking} not installed")
     import onnxruntime
 
-    model, x, file = network(row).eval(), torch.randn(2, 3, 6, 6), io.BytesIO()
+    model, x = network(row).eval(), torch.randn(2, 3, 6, 6)
+    file: Any = io.BytesIO()  # accepted, though not declared
     torch.onnx.export(model, (x,), file, dynamo=dynamo)
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
     (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})

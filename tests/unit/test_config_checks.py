@@ -35,7 +35,7 @@ def data(name: str, **keys: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", METHODS)
 def test_every_row_with_plain_defaults_passes(row: str) -> None:
-    optimizer = BOP["optimizer"] if METHODS[row].weight.quantizer == "stored" else "adam"
+    optimizer = "adam" if METHODS[row].weight.quantizer.latent else BOP["optimizer"]
     for network, name in product(NETWORKS, ("mnist", "cifar10", "svhn", "imagenet")):
         select = "last" if name == "imagenet" else "validation"
         sections = {"method": row, "model": network, "data": name, "optimizer": optimizer}
@@ -46,11 +46,9 @@ def test_every_row_with_plain_defaults_passes(row: str) -> None:
     "sections",
     [
         method("xnor", weight={"gradient": "exact"}),
-        method(
-            "xnor", weight={"gradient": "identity", "scale": {"granularity": "layer"}}, scope={"real": []}
-        ),
-        method("twn", weight={"scale": {"kind": "none"}, "gradient": "detached"}),
-        method("xnor", weight={"scale": {"kind": "learned"}, "gradient": "detached"}),
+        method("xnor", weight={"gradient": "identity", "granularity": "layer"}, scope={"real": []}),
+        method("twn", weight={"scale": "none", "gradient": "detached"}),
+        method("xnor", weight={"scale": "learned", "gradient": "detached"}),
         data("mnist", batches_per_epoch=10**6, sampling="balanced"),
         method("xnor", activation={"quantizer": "uniform", "bits": 4, "estimator": "identity"}),
         method("bnn", padding=-1),
@@ -88,24 +86,24 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         # stored ±1 weights
         ({"optimizer": {"name": "adam", "binary": "bop"}}, "optimizer.binary", "method bop"),
         (method("bop"), "optimizer.binary", "set optimizer.binary: bop"),
-        ({**BOP, **method("bop", weight={"scale": {"kind": "l1"}})}, "method.weight.scale.kind", "none"),
+        ({**BOP, **method("bop", weight={"scale": "l1"})}, "method.weight.scale", "none"),
         ({**BOP, **method("bop", weight={"gradient": "detached"})}, "method.weight.gradient", "identity"),
         ({**BOP, **method("bop", latent={"clip": 1.0})}, "method.latent.clip", "stored"),
         ({**BOP, **method("bop", latent={"center": True})}, "method.latent.center", "stored"),
         ({**BOP, **method("bop", latent={"init": "glorot"})}, "method.latent.init", "sign"),
         ({**BOP, "training": {"ema": 0.9}}, "training.ema", "average"),
         # weights
-        (method("twn", weight={"scale": {"kind": "l1"}}), "method.weight.scale.kind", "l1_masked"),
-        (method("bireal", weight={"scale": {"kind": "l1_masked"}}), "method.weight.scale.kind", "use l1"),
+        (method("twn", weight={"scale": "l1"}), "method.weight.scale", "l1_masked"),
+        (method("bireal", weight={"scale": "l1_masked"}), "method.weight.scale", "use l1"),
         (method("twn", weight={"gradient": "exact"}), "method.weight.gradient", "sign"),
         (method("bnn", weight={"gradient": "official"}), "method.weight.gradient", "l1"),
         (method("bc_stochastic", weight={"evaluate": "binary"}), "method.weight.evaluate", "latent"),
         (
-            method("bc", weight={"scale": {"kind": "learned"}, "evaluate": "latent"}),
-            "method.weight.scale.kind",
+            method("bc", weight={"scale": "learned", "evaluate": "latent"}),
+            "method.weight.scale",
             "latent",
         ),
-        (method("bwn", weight={"scale": {"kind": "learned"}}), "method.weight.gradient", "detached"),
+        (method("bwn", weight={"scale": "learned"}), "method.weight.gradient", "detached"),
         (method("bwn", block={"product_relu": True}), "method.block.product_relu", "bn-act-conv-pool"),
         (
             {**method("xnor", block={"product_relu": True}), "model": "resnet20", "data": "cifar10"},
@@ -119,7 +117,7 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
             "real last layer",
         ),
         # rules without their object
-        (method("fp", weight={"scale": {"kind": "l1"}}), "method.weight.scale.kind", "no effect"),
+        (method("fp", weight={"scale": "l1"}), "method.weight.scale", "no effect"),
         (method("fp", weight={"gradient": "detached"}), "method.weight.gradient", "no effect"),
         (method("fp", weight={"gain": "fan_in"}), "method.weight.gain", "no effect"),
         (method("fp", latent={"clip": 1.0}), "method.latent.clip", "no effect"),
@@ -131,13 +129,17 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
             "no effect",
         ),
         # activations, padding, scope
-        (method("bwn", activation={"scale": "xnor_k"}), "method.activation.scale", "sign"),
-        (method("dorefa", activation={"estimator": "clip"}), "method.activation.estimator", "unit"),
-        (method("bnn", activation={"estimator": "unit"}), "method.activation.estimator", "uniform"),
-        (method("bnn", activation={"bits": 2}), "method.activation.bits", "uniform"),
+        (method("bwn", output_scale="xnor_k"), "method.output_scale", "sign"),
+        (method("dorefa", activation={"estimator": "clip"}), "method.activation.estimator", "[0, 1]"),
+        (method("bnn", activation={"estimator": "unit"}), "method.activation.estimator", "around 0"),
+        (
+            method("bnn", activation={"quantizer": "sign", "estimator": "unit"}),
+            "method.activation.estimator",
+            "sign",
+        ),
         (method("bwn", padding=1), "method.padding", "belongs to signs"),
         (method("dorefa", padding=1), "method.padding", "belongs to signs"),
-        (method("xnor_k", padding=-1), "method.padding", "K averages zeros"),
+        (method("xnor_k", padding=-1), "method.padding", "averages zeros"),
         (method("bnn", scope={"real": ["first", "body", "last"]}), "method.scope.real", "no layer"),
         ({"method": "bwn", "model": {"name": "mlp", "depth": 1}}, "method.scope.real", "no layer of mlp"),
         # optimizer, schedule, training
@@ -198,6 +200,19 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
             "1, not 2",
         ),
         (data("cifar10", normalize=[{"name": "mean_std", "std": [1.0]}]), "data.normalize.0.std", "3, not 1"),
+        (data("mnist", normalize=[{"name": "lcn", "kernel": 4}]), "data.normalize.0.kernel", "odd"),
+        (data("mnist", normalize=[{"name": "lcn", "kernel": 257}]), "data.normalize.0.kernel", "most 255"),
+        (data("mnist", normalize=[{"name": "lcn", "threshold": 1e-40}]), "data.normalize.0.threshold", "30"),
+        (data("mnist", normalize=[{"name": "gcn", "scale": 1e39}]), "data.normalize.0.scale", "1e+30"),
+        (data("mnist", normalize=[{"name": "mean_std", "std": [1e-50]}]), "data.normalize.0.std", "1e-30"),
+        (data("cifar10", image_size=224, normalize=["zca"]), "data.normalize.0", "150528"),
+        (data("mnist", augment=[{"name": "pad_crop_flip", "pad": 29}]), "data.augment.0.pad", "side, 28"),
+        (data("imagenet", validation={"size": 9}, resize=5000), "data.resize", "4096 is the most"),
+        (
+            data("imagenet", validation={"size": 9}, augment=[{"name": "resize_crop", "max_side": 5000}]),
+            "data.augment.0.max_side",
+            "at most 4096",
+        ),
         (data("mnist", augment=["resize_crop"]), "data.augment.0", "pad_crop_flip"),
         (data("imagenet", validation={"size": 9}, augment=["pad_crop_flip"]), "data.augment.0", "small"),
         (

@@ -160,6 +160,9 @@ def test_json_schema_knows_the_shorthands_and_every_meaning() -> None:
     assert {"enum": ["adam", "adamax", "sgd", "shift_adamax"]} in properties["optimizer"]["anyOf"]
     assert {"enum": ["bop"]} in definitions["Adam"]["properties"]["binary"]["anyOf"][0]["anyOf"]
     assert definitions["Method"]["properties"]["name"]["enum"] == list(METHODS)
-    assert "α" in definitions["WeightScale"]["description"]
+    assert "α" in definitions["WeightSpec"]["properties"]["scale"]["description"]
+    assert {"enum": ["none", "sign", "stochastic_sign", "uniform"]} in definitions["ActivationSpec"][
+        "properties"
+    ]["quantizer"]["anyOf"]
     assert definitions["Data"]["additionalProperties"] is False
     assert '"required"' not in json.dumps(schema)

@@ -1,11 +1,11 @@
-"""Where the parts of an image folder are looked for, and the hint where they are not."""
+"""The places where the parts of an image folder are looked for, and the hint where they are not."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -142,7 +142,8 @@ def test_one_class_in_two_unicode_forms(root: Path) -> None:
 
 
 def test_two_folders_of_one_name(root: Path) -> None:
-    for wnid, form in ((WNIDS[1], "NFC"), (WNIDS[2], "NFD")):
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    for wnid, form in zip(WNIDS[1:3], forms, strict=True):
         (root / "train" / wnid).rename(root / "train" / unicodedata.normalize(form, "ähre"))
     assert "two folders named ähre, in two Unicode forms" in refused(root)
 

@@ -39,7 +39,7 @@ def gcn(x: Array, scale: float, norm: str, bias: float) -> Array:
     square = (centred**2).sum(axis=(1, 2, 3), keepdims=True)
     root = np.sqrt(bias + (square if norm == "l2" else square / centred[0].size))
     root[root / scale < 1e-8] = scale  # a constant image is left as it is
-    return scale * centred / root
+    return np.asarray(scale * centred / root)
 
 
 def lcn(x: Array, size: int, threshold: float) -> Array:
@@ -56,7 +56,8 @@ def lcn(x: Array, size: int, threshold: float) -> Array:
             mean[:, :, i, j] = (patch * window).sum(axis=(2, 3))
             square[:, :, i, j] = (patch**2 * window).sum(axis=(2, 3))
     norm = np.sqrt(square)
-    return (x - mean) / np.maximum(np.maximum(norm, norm.mean(axis=(2, 3), keepdims=True)), threshold)
+    floor = np.maximum(norm.mean(axis=(2, 3), keepdims=True), threshold)
+    return np.asarray((x - mean) / np.maximum(norm, floor))
 
 
 CASES: list[tuple[Any, Any]] = [

@@ -11,7 +11,7 @@ import torch
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.pixels import fitted_normalizer, pixel_batches
 from bnn_train.errors import CheckpointError
-from bnn_train.training.calibration import COUNT, NAME, record, recorded
+from bnn_train.training.parity_images import COUNT, FORMER_NAME, NAME, record, recorded
 from tiny import tiny
 
 
@@ -55,6 +55,17 @@ def test_a_run_keeps_the_first_images(held_out: int, split: str, tmp_path: Path)
     assert kept is not None
     assert np.array_equal(kept, expected)
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_the_images_of_an_earlier_release(tmp_path: Path) -> None:
+    record(tmp_path, opened())
+    kept = recorded(tmp_path)
+    (tmp_path / NAME).rename(tmp_path / "calibration.safetensors")
+    again = recorded(tmp_path)
+    assert FORMER_NAME == "calibration.safetensors"
+    assert kept is not None
+    assert again is not None
+    assert np.array_equal(again, kept)
 
 
 def test_a_run_without_kept_images(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from bnn_train.compat import import_torchvision
 from bnn_train.config.schema import Data
-from bnn_train.data.readers import Images, read
+from bnn_train.data.readers import FileSet, read
 from bnn_train.errors import DataError
 from bnn_train.spec.datasets import DATASETS
 from make_data import accept, labels, write_cifar10, write_mnist, write_svhn
@@ -33,7 +33,7 @@ def config(name: str, root: Path, **more: Any) -> Data:
     return Data.model_validate({"name": name, "root": str(root), **more})
 
 
-def same(found: Images, pixels: Any, numbers: Any) -> None:
+def same(found: FileSet, pixels: Any, numbers: Any) -> None:
     assert (found.images.dtype, found.labels.dtype) == (torch.uint8, torch.int64)
     np.testing.assert_array_equal(found.images.numpy(), pixels)
     np.testing.assert_array_equal(found.labels.numpy(), numbers)

@@ -1,4 +1,4 @@
-"""Which images an epoch trains on: passes, cut ones, and draws with replacement that balance classes."""
+"""The images that an epoch trains on: passes, cut ones, and draws with replacement that balance classes."""
 
 from __future__ import annotations
 

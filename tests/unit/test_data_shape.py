@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from bnn_train.config.schema import Data
-from bnn_train.data.shape import input_shape, num_classes
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import input_shape, num_classes
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_the_rows_agree_with_themselves() -> None:
 
 
 def test_without_torch() -> None:
-    code = "import sys; from bnn_train.data import shape, files, folder; print('torch' in sys.modules)"
+    code = "import sys; from bnn_train.data import files, folder; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

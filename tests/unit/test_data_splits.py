@@ -1,4 +1,4 @@
-"""Which images are held out, and which a limit keeps."""
+"""The images that are held out, and those that a limit keeps."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from bnn_train.data.sources import TensorSource
 from bnn_train.inspect.evaluation import Tally
 from bnn_train.inspect.probe import observe
 from bnn_train.models.build import BUILDERS, build
+from bnn_train.spec.annealed import START
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
 from bnn_train.training.progress import Meter
@@ -47,7 +48,7 @@ OPTIMIZERS: list[dict[str, Any]] = [
 
 def experiment(method: Any, network: str, **changes: Any) -> Experiment:
     name = method if isinstance(method, str) else method["name"]
-    stored = METHODS[name].weight.quantizer == "stored"
+    stored = not METHODS[name].weight.quantizer.latent
     sections = {
         "method": method,
         "model": {"name": network, **({"width": 0.1} if network in ("alexnet", "extraction") else {})},
@@ -73,7 +74,9 @@ def take(steps: int, learner: Learner, e: Experiment) -> None:
     kept, sums, (images, labels) = Kept(learner.model), EpochSums(Meter(), META), batch()
     for number in range(steps):
         learner.optimizers.set_rate(0.01, 0)
-        seen = training_step(learner, kept, [(images, labels)] * steps, clip=e.training.clip_grad_norm)
+        seen = training_step(
+            learner, kept, [(images, labels)] * steps, position=START, clip=e.training.clip_grad_norm
+        )
         assert seen is not None
         sums.add(seen, number)
 
@@ -89,6 +92,7 @@ def batch(images: int = 4) -> tuple[Tensor, Tensor]:
         for name in sorted(BUILDERS)
     ],
 )
+@pytest.mark.usefixtures("shallow_resnets")
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_and_network(method: str, network: str) -> None:
     e = experiment(method, network)
@@ -132,7 +136,7 @@ def _is_mask(index: Tensor | None) -> bool:
 def reads(folder: Path, **changes: Any) -> Counter[str]:
     with Reading() as mode:
         start(tiny(folder, **changes))
-    return mode.seen
+    return Counter(mode.seen)
 
 
 @pytest.mark.parametrize(

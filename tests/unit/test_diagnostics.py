@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.inspect.diagnostics import activation_statistics, flip_rates, latent_statistics, packed_signs
+from bnn_train.inspect.diagnostics import activation_statistics, flip_rates, latent_statistics, packed_codes
 from bnn_train.spec.methods import METHODS
 
 BNN = METHODS["bnn"]
@@ -26,10 +27,10 @@ def net(method: str = "bnn") -> nn.Sequential:
     )
 
 
-def test_packed_signs_are_the_sign_bits() -> None:
+def test_packed_codes_are_the_sign_bits() -> None:
     layer = BinaryLinear(5, 2, method=BNN, role="body")
     layer.weight.data = torch.tensor([[-1.0, 0.0, -0.0, 2.0, -3.0], [math.nan, -1e-30, 1.0, -math.inf, 4.0]])
-    signs = packed_signs(nn.Sequential(layer))
+    signs = packed_codes(nn.Sequential(layer))
     assert list(signs) == ["0"]
     assert signs["0"].dtype == torch.uint8
     assert signs["0"].tolist() == [0b10001_010, 0b10_000000]
@@ -37,24 +38,40 @@ def test_packed_signs_are_the_sign_bits() -> None:
 
 def test_flip_rates_count_changed_signs() -> None:
     model = net()
-    before = packed_signs(model)
+    before = packed_codes(model)
     assert flip_rates(model, before) == {"0": 0.0, "3": 0.0}
+    first, last = dict(model.named_parameters())["0.weight"], dict(model.named_parameters())["3.weight"]
     with torch.no_grad():
-        model[0].weight.view(-1)[:7] *= -1  # of 54
-        model[3].weight *= -1
-        model[0].weight.view(-1)[7:] *= 0.5
+        first.view(-1)[:7] *= -1  # of 54
+        last.neg_()
+        first.view(-1)[7:] *= 0.5
     assert flip_rates(model, before) == {"0": 7 / 54, "3": 1.0}
+
+
+def test_flips_of_ternary_weights_are_changes_of_the_code() -> None:
+    """Δ = 0.75·mean|w| = 0.75: a change of sign below it flips nothing, one across it flips without it."""
+    layer = BinaryLinear(4, 1, method=METHODS["twn"], role="body")
+    layer.weight.data = torch.tensor([[1.9, -1.9, 0.1, -0.1]])
+    model = nn.Sequential(layer)
+    before = packed_codes(model)
+    first, second = 1.0 - 2.0 * np.unpackbits(before["0"].numpy()).reshape(2, 4)
+    assert ((first + second) / 2).tolist() == [1, -1, 0, 0]
+    layer.weight.data = torch.tensor([[1.9, -1.9, -0.1, -0.1]])
+    assert flip_rates(model, before) == {"0": 0.0}
+    layer.weight.data = torch.tensor([[1.9, -1.9, 0.1, 1.9]])
+    assert flip_rates(model, before) == {"0": 0.25}
+    assert latent_statistics(model)["0"]["positive"] == pytest.approx((2 + 0.5 * 1) / 4)
 
 
 def test_flip_rates_leave_out_layers_without_a_past() -> None:
     model = net()
     assert flip_rates(model, {}) == {}
-    assert list(flip_rates(model, {"3": packed_signs(model)["3"]})) == ["3"]
+    assert list(flip_rates(model, {"3": packed_codes(model)["3"]})) == ["3"]
 
 
 def test_real_layers_have_no_signs() -> None:
     model = nn.Sequential(nn.Linear(4, 4), BinaryLinear(4, 4, method=METHODS["xnor"], role="last"))
-    assert packed_signs(model) == {}
+    assert packed_codes(model) == {}
     assert latent_statistics(model) == {}
 
 
@@ -108,7 +125,7 @@ def test_looking_changes_nothing(method: str) -> None:
     random = torch.get_rng_state()
     activation_statistics(model, torch.randn(4, 2, 4, 4, generator=torch.Generator().manual_seed(1)))
     latent_statistics(model)
-    packed_signs(model)
+    packed_codes(model)
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     assert all(module.training for module in model.modules())
@@ -138,7 +155,7 @@ def test_hooks_go_when_the_forward_pass_fails() -> None:
 def test_statistics_come_from_the_test_pass() -> None:
     """Batch norm with its running statistics: +100 makes every input of the dense layer positive."""
     model = net().train()
-    norm: nn.BatchNorm2d = model[1]  # type: ignore[assignment]
-    norm.running_mean -= 100.0  # type: ignore[operator]
+    norm: Any = model[1]
+    norm.running_mean -= 100.0
     images: Tensor = torch.randn(4, 2, 4, 4)
     assert activation_statistics(model, images)["3"]["positive"] == 1.0

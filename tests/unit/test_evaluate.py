@@ -1,6 +1,7 @@
 """A pass over a split: evaluation mode, every image once, nothing changed; norms anew for other weights."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,8 @@ def test_norms_are_reestimated_from_the_test_time_weights() -> None:
     """Stochastic BinaryConnect trains with drawn signs and tests with the latent weights."""
     layers = Layers(METHODS["bc_stochastic"])
     model = nn.Sequential(layers.linear("first", 6, 3), layers.norm1d(3), nn.Dropout(0.5)).train()
-    linear, norm = model[0], model[1]
+    linear: Any = model[0]
+    norm = model[1]
     assert isinstance(norm, nn.BatchNorm1d)
     for images, _ in BATCHES:
         model(images)
@@ -93,4 +95,4 @@ def test_norms_further_back_see_the_normalized_maps_without_dropout() -> None:
     assert last.running_var is not None
     torch.testing.assert_close(last.running_mean, torch.zeros(3), atol=1e-5, rtol=0)
     expected = np.mean([n / (n - 1) for n in (7, 7, 4)])  # each batch has variance 1, unbiased n/(n−1)
-    torch.testing.assert_close(last.running_var, torch.full((3,), expected).float(), rtol=1e-3, atol=0)
+    torch.testing.assert_close(last.running_var, torch.full((3,), float(expected)).float(), rtol=1e-3, atol=0)

@@ -3,9 +3,9 @@
 import pytest
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.binary.layers import binary_layers
-from bnn_train.spec.method import BlockSpec, Method, NormSpec
+from bnn_train.spec.method import BlockSpec, Method, NormSpec, Role
 from bnn_train.spec.methods import METHODS
 
 SCOPES = {  # role → which layers are binary, from the papers
@@ -26,18 +26,18 @@ SCOPES = {  # role → which layers are binary, from the papers
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_scope(name: str) -> None:
-    roles = ("first", "body", "downsample", "last")
+    roles: tuple[Role, ...] = ("first", "body", "downsample", "last")
     made = {
         role for role in roles if any(binary_layers(nn.Sequential(Layers(METHODS[name]).conv(role, 2, 2, 1))))
     }
     assert made == SCOPES[name]
 
 
-def units() -> list[Unit]:
+def members() -> list[ChainLayer]:
     return [
-        Unit(role="first", kind="conv", inputs=1, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
-        Unit(role="body", kind="conv", inputs=4, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
-        Unit(role="last", kind="linear", inputs=16, outputs=3),
+        ChainLayer(role="first", kind="conv", inputs=1, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
+        ChainLayer(role="body", kind="conv", inputs=4, outputs=4, kernel=3, pool=nn.MaxPool2d(2)),
+        ChainLayer(role="last", kind="linear", inputs=16, outputs=3),
     ]
 
 
@@ -61,27 +61,27 @@ def test_block_order(name: str, order: str) -> None:
         nn.Flatten: "flatten",
     }
     assert METHODS[name].block.order == order
-    chain = Layers(METHODS[name]).chain(units())
+    chain = Layers(METHODS[name]).chain(members())
     told = [next(kind for cls, kind in kinds.items() if isinstance(m, cls)) for m in chain]
     assert " ".join(told) == ORDERS[name, order]
 
 
 def test_a_norm_on_the_output_beside_those_before_the_layers() -> None:
     block = METHODS["xnor"].block.model_copy(update={"output_norm": True})
-    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(units())
+    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(members())
     norms = [m.num_features for m in chain if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert norms == [4, 4, 4, 3]
 
 
 def test_order_is_a_config_line() -> None:
     method = METHODS["xnor"].model_copy(update={"block": BlockSpec(order="conv-bn-act-pool")})
-    assert [type(m).__name__ for m in Layers(method).chain(units())][:2] == ["Conv2d", "BatchNorm2d"]
+    assert [type(m).__name__ for m in Layers(method).chain(members())][:2] == ["Conv2d", "BatchNorm2d"]
 
 
 def test_a_relu_behind_the_products_that_follow_a_norm() -> None:
     """XNOR-Net-PyTorch: BN, sign, product, ReLU, pooling; the last product stays bare."""
     block = METHODS["xnor"].block.model_copy(update={"product_relu": True})
-    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(units())
+    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(members())
     names = [name for name, _ in chain.named_children()]
     assert names[names.index("conv2") :][:3] == ["conv2", "relu2", "pool2"]
     assert [name for name in names if name.startswith("relu")] == ["relu2"]
@@ -98,7 +98,7 @@ def test_a_relu_behind_the_products_that_follow_a_norm() -> None:
 )
 def test_what_stands_before_a_real_last_layer(before_last: str, names: list[str]) -> None:
     block = METHODS["xnor"].block.model_copy(update={"before_last": before_last})
-    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(units())
+    chain = Layers(METHODS["xnor"].model_copy(update={"block": block})).chain(members())
     found = [name for name, _ in chain.named_children()]
     assert found[found.index("pool2") + 1 :] == names
 

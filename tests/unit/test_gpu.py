@@ -1,6 +1,8 @@
-"""What only a GPU can show. Products of signs there are whole numbers, exactly; TF32 stays off."""
+"""On a GPU, products of signs are whole numbers, exactly; TF32 stays off."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,9 +47,9 @@ def test_a_convolution_of_signs_is_a_sum_of_integers(
     layout: torch.memory_format, case: tuple[int, ...], gpu: torch.device
 ) -> None:
     inputs, outputs, kernel, stride, padding, dilation, groups, size = case
-    walk = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    walk: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     layer = BinaryConv2d(inputs, outputs, kernel, bias=False, method="bnn", role="body", **walk)
-    layer = layer.to(gpu, memory_format=layout)
+    layer = layer.to(gpu, memory_format=layout)  # type: ignore[call-overload]
     x = torch.randn(32, inputs, size, size, device=gpu).contiguous(memory_format=layout)
     expected = F.conv2d(whole(x).double(), whole(layer.weight.detach()).double(), None, **walk)
     assert torch.equal(layer(x).detach().cpu().double(), expected)

@@ -1,6 +1,7 @@
 """Binary layers equal float layers fed with quantized values; evaluation changes nothing."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def image() -> Tensor:
     "options", [{}, {"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2, "padding": 1}]
 )
 @pytest.mark.parametrize("bias", [False, True])
-def test_conv_equals_float_conv_of_signs(image: Tensor, options: dict[str, int], bias: bool) -> None:
+def test_conv_equals_float_conv_of_signs(image: Tensor, options: dict[str, Any], bias: bool) -> None:
     for method in ("bnn", "xnor", "bc", "bwn"):
         layer = conv(method, bias=bias, **options)
         if bias:
@@ -57,7 +58,7 @@ def test_padded_taps_hold_the_methods_value(image: Tensor, value: int) -> None:
 
 
 @pytest.mark.parametrize("options", [{"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2}])
-def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options: dict[str, int]) -> None:
+def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options: dict[str, Any]) -> None:
     layer = conv("xnor_k", bias=True, **options)
     nn.init.normal_(layer.bias)
     groups = options.get("groups", 1)
@@ -73,7 +74,7 @@ def test_xnor_k_multiplies_by_the_box_filtered_magnitude(image: Tensor, options:
     k = torch.empty_like(plain)
     for o in range(6):  # K of the group that output o belongs to, by a loop over the definition
         group = image.chunk(groups, dim=1)[o // (6 // groups)]
-        a = F.pad(group.abs().mean(dim=1), (layer.padding[1],) * 2 + (layer.padding[0],) * 2)
+        a = F.pad(group.abs().mean(dim=1), [int(layer.padding[i]) for i in (1, 1, 0, 0)])
         for y in range(plain.shape[2]):
             for x in range(plain.shape[3]):
                 top, left = y * layer.stride[0], x * layer.stride[1]
@@ -110,7 +111,7 @@ def test_stochastic_bc_evaluates_with_its_latent_weights_and_trains_with_signs(i
     drawn = layer.train().read_weight()
     assert set(drawn.unique().tolist()) == {-1.0, 1.0}
     assert not torch.equal(drawn, layer.read_weight())
-    assert set(layer.binary_weight().unique().tolist()) == {-1.0, 1.0}
+    assert set(layer.codes().value.unique().tolist()) == {-1.0, 1.0}
 
 
 def test_dropout_comes_after_the_quantizer() -> None:
@@ -133,10 +134,10 @@ def test_channel_dropout_drops_whole_maps() -> None:
 def test_the_exported_weight_is_that_of_the_forward_pass(name: str) -> None:
     layer = Layers(METHODS[name]).linear("body", 9, 4, bias=False)
     assert isinstance(layer, BinaryLinear)
-    assert torch.equal(layer.binary_weight(), layer.read_weight().detach())
+    assert torch.equal(layer.codes().value, layer.read_weight().detach())
 
 
-EXACT = {name: row for name, row in METHODS.items() if row.activation.quantizer != "none"} | {
+EXACT = {name: row for name, row in METHODS.items() if row.activation.quantizer.quantizes} | {
     "two bits, no α": METHODS["bnn"].model_copy(update={"activation": METHODS["dorefa"].activation}),
 }
 
@@ -147,9 +148,6 @@ def test_exact_product_has_the_value_and_gradients_of_the_plain_one(
     name: str, kind: str, image: Tensor
 ) -> None:
     """(u·α)·(c_x ∗ c_w) against x̂ ∗ ŵ by ordinary autograd, the weight's gradient then by its own formula."""
-    from bnn_train.binary.activations import quantize_input
-    from bnn_train.binary.weights import quantize_weight
-
     layers, generator = Layers(EXACT[name]), torch.Generator().manual_seed(5)
     layer = (
         layers.conv("body", 4, 6, 3, padding=1)
@@ -162,13 +160,14 @@ def test_exact_product_has_the_value_and_gradients_of_the_plain_one(
     y = layer(x)
     g = torch.randn(y.shape, dtype=y.dtype, generator=generator)
     got = torch.autograd.grad(y, (x, layer.weight), g)
-    x_hat = quantize_input(x, layer.method.activation, training=False)
-    w_hat = quantize_weight(layer.weight, layer.method.weight, centered=layer.method.latent.center)
+    assert layer.input_quantizer is not None
+    assert layer.weight_quantizer is not None
+    x_hat, w_hat = layer.input_quantizer(x), layer.weight_quantizer(layer.weight)
     plain = F.conv2d(x_hat, w_hat, padding=1) if kind == "conv" else F.linear(x_hat, w_hat)
-    if layer.method.activation.scale == "xnor_k":
-        plain = plain * (
-            layer._input_scale(x) if isinstance(layer, BinaryConv2d) else x.abs().mean(1, keepdim=True)
-        )
+    if layer.output_scale.reads_input:
+        box = x.new_full((1, 1, 3, 3), 1 / 9)
+        mean = x.abs().mean(1, keepdim=True)
+        plain = plain * (F.conv2d(mean, box, padding=1) if kind == "conv" else mean)
     torch.testing.assert_close(y, plain)
     for one, other in zip(got, torch.autograd.grad(plain, (x, layer.weight), g), strict=True):
         torch.testing.assert_close(one, other)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -64,8 +66,9 @@ def test_bytes_in(name: str, kind: str) -> None:
     made = pair(Head(layer), SHAPE, normalize=MeanStd(3), steps=steps)
     assert made.lowered.preprocess == ()
     assert made.lowered.program.values[0].type == "u8"
-    weight = layer.binary_weight() if isinstance(layer, BinaryConv2d) else layer.weight.detach()
-    expected = exact(images, weight, layer.bias, scale, shift, **conv)
+    plain: Any = layer
+    weight = layer.codes().value if isinstance(layer, BinaryConv2d) else plain.weight.detach()
+    expected = exact(images, weight, plain.bias, scale, shift, **conv)
     found = made.packed.step(0, {0: images})[1]
     assert np.abs(found - expected).max() <= 2e-6 * np.abs(expected).max()
 

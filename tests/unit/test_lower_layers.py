@@ -186,6 +186,7 @@ def test_the_sum_of_a_value_with_itself() -> None:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.first(x)
-            return self.pool(self.last(x + x)).flatten(1)
+            y: torch.Tensor = self.pool(self.last(x + x))
+            return y.flatten(1)
 
     pair(scramble(Double(), SHAPE), SHAPE).gate()

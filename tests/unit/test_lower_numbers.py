@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,8 +21,8 @@ def norm_op(channels: int, module: nn.Module) -> Op:
     return Op("norm", "norm1", "norm1", (channels, 1, 1), module)
 
 
-def random_norm(channels: int, two: bool) -> nn.Module:
-    module = (nn.BatchNorm2d if two else nn.BatchNorm1d)(channels, eps=1e-4).eval()
+def random_norm(channels: int, two: bool) -> Any:
+    module: Any = (nn.BatchNorm2d if two else nn.BatchNorm1d)(channels, eps=1e-4).eval()
     with torch.no_grad():
         module.weight.copy_(torch.randn(channels))
         module.bias.copy_(torch.randn(channels))
@@ -38,7 +40,7 @@ def fma(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     away = (error > 0) == (total > 0)
     bits[(error != 0) & away] |= 1
     bits[(error != 0) & ~away & (bits & 1 == 0)] -= 1
-    return bits.view(np.float64).astype(np.float32)
+    return np.asarray(bits.view(np.float64).astype(np.float32))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 16, 17, 64])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ SHAPE = (3, 8, 8)
 BNN = METHODS["bnn"]
 
 
-def network(last: nn.Module | None = None) -> nn.Module:
+def network(last: nn.Module | None = None) -> Any:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(3, 12, 3, padding=1),
@@ -46,13 +47,13 @@ def network(last: nn.Module | None = None) -> nn.Module:
 
 def gate(made: Pair, tensors: dict[str, np.ndarray]) -> None:
     packed = PackedModel.from_parts(header_of(made.lowered, SHAPE), tensors, kernel="reference")
-    Gate(made.model, made.lowered, packed, made.normalize).run([pixels(8, SHAPE)])
+    Gate(made.lowered, packed, made.normalize).run([pixels(8, SHAPE)])
 
 
 def fused() -> bool:
     """Whether torch's batch norm rounds x·a + b once on this machine, as the packed one does everywhere."""
     made = pair(network(), SHAPE)
-    return Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+    return Gate(made.lowered, made.packed, made.normalize).judge.fused
 
 
 def flipped_bit(t: np.ndarray) -> None:
@@ -111,7 +112,7 @@ def test_a_threshold_beside_its_flip_is_refused() -> None:
 def test_a_network_without_images_is_refused() -> None:
     made = pair(network(), SHAPE)
     with pytest.raises(ExportError, match="no images"):
-        Gate(made.model, made.lowered, made.packed, made.normalize).run([])
+        Gate(made.lowered, made.packed, made.normalize).run([])
 
 
 def on_the_threshold() -> tuple[Pair, np.ndarray]:
@@ -123,13 +124,14 @@ def on_the_threshold() -> tuple[Pair, np.ndarray]:
     made = pair(model, (3, 4, 4))
     with torch.no_grad():
         y = model[1](made.normalize(torch.from_numpy(image.transpose(0, 3, 1, 2))).flatten(1))
-        model[1].bias.sub_(y[0])
+        bias: Any = model[1].bias
+        bias.sub_(y[0])
     return pair(model, (3, 4, 4)), image
 
 
 def test_ties_are_counted_and_told() -> None:
     made, image = on_the_threshold()
-    result = Gate(made.model, made.lowered, made.packed, made.normalize).run([image])
+    result = Gate(made.lowered, made.packed, made.normalize).run([image])
     assert result.ties > 0
     assert result.touched == 1
     assert result.rows[0].check.ties == result.ties
@@ -154,7 +156,7 @@ def test_exact_steps_are_those_behind_bits() -> None:
 
 
 class TwoRoundings(nn.BatchNorm2d):
-    """What torch's batch norm does on a processor without fused multiply-add."""
+    """Batch norm as torch computes it on a processor without fused multiply-add."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         assert self.running_mean is not None
@@ -178,7 +180,7 @@ def test_a_product_that_the_summand_cancels_is_no_difference(after: type[nn.Modu
         norm.weight.fill_(0.01)
         norm.bias.fill_(0.001)
     made = pair(model, SHAPE)
-    assert not Gate(made.model, made.lowered, made.packed, made.normalize).judge.fused
+    assert not Gate(made.lowered, made.packed, made.normalize).judge.fused
     assert made.gate(count=64, batches=4).images == 256
 
 
@@ -216,8 +218,8 @@ def test_options_without_effect_are_told() -> None:
     made = pair(network(last), SHAPE, Options(last="int8", real="bf16", binarize=True))
     assert made.notes == [
         "--binarize: nothing to do, no layer is evaluated with latent weights",
-        "--last int8: nothing to do, 10 has binary weights",
-        "--real bf16: nothing to do, no layer between the ends has real weights",
+        "--last-layer int8: nothing to do, 10 has binary weights",
+        "--other-real-layers bf16: nothing to do, no layer between the ends has real weights",
     ]
 
 

@@ -1,6 +1,8 @@
-"""What becomes one step: structure of the programs, and who stays real."""
+"""Structure of the lowered programs: layers that become one step, and values that stay real."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
@@ -51,7 +53,7 @@ def test_pools_of_falling_channels_are_minima() -> None:
     made = shipped("cifar10/bnn_convnet")
     pools = [step for step in made.lowered.program.steps if isinstance(step, Pool)]
     for step, norm in zip(pools, (2, 4, 6), strict=True):
-        gamma = made.model.get_submodule(f"norm{norm}").weight
+        gamma: Any = made.model.get_submodule(f"norm{norm}").weight
         assert step.flip is not None
         assert made.packed.tensors[step.flip].tolist() == (gamma < 0).int().tolist()
 
@@ -129,7 +131,8 @@ class Branches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.norm(self.first(x)))
         y = self.one(x) + self.two(self.other(x)) + x
-        return self.last(torch.flatten(self.pool(y), 1))
+        logits: Tensor = self.last(torch.flatten(self.pool(y), 1))
+        return logits
 
 
 def test_a_value_with_three_readers() -> None:

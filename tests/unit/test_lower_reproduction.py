@@ -1,4 +1,4 @@
-"""What the reproductions add to networks is lowered, too: learned α, shift-based norms, ReLUs."""
+"""Parts that the reproductions add to networks are lowered, too: learned α, shift-based norms, ReLUs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SHAPE = (3, 8, 8)
 AXES: dict[str, tuple[str, dict[str, object]]] = {
     "shift-based norms": ("bnn_stochastic", {"norm": {"kind": "shift"}}),
     "shift-based norms, real activations": ("bc", {"norm": {"kind": "shift"}}),
-    "learned alpha": ("xnor", {"weight": {"scale": {"kind": "learned"}, "gradient": "detached"}}),
+    "learned alpha": ("xnor", {"weight": {"scale": "learned", "gradient": "detached"}}),
     "learned alpha, real activations": (
         "bwn",
-        {"weight": {"scale": {"kind": "learned", "granularity": "layer"}, "gradient": "detached"}},
+        {"weight": {"scale": "learned", "granularity": "layer", "gradient": "detached"}},
     ),
     "ReLUs behind the products": ("xnor", {"block": {"product_relu": True}}),
     "a ReLU before the last layer": (
@@ -40,9 +40,10 @@ def network(row: str, axes: dict[str, object]) -> nn.Module:
     model = convnet(ConvNet(name="convnet", width=8), Layers(method), SHAPE, 4)
     with torch.no_grad():
         for _, layer in binary_layers(model):
-            if layer.alpha is not None:
-                layer.alpha.copy_(torch.randn(layer.alpha.shape))  # of both signs
-                layer.alpha[1::5] = 0
+            alpha = None if layer.weight_quantizer is None else layer.weight_quantizer.scale.alpha
+            if alpha is not None:
+                alpha.copy_(torch.randn(alpha.shape))  # of both signs
+                alpha[1::5] = 0
     return scramble(model, SHAPE)
 
 

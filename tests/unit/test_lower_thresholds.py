@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bnn_train.binary.activations import quantize_input
+from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.export.numbers import Function, apply, chain_function
 from bnn_train.export.thresholds import LARGEST, float_thresholds, integer_thresholds, of_ordinal
 from bnn_train.spec.method import ActivationSpec
+from bnn_train.spec.quantizers import Sign, Uniform
 
 BOUND = 60
 GAMMAS = torch.tensor([1.0, -1.0, 0.0, -0.0, 0.3, -0.02, 1e-4, 30.0, -1e-30])
 
 
-def norm(seed: int = 0, two: bool = True) -> nn.Module:
+def norm(seed: int = 0, two: bool = True) -> Any:
     draw = torch.Generator().manual_seed(seed)
-    module = (nn.BatchNorm2d if two else nn.BatchNorm1d)(len(GAMMAS), eps=1e-4).eval()
+    module: Any = (nn.BatchNorm2d if two else nn.BatchNorm1d)(len(GAMMAS), eps=1e-4).eval()
     with torch.no_grad():
         module.weight.copy_(GAMMAS)
         module.bias.copy_(torch.randn(len(GAMMAS), generator=draw))
@@ -37,28 +40,29 @@ CHAINS: dict[str, list[nn.Module]] = {
     "nothing": [],
 }
 SPECS = {
-    "sign": ActivationSpec(quantizer="sign"),
-    "1 bit": ActivationSpec(quantizer="uniform", bits=1),
-    "2 bits": ActivationSpec(quantizer="uniform", bits=2),
-    "4 bits": ActivationSpec(quantizer="uniform", bits=4),
+    "sign": ActivationSpec(quantizer=Sign()),
+    "1 bit": ActivationSpec(quantizer=Uniform(bits=1)),
+    "2 bits": ActivationSpec(quantizer=Uniform(bits=2)),
+    "4 bits": ActivationSpec(quantizer=Uniform(bits=4)),
 }
 
 
 def codes(chain: str, spec: str) -> Function:
     """From numbers M×C to level numbers 0…L of the quantizer behind a chain."""
     through = chain_function(CHAINS[chain])
-    return lambda x: quantize_input(through(x), SPECS[spec], training=False, codes=True)
+    quantizer = InputQuantizer(SPECS[spec], 0)
+    return lambda x: quantizer.decompose(through(x)).numbers
 
 
 def levels(spec: str) -> int:
-    return 2 ** SPECS[spec].bits - 1
+    return InputQuantizer(SPECS[spec], 0).quantizer.levels
 
 
 def counted(values: np.ndarray, flip: np.ndarray, y: np.ndarray, sign: bool) -> np.ndarray:
-    """What ``program.Thresholds`` says, for numbers M×C: the count of thresholds not failed."""
+    """The count of thresholds not failed, as ``program.Thresholds`` defines it, for numbers M×C."""
     failed = np.where(flip, y[:, None] > values, y[:, None] < values)
     passed = (~failed).sum(axis=1)
-    return 2 * passed - 1 if sign else passed
+    return np.asarray(2 * passed - 1 if sign else passed)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -7,18 +7,18 @@ import pytest
 from bnn_train.spec.methods import METHODS
 
 REAL = {  # the twin: plain networks of real layers
-    "weight.quantizer": "none",
-    "weight.scale.kind": "none",
-    "weight.scale.granularity": "channel",
+    "weight.pre.name": "none",
+    "weight.quantizer.name": "none",
+    "weight.scale.name": "none",
+    "weight.granularity": "channel",
     "weight.gradient": "identity",
-    "weight.estimator": "clip_open",
+    "weight.estimator.name": "clip_open",
     "weight.gain": "none",
-    "weight.threshold": 0.75,  # TWN's authors' code per filter; 0.7 in their first paper
     "weight.evaluate": "binary",
-    "activation.quantizer": "none",
-    "activation.bits": 1,
-    "activation.estimator": "clip",
-    "activation.scale": "none",
+    "activation.pre.name": "none",
+    "activation.quantizer.name": "none",
+    "activation.estimator.name": "clip",
+    "output_scale.name": "none",
     "latent.init": "he_out",
     "latent.clip": None,
     "latent.center": False,
@@ -27,7 +27,7 @@ REAL = {  # the twin: plain networks of real layers
     "block.order": "conv-bn-act-pool",
     "block.shortcut": "per_block",
     "block.downsample": "conv",
-    "block.stream": "relu",
+    "block.post_add_activation": "relu",
     "block.output_norm": False,
     "block.product_relu": False,
     "block.before_last": "norm_relu",
@@ -42,7 +42,7 @@ REAL = {  # the twin: plain networks of real layers
 # BinaryConnect's and BinaryNet's code: U(−1, 1), clipped to ±1, Glorot-scaled rates, every layer binary,
 # pooling before the norm, a norm after the last layer, ε 1e-4.
 _BC = {
-    "weight.quantizer": "sign",
+    "weight.quantizer.name": "sign",
     "latent.init": "uniform",
     "latent.clip": 1.0,
     "latent.lr_scale": "glorot",
@@ -50,12 +50,12 @@ _BC = {
     "block.output_norm": True,
     "norm.eps": 1e-4,
 }
-_BNN = _BC | {"activation.quantizer": "sign", "block.stream": "hardtanh"}
+_BNN = _BC | {"activation.quantizer.name": "sign", "block.post_add_activation": "hardtanh"}
 
 # XNOR-Net's util.lua: α per filter, its gradient, centred over the input channels and clipped; ends real.
 _BWN = {
-    "weight.quantizer": "sign",
-    "weight.scale.kind": "l1",
+    "weight.quantizer.name": "sign",
+    "weight.scale.name": "l1",
     "weight.gradient": "official",
     "latent.init": "he_in",
     "latent.clip": 1.0,
@@ -63,10 +63,10 @@ _BWN = {
     "scope.real": ("first", "last"),
 }
 _XNOR = _BWN | {
-    "activation.quantizer": "sign",
-    "activation.estimator": "clip_open",  # BinActiveZ: no gradient at |x| ≥ 1
+    "activation.quantizer.name": "sign",
+    "activation.estimator.name": "clip_open",  # BinActiveZ: no gradient at |x| ≥ 1
     "block.order": "bn-act-conv-pool",
-    "block.stream": "none",
+    "block.post_add_activation": "none",
     "norm.eps": 1e-4,
 }
 _ENDS_AND_SHORTCUTS_REAL = {"scope.real": ("first", "downsample", "last")}
@@ -75,42 +75,46 @@ CHANGES: dict[str, dict[str, Any]] = {
     "fp": {},
     "bc": _BC,
     "bc_stochastic": _BC
-    | {"weight.quantizer": "stochastic_sign", "weight.evaluate": "latent", "norm.reestimate": True},
+    | {"weight.quantizer.name": "stochastic_sign", "weight.evaluate": "latent", "norm.reestimate": True},
     "bnn": _BNN,
-    "bnn_stochastic": _BNN | {"activation.quantizer": "stochastic_sign"},
+    "bnn_stochastic": _BNN | {"activation.quantizer.name": "stochastic_sign"},
     "bwn": _BWN | {"norm.eps": 1e-3},
     "xnor": _XNOR,
-    "xnor_k": _XNOR | {"activation.scale": "xnor_k"},
-    "twn": {"weight.quantizer": "ternary", "weight.scale.kind": "l1_masked"},
+    "xnor_k": _XNOR | {"output_scale.name": "xnor_k"},
+    "twn": {
+        "weight.quantizer.name": "ternary",
+        "weight.quantizer.threshold": 0.75,  # TWN's authors' code per filter; 0.7 in their first paper
+        "weight.scale.name": "l1_masked",
+    },
     "dorefa": _ENDS_AND_SHORTCUTS_REAL
     | {
-        "weight.quantizer": "sign",
-        "weight.scale.kind": "l1",
-        "weight.scale.granularity": "layer",
-        "activation.quantizer": "uniform",
-        "activation.bits": 2,
-        "activation.estimator": "unit",
+        "weight.quantizer.name": "sign",
+        "weight.scale.name": "l1",
+        "weight.granularity": "layer",
+        "activation.quantizer.name": "uniform",
+        "activation.quantizer.bits": 2,
+        "activation.estimator.name": "unit",
     },
     "bireal": _ENDS_AND_SHORTCUTS_REAL
     | {
-        "weight.quantizer": "sign",
-        "weight.scale.kind": "l1",
+        "weight.quantizer.name": "sign",
+        "weight.scale.name": "l1",
         "weight.gradient": "detached",
-        "weight.estimator": "clip",
-        "activation.quantizer": "sign",
-        "activation.estimator": "approx_sign",
+        "weight.estimator.name": "clip",
+        "activation.quantizer.name": "sign",
+        "activation.estimator.name": "approx_sign",
         "latent.clip": 1.0,
         "block.shortcut": "per_conv",
         "block.downsample": "avgpool_conv",
-        "block.stream": "none",
+        "block.post_add_activation": "none",
     },
     "bop": {
-        "weight.quantizer": "stored",
-        "activation.quantizer": "sign",
+        "weight.quantizer.name": "stored",
+        "activation.quantizer.name": "sign",
         "latent.init": "sign",
         "block.order": "conv-pool-bn-act",
         "block.output_norm": True,
-        "block.stream": "hardtanh",
+        "block.post_add_activation": "hardtanh",
         "norm.eps": 1e-4,
     },
 }

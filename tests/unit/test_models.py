@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -109,7 +111,7 @@ def test_residual_adds_before_the_nonlinearity() -> None:
 
 def test_bireal_block_is_the_papers() -> None:
     """x ← BN(conv(sign x)) + x, twice; α = mean |w| per filter; sign(0) = +1."""
-    model = build(ResNet20(name="resnet20", width=2), METHODS["bireal"], (1, 6, 6), 3).double().eval()
+    model: Any = build(ResNet20(name="resnet20", width=2), METHODS["bireal"], (1, 6, 6), 3).double().eval()
     x = expected = torch.randn(2, 2, 6, 6, dtype=torch.float64)  # in float32 rounding may turn a sign
     for half in model.stage1[:2]:
         conv, norm = half.body
@@ -119,7 +121,7 @@ def test_bireal_block_is_the_papers() -> None:
     torch.testing.assert_close(model.stage1[:2](x), expected)
 
 
-def real(model: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
+def real(model: nn.Module, kind: type[nn.Module]) -> list[Any]:
     return [m for m in model.modules() if isinstance(m, kind) and not isinstance(m, BinaryLayer)]
 
 
@@ -135,7 +137,7 @@ def real(model: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
     ],
     ids=lambda x: getattr(x, "name", ""),
 )
-def test_initial_values(network: Network, side: int, std: object) -> None:
+def test_initial_values(network: Network, side: int, std: Callable[..., float]) -> None:
     model = build(network, METHODS["fp"], (3, side, side), 10)
     layers = real(model, nn.Conv2d)
     assert len(layers) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def meta(network: Network, method: str, shape: tuple[int, int, int], classes: in
         return build(network, METHODS[method], shape, classes)
 
 
-def products(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+def products(model: nn.Module) -> list[Any]:
     return [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
 
 
@@ -49,7 +50,7 @@ def macs(model: nn.Module, shape: tuple[int, int, int]) -> int:
     """Output pixels × weights, summed over the layers (no groups, no padding discount)."""
     total = 0
 
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+    def count(layer: Any, _: object, output: torch.Tensor) -> None:
         nonlocal total
         total += math.prod(output.shape[2:]) * layer.weight.numel()
 
@@ -195,6 +196,8 @@ def test_resnet18_is_torchvisions() -> None:
     assert [tuple(t.shape) for t in source.values()] == [tuple(t.shape) for t in target.values()]
     for module in theirs.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
     ours.load_state_dict(dict(zip(target, source.values(), strict=True)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,14 @@ from bnn_train.models.build import build
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
 
-SMALL = {"mlp": {"width": 8}, "convnet": {"width": 4}, "vgg_small": {"width": 4}, "alexnet": {"width": 0.02}}
+SMALL: dict[str, dict[str, float]] = {
+    "mlp": {"width": 8},
+    "convnet": {"width": 4},
+    "vgg_small": {"width": 4},
+    "alexnet": {"width": 0.02},
+    "extraction": {"width": 0.05},
+    **{name: {"width": 4} for name in ("resnet18", "resnet20", "resnet34")},
+}
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -22,15 +30,15 @@ def test_the_graph_of_a_step_is_freed_without_the_garbage_collector(name: str, m
     network = NETWORKS[name].model_validate({"name": name, **SMALL.get(name, {})})
     model = build(network, METHODS[method], shape, 4)  # type: ignore[arg-type]
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    gc.collect()
+    images = torch.randn(4, *shape).contiguous(memory_format=torch.channels_last)
+    model(images).square().sum().backward()  # torch imports some of its parts in the first step
     gc.disable()
     try:
-        seen = []
+        seen: list[weakref.ref[Any]] = []
         hooks = [
             module.register_forward_hook(lambda m, i, o, seen=seen: seen.append(weakref.ref(o)))
             for module in model.modules()
         ]
-        images = torch.randn(4, *shape).contiguous(memory_format=torch.channels_last)
         model(images).square().sum().backward()
         for hook in hooks:
             hook.remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -107,10 +108,10 @@ def test_bnn_mlp_drops_after_the_sign() -> None:
     ],
 )
 def test_residual_block(
-    method: str, stem: str, plain: list[str], side: str, head: str, shortcut: str
+    method: str, stem: str, plain: list[str], side: str, head: str, shortcut: Any
 ) -> None:
     """One block for every method; Bi-Real Net's has a shortcut around each convolution."""
-    model = meta(ResNet20(name="resnet20", shortcut=shortcut), method)
+    model: Any = meta(ResNet20(name="resnet20", shortcut=shortcut), method)
     assert spelled(model.stem) == stem
     assert spelled(model.head) == head
     assert [spelled(m) for m in model.stage1] == plain * 3
@@ -121,9 +122,10 @@ def test_residual_block(
 
 
 def test_imagenet_stem() -> None:
-    assert spelled(meta(ResNet18(name="resnet18"), "xnor", (3, 64, 64)).stem) == "CNRM"
-    assert spelled(meta(ResNet18(name="resnet18"), "xnor", (3, 63, 63)).stem) == "CNR"
-    assert spelled(meta(ResNet18(name="resnet18", stem="imagenet"), "bireal").stem) == "CNM"
+    plain, imagenet = ResNet18(name="resnet18"), ResNet18(name="resnet18", stem="imagenet")
+    assert spelled(meta(plain, "xnor", (3, 64, 64)).get_submodule("stem")) == "CNRM"
+    assert spelled(meta(plain, "xnor", (3, 63, 63)).get_submodule("stem")) == "CNR"
+    assert spelled(meta(imagenet, "bireal").get_submodule("stem")) == "CNM"
 
 
 @pytest.mark.parametrize(
@@ -144,11 +146,11 @@ def test_imagenet_stem() -> None:
 @pytest.mark.parametrize("method", ["fp", "bnn", "xnor", "bireal"])
 def test_roles(network: Network, roles: dict[str, int], method: str) -> None:
     model = meta(network, method)
-    found = [m.role for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    found: list[Any] = [m.role for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert Counter(found) == {"first": 1, "last": 1, **roles}
     assert (found[0], found[-1]) == ("first", "last")
     real = set(METHODS[method].scope.real)
-    binary = METHODS[method].weight.quantizer != "none"
+    binary = METHODS[method].weight.quantizer.quantizes
     for m in model.modules():
         if isinstance(m, nn.Conv2d | nn.Linear):
             assert isinstance(m, BinaryConv2d | BinaryLinear) == (binary and m.role not in real)
@@ -164,7 +166,7 @@ def test_roles(network: Network, roles: dict[str, int], method: str) -> None:
     ],
 )
 def test_xnor_feeds_every_sign_from_a_norm(network: Network) -> None:
-    """What enters each binary layer is exactly what a batch norm gave (flattened at most)."""
+    """Each binary layer reads exactly the output of a batch norm (flattened at most)."""
     model = build(network, METHODS["xnor"], CIFAR, 10)
     normed: list[torch.Tensor] = []
     for m in model.modules():

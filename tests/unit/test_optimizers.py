@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from pydantic import TypeAdapter
 from torch import nn
 
-from bnn_train.binary.factory import Layers, Unit
+from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.binary.latent import enforce
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config.schema import Optimizer
 from bnn_train.spec.methods import METHODS
-from bnn_train.training.bop import BopOptimizer
 from bnn_train.training.optimizers import Optimizers
-from bnn_train.training.shift_adamax import ShiftAdaMax
+from bnn_train.training.optimizers.bop import BopOptimizer
+from bnn_train.training.optimizers.shift_adamax import ShiftAdaMax
 
 SECTION: TypeAdapter[Optimizer] = TypeAdapter(Optimizer)
 
@@ -24,9 +24,9 @@ SECTION: TypeAdapter[Optimizer] = TypeAdapter(Optimizer)
 def network(method: str) -> nn.Sequential:
     torch.manual_seed(0)
     units = [
-        Unit(role="first", kind="linear", inputs=8, outputs=16),
-        Unit(role="body", kind="linear", inputs=16, outputs=16),
-        Unit(role="last", kind="linear", inputs=16, outputs=4),
+        ChainLayer(role="first", kind="linear", inputs=8, outputs=16),
+        ChainLayer(role="body", kind="linear", inputs=16, outputs=16),
+        ChainLayer(role="last", kind="linear", inputs=16, outputs=4),
     ]
     return Layers(METHODS[method]).chain(units)
 
@@ -110,7 +110,7 @@ def test_adamax(eps: float) -> None:
 
 def ap2(x: np.ndarray) -> np.ndarray:
     """Positive numbers to the nearest power of two, by the logarithm."""
-    return 2.0 ** np.round(np.log2(x))
+    return np.asarray(2.0 ** np.round(np.log2(x)))
 
 
 @pytest.mark.parametrize("row", ["fp", "bc"])

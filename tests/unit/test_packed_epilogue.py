@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from bnn_train.packed import bits
-from bnn_train.packed.program import Epilogue, Geometry, Thresholds
+from bnn_train.packed.program import Code, Epilogue, Geometry, Thresholds
 from bnn_train.packed.reference.engine import build
 from bnn_train.packed.reference.epilogue import epilogue, hardtanh, relu, threshold
 from bnn_train.packed.reference.fma import fma
 from bnn_train.packed.shapes import border_classes
-from packed_programs import SIGN, UNSIGNED_2, UNSIGNED_3, Made, random_input, single_conv
+from packed_programs import Made, random_input, single_conv
 
 RNG = np.random.default_rng(0)
 ODD = np.array([-2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, np.nan, np.inf, -np.inf], np.float32)
@@ -55,17 +57,14 @@ def test_whole_numbers_are_rounded_to_nearest_even() -> None:
     assert found == [2**24, 2**24 + 4, -(2**24), 2**31, 2**61]
 
 
-CODES = {1: SIGN, 2: UNSIGNED_2, 3: UNSIGNED_3}
-
-
 @pytest.mark.parametrize("planes", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
-def test_thresholds_count(planes: int, dtype: type) -> None:
+def test_thresholds_count(planes: int, dtype: Any) -> None:
     levels = 2**planes - 1
     y = RNG.integers(-9, 9, (2, 3, 3, 34)).astype(dtype)
     limits, flip = RNG.integers(-9, 9, (levels, 34)).astype(dtype), RNG.integers(0, 2, 34).astype(np.uint8)
     for rule in (Thresholds(tensor="t"), Thresholds(tensor="t", flip="f")):
-        words = threshold(y, rule, CODES[planes], {"t": limits, "f": flip})
+        words = threshold(y, rule, Code(values=tuple(2**p for p in range(planes))), {"t": limits, "f": flip})
         negative = bits.unpack_words(words, 34)
         for n, h, w, c in np.ndindex(2, 3, 3, 34):
             v = y[n, h, w, c]
@@ -76,9 +75,11 @@ def test_thresholds_count(planes: int, dtype: type) -> None:
 
 def test_nan_and_zeros_pass() -> None:
     y = ODD.reshape(1, 1, 1, -1)
-    limits = {"t": np.zeros((1, 10), np.float32), "f": np.ones(10, np.uint8)}
-    rising = bits.unpack_words(threshold(y, Thresholds(tensor="t"), SIGN, limits), 10).reshape(-1)
-    falling = bits.unpack_words(threshold(y, Thresholds(tensor="t", flip="f"), SIGN, limits), 10).reshape(-1)
+    limits: dict[str, np.ndarray] = {"t": np.zeros((1, 10), np.float32), "f": np.ones(10, np.uint8)}
+    rising = bits.unpack_words(threshold(y, Thresholds(tensor="t"), Code(), limits), 10).reshape(-1)
+    falling = bits.unpack_words(threshold(y, Thresholds(tensor="t", flip="f"), Code(), limits), 10).reshape(
+        -1
+    )
     assert rising.tolist() == [True, True, *[False] * 7, True]
     assert falling.tolist() == [*[False] * 4, True, True, True, False, True, False]
 
@@ -88,13 +89,16 @@ def test_always_and_never(flip: bool) -> None:
     b = 27
     y = np.array([-b, 0, b]).reshape(1, 3, 1, 1) * np.ones((1, 1, 1, 2), int)
     always, never = (b + 1, -b - 1) if flip else (-b - 1, b + 1)
-    tensors = {"t": np.array([[always, never]], np.int32), "f": np.full(2, flip, np.uint8)}
-    words = threshold(y, Thresholds(tensor="t", flip="f"), SIGN, tensors)
+    tensors: dict[str, np.ndarray] = {
+        "t": np.array([[always, never]], np.int32),
+        "f": np.full(2, flip, np.uint8),
+    }
+    words = threshold(y, Thresholds(tensor="t", flip="f"), Code(), tensors)
     assert bits.unpack_words(words, 2).reshape(3, 2).tolist() == [[False, True]] * 3
     most = np.finfo(np.float32).max
     finite = np.array([-3e38, 0, 3e38], np.float32).reshape(1, 3, 1, 1) * np.ones((1, 1, 1, 2), np.float32)
     tensors["t"] = np.array([[most, -most] if flip else [-most, most]], np.float32)
-    words = threshold(finite, Thresholds(tensor="t", flip="f"), SIGN, tensors)
+    words = threshold(finite, Thresholds(tensor="t", flip="f"), Code(), tensors)
     assert bits.unpack_words(words, 2).reshape(3, 2).tolist() == [[False, True]] * 3
 
 
@@ -131,5 +135,7 @@ def test_both_outputs_come_from_one_number() -> None:
     made = single_conv(channels=40, outputs=33, results="both", flip=False)
     found, step = values(made), next(s for s in made.program.steps if s.layer == "conv")
     assert step.op == "conv"
+    assert step.output is not None
+    assert step.bits is not None
     real, words = found[step.output], found[step.bits]
     assert np.array_equal(bits.unpack_words(words, 33)[..., 0, :], real < made.tensors["conv.t"][0])

@@ -102,7 +102,7 @@ def paths(raw: Any, front: str = "") -> list[str]:
 
 
 PATHS = {id(made): paths(plain(made[0])) for made in (MADE, RICH, PLANES)}
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         -1,

@@ -54,7 +54,7 @@ def planes_of(code: AnyCode, values: Array) -> list[Array]:
     if isinstance(code, Planes):
         return [signs[..., p, :] for p in range(code.count)]
     weighted = np.einsum("...pc,p->...c", signs, np.array(code.values))
-    return [np.asarray((code.offset + weighted) // code.denominator)]
+    return [(code.offset + weighted) // code.denominator]
 
 
 def dots(x: Array, w: Array, geometry: Geometry, pad: int) -> Array:

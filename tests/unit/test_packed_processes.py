@@ -135,7 +135,8 @@ def test_one_model_for_many_threads(kernels: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_work_outside_python_hears_an_interruption(late: bool) -> None:
     """``late``: the work ends by itself before it hears, and its result is handed back."""
-    stop, abandoned = threading.Event(), []
+    stop = threading.Event()
+    abandoned: list[str] = []
 
     def work() -> str:
         signal.raise_signal(signal.SIGINT) if late else os.kill(os.getpid(), signal.SIGINT)

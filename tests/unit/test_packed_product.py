@@ -45,7 +45,12 @@ def torch_conv(x: Array, w: Array, g: Geometry, pad: float = 0) -> Array:
 
 def random_geometry(rng: np.random.Generator) -> tuple[Geometry, int, int]:
     """With the numbers of input and output channels."""
-    groups, pair = int(rng.integers(1, 4)), lambda low, high: tuple(rng.integers(low, high, 2).tolist())
+    groups = int(rng.integers(1, 4))
+
+    def pair(low: int, high: int) -> tuple[int, int]:
+        first, second = rng.integers(low, high, 2).tolist()
+        return first, second
+
     geometry = Geometry(
         kernel=pair(1, 4), stride=pair(1, 4), padding=pair(0, 4), dilation=pair(1, 3), groups=groups
     )
@@ -175,7 +180,7 @@ def test_fma_rounds_once() -> None:
 def test_fma_where_two_roundings_differ() -> None:
     # (1 + 2⁻¹²)² = 1 + 2⁻¹¹ + 2⁻²⁴ lies halfway between two float32; the 2⁻⁷⁰ beside it, which float64
     # cannot hold, decides
-    a, step = np.float32([1 + 2**-12]), np.float32([2**-70])
+    a, step = np.array([1 + 2**-12], np.float32), np.array([2**-70], np.float32)
     low, high = np.float32(1 + 2**-11), np.nextafter(np.float32(1 + 2**-11), np.float32(2))
     assert fma(a, a, step) == high
     assert fma(a, a, 0 * step) == low
@@ -183,7 +188,7 @@ def test_fma_where_two_roundings_differ() -> None:
 
 
 def test_fma_of_what_is_not_finite() -> None:
-    one, infinite = np.float32([1]), np.float32([np.inf])
+    one, infinite = np.array([1], np.float32), np.array([np.inf], np.float32)
     with np.errstate(all="ignore"):
         assert np.isnan(fma(infinite, 0 * one, one))
         assert fma(infinite, one, one) == np.inf

@@ -35,10 +35,11 @@ def refused(content: bytes, match: str) -> None:
 
 def test_rule_9_unused_bits() -> None:
     for bit in range(3, 8):  # 3·3·3 = 27 bits of a filter: 3 in the last byte
-        refused(
-            with_tensor(RICH, "conv.w", lambda w, b=bit: w | (w * 0 + [0, 0, 0, 1 << b]).astype(np.uint8)),
-            "unused",
-        )
+
+        def used(w: np.ndarray, bit: int = bit) -> np.ndarray:
+            return w | (w * 0 + [0, 0, 0, 1 << bit]).astype(np.uint8)
+
+        refused(with_tensor(RICH, "conv.w", used), "unused")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.1e30, -1.1e30])

@@ -39,18 +39,21 @@ def test_from_a_file(tmp_path: Path) -> None:
         header.program,
     )
     logits = model(PIXELS)
-    assert (logits.shape, logits.dtype) == ((7, 3), np.float32)
+    assert (logits.shape, logits.dtype) == ((7, 3), np.dtype(np.float32))
     assert np.array_equal(logits, truth)
 
 
 def test_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bnn_train.packed.runtime._CHUNK_IMAGES", 3)
     model = reference(*small())
-    sizes = []
+    sizes: list[int] = []
     run = model._engine.run
-    monkeypatch.setattr(
-        model._engine, "run", lambda x, threads: sizes.append(len(x)) or run(x, threads), raising=False
-    )
+
+    def noted(x: np.ndarray, threads: int) -> np.ndarray:
+        sizes.append(len(x))
+        return run(x, threads)
+
+    monkeypatch.setattr(model._engine, "run", noted, raising=False)
     whole = build(small()[0].program, small()[1]).run(PIXELS, 1)
     assert np.array_equal(model(PIXELS), whole)
     assert sizes == [3, 3, 1]
@@ -63,7 +66,8 @@ def test_portions_shrink_with_the_memory_of_an_image() -> None:
 
 def test_no_image() -> None:
     model = reference(*small())
-    for nothing in (PIXELS[:0], []):
+    nothings: tuple[Any, ...] = (PIXELS[:0], [])
+    for nothing in nothings:
         assert model(nothing).shape == (0, 3)
     with pytest.raises(DataError, match="the model wants"):
         model(np.zeros((0, 5, 4, 3), np.uint8))

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 
 
 def refused(path: Path) -> str:
-    """What both decoders say, within a time that only waiting for ever would take."""
+    """The error in which both decoders agree, within a time that only waiting for ever would take."""
     said: list[str] = []
 
     def read() -> None:
@@ -84,7 +85,8 @@ def test_orientation(orientation: int, suffix: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(stored).save(path, exif=exif, **({"lossless": True} if suffix == "webp" else {}))
+    more: dict[str, Any] = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(stored).save(path, exif=exif, **more)
     as_stored = read_photo(path, "RGB")
     upright = read_photo(path, "RGB", "apply")
     assert as_stored.turned == upright.turned == (orientation != 1)

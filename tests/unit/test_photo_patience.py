@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ class Disk:
     """Fails the first reads with the given error numbers, then answers."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, failures: list[int]) -> None:
-        self.failures, self.reads, self.slept = failures, 0, []
-        monkeypatch.setattr(photo.time, "sleep", self.slept.append)
+        self.failures, self.reads = failures, 0
+        self.slept: list[float] = []
+        monkeypatch.setattr(time, "sleep", self.slept.append)
         self.open = os.open
         monkeypatch.setattr(os, "open", self.opened)
 
@@ -80,7 +82,7 @@ def test_a_folder_that_goes_and_comes_back(listed: bool, path: Path, monkeypatch
         if len(slept) == 3:
             away.rename(path.parent)
 
-    monkeypatch.setattr(photo.time, "sleep", back)
+    monkeypatch.setattr(time, "sleep", back)
     if listed:
         assert photo.read_photo(path, "RGB", listed=True).image.size == (4, 4)
         assert len(slept) == 3

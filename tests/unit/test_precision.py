@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bnn_train.config.schema import Run
 from bnn_train.errors import NonFiniteError
+from bnn_train.spec.annealed import START
 from bnn_train.training import setup
 from bnn_train.training.checkpoint import BEST, LAST, read
 from bnn_train.training.evaluate import evaluate, reestimate_norms
@@ -104,7 +105,7 @@ def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     def scaler(device: str, enabled: bool) -> Any:
         return real("cpu", init_scale=2.0**127, growth_interval=3, enabled=True)
 
-    monkeypatch.setattr(setup.torch.amp, "GradScaler", scaler)
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
 
 
 OPTIMIZERS: list[dict[str, Any]] = [
@@ -128,7 +129,9 @@ def test_an_overflow_moves_nothing(changes: dict[str, Any], tmp_path: Path) -> N
     learner.criterion = lambda logits, labels: 64 * criterion(logits, labels)
     before, scale = everything(learner), learner.scaler.get_scale()
     batch = (torch.randn(16, 1, 6, 6), torch.arange(16) % 4)
-    seen = training_step(learner, Kept(learner.model), [batch], clip=experiment.training.clip_grad_norm)
+    seen = training_step(
+        learner, Kept(learner.model), [batch], position=START, clip=experiment.training.clip_grad_norm
+    )
     assert seen is None
     after = everything(learner)
     assert before.keys() == after.keys()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import recipe_cost
 from bnn_train.config.loader import load
+from bnn_train.config.schema import Experiment
+from bnn_train.data.open import open_data
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +27,28 @@ ROOT = Path(__file__).resolve().parents[2]
 )
 def test_images_of_a_recipe(config: str, images: int) -> None:
     assert recipe_cost.images_of(load(ROOT / f"configs/{config}.yaml")) == images
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {},
+        {"train_limit": 50},
+        {"train_limit": 50, "drop_last": False},
+        {"train_limit": 400, "batches_per_epoch": 3},
+        {"train_limit": 40, "batches_per_epoch": 30},
+        {"train_limit": 40, "batches_per_epoch": 4, "sampling": "balanced"},
+        {"validation": {"size": 500}, "batch_size": 8},
+    ],
+    ids=str,
+)
+def test_images_are_counted_as_a_run_shows_them(section: dict[str, Any]) -> None:
+    """Caps on the data included: against the batches of an epoch."""
+    data = {"name": "synthetic", "batch_size": 16, "validation": {"size": 100}, **section}
+    e = Experiment.model_validate({"method": "bnn", "model": "mlp", "data": data, "training": {"epochs": 3}})
+    opened = open_data(e.data, seed=1, device=torch.device("cpu"))
+    shown = sum(len(labels) for _, labels in opened.train_batches(0))
+    assert recipe_cost.images_of(e) == 3 * shown
 
 
 def test_a_row_for_each_config(capsys: pytest.CaptureFixture[str]) -> None:

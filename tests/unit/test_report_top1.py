@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -198,9 +199,16 @@ def test_a_report_is_on_the_disk_before_it_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    replace, fsync = Path.replace, os.fsync
-    monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("rename"), replace(a, b))[1])
-    monkeypatch.setattr(os, "fsync", lambda d: (calls.append("sync"), fsync(d))[1])
+
+    def noted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            calls.append(name)
+            return real(*arguments)
+
+        return call
+
+    monkeypatch.setattr(Path, "replace", noted("rename", Path.replace))
+    monkeypatch.setattr(os, "fsync", noted("sync", os.fsync))
     write_report(tmp_path, report())
     assert calls == ["sync", "rename", "sync"] * 2
 

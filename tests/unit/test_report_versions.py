@@ -1,4 +1,4 @@
-"""What a manifest says about packages, machine and revision."""
+"""The packages, machine and revision that a manifest names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scripts/reproduce.py writes: its tables, curves and published sections."""
+"""The files that scripts/reproduce.py writes: its tables, curves and published sections."""
 
 from __future__ import annotations
 

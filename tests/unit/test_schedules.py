@@ -1,6 +1,7 @@
 """Schedules against the rates of published recipes and the formulas."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 from pydantic import TypeAdapter
@@ -59,7 +60,7 @@ def test_exponential(lr: float, end: float, epochs: int, factor: float) -> None:
 
 @pytest.mark.parametrize("per", ["epoch", "step"])
 def test_curves_over_the_run(per: str) -> None:
-    formulas = {
+    formulas: dict[str, tuple[dict[str, float], Callable[[float], float]]] = {
         "cosine": ({"end": 0.1}, lambda t: 0.1 + 0.9 * (1 + math.cos(math.pi * t)) / 2),
         "linear": ({"end": 0.1}, lambda t: 1 - 0.9 * t),
         "poly": ({"power": 4.0}, lambda t: (1 - t) ** 4),

@@ -88,12 +88,14 @@ def test_running_statistics_are_of_the_mean_and_of_one_over_sigma() -> None:
     layer, x = norm2d(), images()
     layer(torch.from_numpy(x))
     mean, _, scale = statistics(x)
+    assert layer.running_mean is not None
     np.testing.assert_allclose(layer.running_mean.numpy(), 0.125 * mean.ravel(), rtol=1e-12)
     np.testing.assert_allclose(layer.running_scale.numpy(), 0.875 + 0.125 * scale.ravel(), rtol=1e-12)
 
 
 def test_evaluation_rounds_the_running_scale() -> None:
     layer, x = norm2d().eval(), images()
+    assert layer.running_mean is not None
     layer.running_scale.copy_(torch.tensor([0.3, 1.4, 5.0]))
     layer.running_mean.copy_(torch.tensor([0.5, -1.0, 2.0]))
     gamma, beta = layer.weight.detach().numpy()[:, None, None], layer.bias.detach().numpy()[:, None, None]

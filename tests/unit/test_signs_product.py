@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,10 @@ from torch import Tensor
 from bnn_train.binary import signs_product as module
 from bnn_train.binary.product import product
 from bnn_train.binary.signs_product import signs_product
-from bnn_train.spec.method import WeightScale, WeightSpec
+from bnn_train.binary.weight_quantizer import WeightQuantizer
+from bnn_train.spec.method import WeightSpec
+from bnn_train.spec.quantizers import Sign
+from bnn_train.spec.scales import L1
 
 pytestmark = pytest.mark.skipif(module.kernel() is None, reason="the packed kernels are not built")
 
@@ -54,9 +59,9 @@ def test_the_operator_is_registered_as_pytorch_asks() -> None:
 def test_product_and_its_gradients_do_not_depend_on_who_multiplies(
     geometry: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bnn_train.binary.product import Geometry
+    from bnn_train.binary.geometry import Geometry
 
-    spec = WeightSpec(quantizer="sign", scale=WeightScale(kind="l1"), gradient="exact")
+    spec = WeightSpec(quantizer=Sign(), scale=L1(), gradient="exact")
     walk = Geometry((1, 1), (1, 1), (1, 1), 1) if geometry else None
     results = []
     for native in (True, False):
@@ -65,7 +70,7 @@ def test_product_and_its_gradients_do_not_depend_on_who_multiplies(
         x = signs(4, 32, *([6, 6] if geometry else [])).requires_grad_()
         w = torch.linspace(-1, 1, 8 * 32 * (9 if geometry else 1))
         w = w.reshape(8, 32, *([3, 3] if geometry else [])).requires_grad_()
-        y = product(x, w, spec, unit=1.0, centered=False, geometry=walk, signs=True)
+        y = product(x, w, WeightQuantizer(spec, w, centered=False), geometry=walk, signs=True)
         y.square().sum().backward()
         results.append((y.detach(), x.grad, w.grad))
     for one, other in zip(*results, strict=True):
@@ -79,7 +84,12 @@ def test_only_signs_reach_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
     seen: list[int] = []
     real = module.signs_product
-    monkeypatch.setattr("bnn_train.binary.product.signs_product", lambda *a: (seen.append(1), real(*a))[1])
+
+    def noted(*arguments: Any) -> Any:
+        seen.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr("bnn_train.binary.product.signs_product", noted)
     x = torch.randn(4, 32)
     for row, dropout, expected in (("bnn", 0.0, 1), ("bnn", 0.5, 0), ("dorefa", 0.0, 0)):
         layer = BinaryLinear(32, 8, method=METHODS[row], role="body", dropout=dropout)

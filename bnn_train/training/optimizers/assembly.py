@@ -1,65 +1,47 @@
-"""Which optimizer trains which parameters, at which rate."""
+"""The optimizers of a run: the parameters of each, their rates, and their state in a checkpoint."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bnn_train.binary.latent import lr_scale
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config import schema
-from bnn_train.training.bop import BopOptimizer
-from bnn_train.training.shift_adamax import ShiftAdaMax
+from bnn_train.training.optimizers.bop import BOP
+from bnn_train.training.optimizers.groups import parameter_groups
+from bnn_train.training.optimizers.kind import Kind
+from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, SGD
+from bnn_train.training.optimizers.shift_adamax import SHIFT_ADAMAX
 
-Groups = list[dict[str, Any]]
-
-
-def _fusable(groups: Groups) -> bool:
-    """Whether torch has a fused step for where the parameters are."""
-    return all(p.device.type in ("cpu", "cuda") for group in groups for p in group["params"])
-
-
-BUILDERS: dict[str, Callable[[Groups, Any], Optimizer]] = {
-    "adam": lambda groups, s: torch.optim.Adam(
-        groups, lr=s.lr, betas=s.betas, eps=s.eps, fused=_fusable(groups)
-    ),
-    "adamax": lambda groups, s: torch.optim.Adamax(groups, lr=s.lr, betas=s.betas, eps=s.eps),
-    "shift_adamax": lambda groups, s: ShiftAdaMax(
-        groups, lr=s.lr, betas=s.betas, eps=s.eps, keeps_v=s.form == "paper"
-    ),
-    "sgd": lambda groups, s: torch.optim.SGD(
-        groups, lr=s.lr, momentum=s.momentum, nesterov=s.nesterov, fused=_fusable(groups)
-    ),
+KINDS: dict[str, Kind] = {
+    "adam": ADAM,
+    "adamax": ADAMAX,
+    "shift_adamax": SHIFT_ADAMAX,
+    "sgd": SGD,
+    "bop": BOP,
 }
+"""By the name in a config; the last trains binary weights alone."""
 
 
 class Optimizers:
     """The optimizer of the run and, where the config names one, that of the binary weights."""
 
     def __init__(self, model: nn.Module, section: schema.Optimizer) -> None:
-        latent = {id(layer.weight): layer for _, layer in binary_layers(model)}
-        groups = _groups(model, section, {} if section.binary else latent)
-        if section.binary:
-            for group in groups:
-                group["params"] = [p for p in group["params"] if id(p) not in latent]
-        self.main = BUILDERS[section.name](groups, section)
+        kind = KINDS[section.name]
+        self._kinds = [kind]
+        self.main = kind.build(parameter_groups(model, section, squared=kind.squares_rate_factor), section)
         self._unscaled = False
         self.decay_epochs = section.weight_decay_epochs
         self.bop_section = section.binary
-        self.bop = (
-            BopOptimizer(
-                (layer.weight for layer in latent.values()),
-                threshold=section.binary.threshold,
-                gamma=section.binary.gamma,
-            )
-            if section.binary
-            else None
-        )
+        self.bop: Optimizer | None = None
+        if section.binary is not None:
+            self._kinds.append(KINDS[section.binary.name])
+            weights = [layer.weight for _, layer in binary_layers(model)]
+            self.bop = self._kinds[1].build([{"params": weights}], section.binary)
 
     def set_rate(self, lr: float, epoch: int) -> None:
         """The learning rate of every group, the end of weight decay, and Bop's γ."""
@@ -106,6 +88,25 @@ class Optimizers:
         grads = [p.grad for group in groups for p in group["params"] if p.grad is not None]
         return bool(torch.stack([grad.isfinite().all() for grad in grads]).all()) if grads else True
 
+    def kept(self) -> Iterator[tuple[str, Kind, Tensor]]:
+        """Every parameter as ``<optimizer>.<parameter>``, with its optimizer's row."""
+        for which, (kind, optimizer) in enumerate(zip(self._kinds, self._all(), strict=True)):
+            parameters = (p for group in optimizer.param_groups for p in group["params"])
+            yield from ((f"{which}.{index}", kind, p) for index, p in enumerate(parameters))
+
+    def second_moment(self, parameter: Tensor) -> Tensor | None:
+        """The running estimate of E[g²] for each number of a parameter, in the shape of the parameter.
+
+        Its root is what the step is divided by. None before the first step, and where the optimizer of that
+        parameter keeps none (SGD, Bop); the row's function says how it is made of the state.
+        """
+        for kind, optimizer in zip(self._kinds, self._all(), strict=True):
+            for group in optimizer.param_groups:
+                if kind.second_moment is not None and any(p is parameter for p in group["params"]):
+                    state = optimizer.state.get(parameter)
+                    return kind.second_moment(state, group) if state else None
+        return None
+
     def _all(self) -> list[Optimizer]:
         return [self.main] if self.bop is None else [self.main, self.bop]
 
@@ -140,20 +141,3 @@ def _lay_out_like_parameters(optimizer: Optimizer) -> None:
         for name, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 state[name] = torch.empty_like(parameter).copy_(value)
-
-
-def _groups(model: nn.Module, section: schema.Optimizer, latent: dict[int, Any]) -> Groups:
-    """Real parameters in one group; latent weights grouped by their factor on the rate."""
-    real = [p for p in model.parameters() if id(p) not in latent]
-    groups: Groups = [_group(real, 1.0, section.weight_decay)]
-    by_scale: dict[float, list[Tensor]] = defaultdict(list)
-    for layer in latent.values():
-        by_scale[lr_scale(layer, squared=section.name == "sgd")].append(layer.weight)
-    for scale, params in by_scale.items():
-        groups.append(_group(params, scale, section.weight_decay_binary))
-    return [group for group in groups if group["params"]]
-
-
-def _group(params: list[Any], scale: float, decay: float) -> dict[str, Any]:
-    """``lr_scale`` and ``decay`` are what ``set_rate`` makes rate and weight decay of."""
-    return {"params": params, "lr_scale": scale, "weight_decay": decay, "decay": decay}

@@ -1,4 +1,4 @@
-"""A few images of a run, kept beside its checkpoints, so that an export can be checked without the data."""
+"""Images kept in a run's folder, so that an export can prove its parity without the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from bnn_train.data.pixels import pixel_batches
 from bnn_train.errors import CheckpointError
 from bnn_train.files import write_atomic
 
-NAME = "calibration.safetensors"
+NAME = "parity_images.safetensors"
+FORMER_NAME = "calibration.safetensors"
+"""The file's name in the runs of 0.1.0."""
 COUNT = 16
 
 
@@ -27,8 +29,8 @@ def record(folder: Path, data: DataBundle) -> None:
 
 def recorded(folder: Path) -> NDArray[np.uint8] | None:
     """The kept images, or None for a run without them. Raises CheckpointError for a damaged file."""
-    path = folder / NAME
-    if not path.is_file():
+    path = next((folder / name for name in (NAME, FORMER_NAME) if (folder / name).is_file()), None)
+    if path is None:
         return None
     try:
         images = load(path.read_bytes())["images"]

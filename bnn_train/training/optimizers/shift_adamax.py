@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from bnn_train.binary.shift_norm import ap2
+from bnn_train.training.optimizers.kind import Kind
 
 
 class ShiftAdaMax(Optimizer):
@@ -48,14 +50,42 @@ class ShiftAdaMax(Optimizer):
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float64)
             state["m"], state["v"] = torch.zeros_like(w), torch.zeros_like(w)
-        state["step"] += 1
+        correction = 1 / (1 - beta1 ** _counted(state))
         m, v = state["m"].lerp_(g, 1 - beta1), state["v"]
         torch.maximum(v.mul_(beta2), g.abs(), out=v)
-        correction = 1 / (1 - beta1 ** state["step"])
         if self.keeps_v:
-            rate = group["lr"] * float(ap2(correction))
+            rate = group["lr"] * power_of_two(correction)
             w.sub_(m * ap2(1 / v.clamp(min=group["eps"])), alpha=rate)
         else:
             v.copy_(ap2(v)).add_(group["eps"])
             scale = group["lr_scale"]
-            w.addcdiv_(m, v, value=-scale * float(ap2(group["lr"] / scale * correction)))
+            w.addcdiv_(m, v, value=-scale * power_of_two(group["lr"] / scale * correction))
+
+
+def _counted(state: dict[str, Any]) -> int:
+    """The number of this step, from 1; the checkpoint's tensor ``step`` is read after a load alone."""
+    if "steps" not in state:
+        state["steps"] = int(state["step"])
+    state["steps"] += 1
+    state["step"] += 1
+    return int(state["steps"])
+
+
+def power_of_two(x: float) -> float:
+    """AP2 of a positive number on the host, as ``ap2`` has it on tensors."""
+    mantissa, exponent = math.frexp(x)  # in [½, 1)
+    return math.ldexp(1.0, exponent - (mantissa < 0.5**0.5))
+
+
+def _squared(state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+    """v²: v = max(β₂·v, |g|) is an estimate of |g|, as AdaMax's u is, and stands where Adam has √v."""
+    v: Tensor = state["v"]
+    return v.square()
+
+
+SHIFT_ADAMAX = Kind(
+    build=lambda groups, s: ShiftAdaMax(groups, lr=s.lr, betas=s.betas, eps=s.eps, keeps_v=s.keeps_v),
+    state=frozenset({"m", "v"}),
+    steps=torch.float64,
+    second_moment=_squared,
+)

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
+
+from bnn_train.training.optimizers.kind import Kind
 
 
 class BopOptimizer(Optimizer):
     """m ← (1 − γ)·m + γ·g; w ← −w where w·m > τ (Helwegen et al., arXiv 1906.02107, algorithm 1)."""
 
-    def __init__(self, params: Iterable[Tensor], *, threshold: float, gamma: float) -> None:
+    def __init__(self, params: Iterable[Any], *, threshold: float, gamma: float) -> None:
         super().__init__(params, {"threshold": threshold, "gamma": gamma})
 
     @torch.no_grad()
@@ -28,3 +29,9 @@ class BopOptimizer(Optimizer):
                     state["m"] = torch.zeros_like(w)
                 state["m"].lerp_(w.grad, group["gamma"])
                 w.copy_(torch.where(w * state["m"] > group["threshold"], -w, w))
+
+
+BOP = Kind(
+    build=lambda groups, s: BopOptimizer(groups, threshold=s.threshold, gamma=s.gamma),
+    state=frozenset({"m"}),
+)

@@ -1,0 +1,73 @@
+"""What happens to a number before its quantizer. Gradients are autograd's: these functions are smooth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bnn_train.binary.learned import Learns
+from bnn_train.binary.placed import Placed
+from bnn_train.binary.tables import Table
+from bnn_train.spec import pre as spec
+
+Dims = tuple[int, ...]
+
+
+class Pre(Placed, Learns):
+    """The identity; subclasses do more."""
+
+    identity = False
+    channelwise = False
+    """Whether it has a number for each input channel."""
+
+    def __init__(self, spec: object, channels: int = 0) -> None:
+        """``channels``: of the input, for what has a number for each."""
+        super().__init__()
+        self.spec = spec
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        """The quantizer's input. ``dims``: the axes of a weight over which one mean reaches."""
+        return x
+
+    def span(self) -> Tensor | float:
+        """The upper end of the range [0, span] that it clips to, without gradient; 1.0 where it does not
+        clip."""
+        return 1.0
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Set what is learned to where training starts."""
+
+
+PRES: Table[Pre] = Table("pre")
+
+
+@PRES.builds(spec.AsItIs)
+class AsItIs(Pre):
+    """x."""
+
+    identity = True
+
+
+@PRES.builds(spec.Center)
+class Center(Pre):
+    """w − mean(w)."""
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        return x - x.mean(dim=dims, keepdim=True)
+
+
+@PRES.builds(spec.Shift)
+class Shift(Pre):
+    """x + s[c], s learned and 0 at first: the threshold of a sign moves to −s (ReActNet's RSign, arXiv
+    2003.03488 eq. 1, whose α is −s)."""
+
+    channelwise = True
+
+    def __init__(self, spec: spec.Shift, channels: int) -> None:
+        super().__init__(spec)
+        self.shift = nn.Parameter(torch.zeros(channels))
+        self.rate, self.weight_decay = spec.rate, spec.weight_decay
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        return x + self.shift.view(-1, *[1] * (x.dim() - 2 if x.dim() > 2 else 0))

@@ -1,0 +1,23 @@
+"""Ternary codes −1, 0, +1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Quantizer
+from bnn_train.binary.sign import sign
+from bnn_train.packed.program import Code
+from bnn_train.spec import quantizers as spec
+
+
+@QUANTIZERS.builds(spec.Ternary)
+class Ternary(Quantizer):
+    """+1 where w > Δ, −1 where w < −Δ, else 0; Δ = c·mean|w| (TWN, arXiv 1605.04711 eqs. 3 and 6)."""
+
+    code = Code(values=(1, 1), denominator=2)
+    spec: spec.Ternary
+
+    def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
+        delta = x.abs().mean(dim=dims, keepdim=True).mul_(self.spec.threshold)
+        return torch.where(x.abs() > delta, sign(x), 0.0)

@@ -1,0 +1,69 @@
+"""The factor α of quantized weights. O: output filters; α is O×1×… or, one for the layer, 1×1×…"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bnn_train.binary.tables import Table
+from bnn_train.spec import scales as spec
+
+Dims = tuple[int, ...]
+
+
+class Scale(nn.Module):
+    """No factor; subclasses find one."""
+
+    alpha: nn.Parameter | None
+    """A learned α: O numbers, or one for the layer."""
+
+    def __init__(self, spec: object, weight: Tensor, dims: Dims) -> None:
+        super().__init__()
+        self.spec = spec
+        self.register_parameter("alpha", None)
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        """α for the numbers ``w`` and their codes, or None. ``dims``: the axes over which one α reaches."""
+        return None
+
+    def initialise(self, w: Tensor, dims: Dims) -> None:
+        """Set a learned α to the best one for the weights as they are."""
+
+
+SCALES: Table[Scale] = Table("scale")
+SCALES.builds(spec.NoScale)(Scale)
+
+
+@SCALES.builds(spec.L1)
+class L1(Scale):
+    """α = ‖w‖₁/n, which minimises ‖w − α·sign(w)‖² (XNOR-Net, arXiv 1603.05279 eq. 6)."""
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        return w.abs().mean(dim=dims, keepdim=True)
+
+
+@SCALES.builds(spec.L1Masked)
+class L1Masked(Scale):
+    """α = mean |w| over the weights whose code is not 0 (TWN, arXiv 1605.04711 eq. 5)."""
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        kept = codes != 0
+        return w.abs().mul_(kept).sum(dim=dims, keepdim=True) / kept.sum(dim=dims, keepdim=True).clamp_(min=1)
+
+
+@SCALES.builds(spec.Learned)
+class Learned(Scale):
+    """α, a parameter that starts at mean |w|; ∂L/∂α = Σⱼ gⱼ·q(wⱼ)."""
+
+    alpha: nn.Parameter
+
+    def __init__(self, spec: object, weight: Tensor, dims: Dims) -> None:
+        super().__init__(spec, weight, dims)
+        self.alpha = nn.Parameter(weight.new_ones(1 if 0 in dims else len(weight)))
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        return self.alpha.view(-1, *[1] * (w.dim() - 1))
+
+    @torch.no_grad()
+    def initialise(self, w: Tensor, dims: Dims) -> None:
+        self.alpha.copy_(w.abs().mean(dim=dims, keepdim=True).flatten())

@@ -1,0 +1,31 @@
+"""Tables from the options of an axis to the object that they build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from bnn_train.spec.record import Record
+
+T = TypeVar("T")
+
+
+class Table(Generic[T]):
+    """One axis: the class of options → the class of objects."""
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self.rows: dict[type[Record], Callable[..., T]] = {}
+
+    def builds(self, spec: type[Record]) -> Callable[[type[T]], type[T]]:
+        """A decorator: objects of this class are built from such options."""
+
+        def register(built: type[T]) -> type[T]:
+            self.rows[spec] = built
+            return built
+
+        return register
+
+    def build(self, spec: Record, *arguments: Any) -> T:
+        """The object of some options."""
+        return self.rows[type(spec)](spec, *arguments)

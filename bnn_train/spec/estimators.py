@@ -1,0 +1,53 @@
+"""The gradient estimators by name and their options; ``binary/estimators`` has the objects."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bnn_train.spec.record import Record
+from bnn_train.spec.scalars import named
+
+
+class _Estimator(Record):
+    range: ClassVar[str] = "signed"
+    """The quantizers that it belongs to: `signed`, `unit`, or `any`."""
+
+
+class Identity(_Estimator):
+    """1 everywhere: the plain straight-through estimator."""
+
+    name: Literal["identity"] = "identity"
+    range: ClassVar[str] = "any"
+
+
+class Clip(_Estimator):
+    """1 on [−1, 1] (BNN)."""
+
+    name: Literal["clip"] = "clip"
+
+
+class ClipOpen(_Estimator):
+    """1 between −1 and 1, which themselves give 0 (XNOR-Net's code)."""
+
+    name: Literal["clip_open"] = "clip_open"
+
+
+class ApproxSign(_Estimator):
+    """A triangle, 2 − 2|x| (Bi-Real Net)."""
+
+    name: Literal["approx_sign"] = "approx_sign"
+
+
+class Unit(_Estimator):
+    """1 on [0, 1] (DoReFa-Net)."""
+
+    name: Literal["unit"] = "unit"
+    range: ClassVar[str] = "unit"
+
+
+Estimator = Annotated[
+    Annotated[Identity | Clip | ClipOpen | ApproxSign | Unit, Field(discriminator="name")],
+    BeforeValidator(named),
+]

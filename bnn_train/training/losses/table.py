@@ -1,0 +1,23 @@
+"""The terms by name: from a config's section to the object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from bnn_train.config.schema import Loss
+from bnn_train.training.losses.distillation import Distillation
+from bnn_train.training.losses.teacher import open_teacher
+from bnn_train.training.losses.terms import Term
+
+TERMS: dict[str, Callable[[Any, torch.device], Term]] = {
+    "distillation": lambda section, device: Distillation(section, open_teacher(section.teacher, device)),
+}
+"""By the name in a config, from its section and the device of the run."""
+
+
+def terms_of(loss: Loss, device: torch.device) -> tuple[Term, ...]:
+    """The terms of a config's loss section, their teachers read. Raises CheckpointError."""
+    return tuple(TERMS[section.name](section, device) for section in loss.terms)

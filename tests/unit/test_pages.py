@@ -1,0 +1,33 @@
+"""The pages: what the first one may weigh, links that lead somewhere, and networks and data sets all told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.networks import NETWORKS
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("bnn_train", "configs", "scripts", "tests")
+PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_door_is_light() -> None:
+    assert (ROOT / "README.md").stat().st_size <= 9000
+    assert (ROOT / "configs/quickstart.png").stat().st_size <= 60_000
+
+
+@pytest.mark.parametrize("page", ["README.md", "configs/README.md"])
+def test_every_network_and_data_set_is_told(page: str) -> None:
+    told = set(re.findall(r"`(\w+)`", (ROOT / page).read_text(encoding="utf-8")))
+    assert {*NETWORKS, *DATASETS} - told == set()
