@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -81,3 +83,34 @@ class Shift(Pre):
 
     def prepare(self, x: Tensor, dims: Dims) -> Tensor:
         return x + self.shift.view(-1, *[1] * (x.dim() - 2 if x.dim() > 2 else 0))
+
+
+@PRES.builds(spec.Pact)
+class Pact(Pre):
+    """y = clip(x, 0, α); ∂y/∂x = 1[0 ≤ x ≤ α], ∂y/∂α = 1[x ≥ α] (PACT, arXiv 1805.06085 eqs. 1–3). The codes
+    behind it divide [0, α] evenly; nothing of their rounding reaches α."""
+
+    def __init__(self, spec: spec.Pact, channels: int) -> None:
+        super().__init__(spec)
+        self.alpha = nn.Parameter(torch.tensor(spec.start))
+        self.rate, self.weight_decay = spec.rate, spec.weight_decay
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        result: Tensor = _Clip.apply(x, self.alpha)  # type: ignore[no-untyped-call]  # in torch
+        return result
+
+    def span(self) -> Tensor | float:
+        return self.alpha.detach()
+
+
+class _Clip(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, alpha: Tensor) -> Tensor:
+        ctx.save_for_backward(x, alpha)
+        return torch.minimum(x.clamp(min=0), alpha)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        x, alpha = ctx.saved_tensors
+        inside, beyond = (x >= 0) & (x <= alpha), x >= alpha
+        return grads[0] * inside, (grads[0] * beyond).sum().to(alpha.dtype)

@@ -13,7 +13,7 @@ from bnn_train.spec.method import (
     ScopeSpec,
     WeightSpec,
 )
-from bnn_train.spec.pre import Standardize
+from bnn_train.spec.pre import Pact, Standardize
 from bnn_train.spec.quantizers import (
     LearnedSigns,
     ShiftedSigns,
@@ -85,6 +85,16 @@ _DOREFA = Method(
     weight=WeightSpec(quantizer=Sign(), scale=L1(), granularity="layer"),
     activation=ActivationSpec(quantizer=Uniform(bits=2), estimator=Unit()),
     scope=ScopeSpec(real=("first", "downsample", "last")),
+)
+
+_PACT = _DOREFA.model_copy(
+    update={
+        "name": "pact",
+        "paper": "Choi et al.: PACT (2018), arXiv 1805.06085; DoReFa-Net's 1-bit weights, 2-bit activations",
+        "activation": ActivationSpec(
+            pre=Pact(weight_decay=2e-4), quantizer=Uniform(bits=2), estimator=Identity()
+        ),
+    }
 )
 
 _BIREAL = Method(
@@ -162,6 +172,7 @@ METHODS: dict[str, Method] = {
         ),
         _TWN,
         _DOREFA,
+        _PACT,
         _BIREAL,
         _IRNET,
         _ABCNET,

@@ -45,7 +45,21 @@ class Shift(Pre):
     """L2 on them; default: that of the real weights."""
 
 
+class Pact(Pre):
+    """Clipped to [0, α], α learned (PACT); activations only."""
+
+    name: Literal["pact"] = "pact"
+    start: Positive = 8.0
+    """α at the beginning: the paper says only that it must be large; 8 is Distiller's."""
+    rate: Positive = 1.0
+    """Factor on the learning rate of α."""
+    weight_decay: float | None = Field(default=None, ge=0)
+    """L2 on α, which draws it to where few numbers are cut off; default: that of the real weights."""
+
+
 WeightPre = Annotated[
     Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
 ]
-ActivationPre = Annotated[Annotated[AsItIs | Shift, Field(discriminator="name")], BeforeValidator(named)]
+ActivationPre = Annotated[
+    Annotated[AsItIs | Shift | Pact, Field(discriminator="name")], BeforeValidator(named)
+]

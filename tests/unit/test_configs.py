@@ -19,7 +19,7 @@ from bnn_train.spec.networks import NETWORKS
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
 PLACED = [path for path in PATHS if path.parent.name != "configs"]
-COUNT = 115
+COUNT = 116
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
 VARIANTS = ("", "_lab", "_paper", "_port", "_larq", "_x3", "_dropout", "_1x1")
 """Whose recipe it is, where several have published one for the same network: the protocol of Loss-aware

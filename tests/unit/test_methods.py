@@ -97,6 +97,19 @@ CHANGES: dict[str, dict[str, Any]] = {
         "activation.quantizer.bits": 2,
         "activation.estimator.name": "unit",
     },
+    "pact": _ENDS_AND_SHORTCUTS_REAL
+    | {
+        "weight.quantizer.name": "sign",
+        "weight.scale.name": "l1",
+        "weight.granularity": "layer",
+        "activation.quantizer.name": "uniform",
+        "activation.quantizer.bits": 2,
+        "activation.estimator.name": "identity",
+        "activation.pre.name": "pact",
+        "activation.pre.start": 8.0,
+        "activation.pre.rate": 1.0,
+        "activation.pre.weight_decay": 2e-4,
+    },
     "bireal": _ENDS_AND_SHORTCUTS_REAL
     | {
         "weight.quantizer.name": "sign",
