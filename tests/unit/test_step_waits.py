@@ -34,11 +34,11 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 
 
-class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]  # in torch
+class Waits(TorchDispatchMode):
     """Raises where a number is read, but for the step counters that torch's optimizers keep on the host."""
 
     def __init__(self, learner: Learner) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # in torch
+        super().__init__()
         optimizers = learner.optimizers._all()
         states = [state for optimizer in optimizers for state in optimizer.state.values()]
         self.counters = {state["step"].data_ptr() for state in states if "step" in state}
