@@ -274,5 +274,5 @@ def test_a_quantizer_without_a_place_in_the_file_is_refused_by_its_layer(
     monkeypatch.setattr(Ternary, "refusal", "its codes are measured on each image, which no file can hold")
     model = nn.Sequential(BinaryConv2d(3, 4, 3, method="bwn", role="body"), nn.Flatten())
     model.append(BinaryLinear(4 * 36, 5, method="twn", role="body"))
-    with pytest.raises(ExportError, match="^2: its codes are measured on each image"):
+    with pytest.raises(ExportError, match=r"^2: its codes are measured on each image"):
         pair(model, SHAPE)
