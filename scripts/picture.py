@@ -102,8 +102,7 @@ def draw(run: Path, out: Path) -> None:
     _plot(left.subplots(), curves(run))
     found = list(shown(answers(run)))
     right.suptitle(
-        f"{report['title']}: {report['top1']:.1f} % of {report['total']} test images, {report['bytes']:,}"
-        f" bytes instead of {report['bytes_real']:,}",
+        f"{report['title']}: {report['top1']:.1f} % of {report['total']} test images",
         fontsize=8,
     )
     _images(right.subplots(-(-len(found) // COLUMNS), COLUMNS, squeeze=False), found)
