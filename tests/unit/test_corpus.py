@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,23 @@ def test_the_config_that_a_person_wrote_is_the_one_that_the_run_stored(run: Path
     assert written.method == stored.method
     assert (written.model, written.optimizer, written.loss) == (stored.model, stored.optimizer, stored.loss)
     assert load(run / "config.yaml").method == stored.method
+
+
+@pytest.mark.parametrize(
+    "name", ["bnn_mlp_adam_ema", "bop_mlp", "dorefa_resnet20", "twn_resnet20", "xnor_learned_resnet20"]
+)
+def test_a_run_of_an_earlier_release_goes_on(name: str, workdir: Path) -> None:
+    """Its optimizer, its average and the codes of its last epoch are read, too."""
+    run, old = workdir / "runs" / name, CORPUS / "0.1.0" / name
+    (run / "checkpoints").mkdir(parents=True)
+    shutil.copy(old / "config.yaml", run)
+    for kind in ("last", "best"):
+        shutil.copy(old / "last.safetensors", run / "checkpoints" / f"{kind}.safetensors")
+    more = ("training.epochs=2", "schedule.over=1") if "adam" in name else ("training.epochs=2",)
+    assert train(["--resume", str(run), *(word for key in more for word in ("--set", key))]) == 0
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    assert [entry["epoch"] for entry in report["history"]] == [1, 2]
+    assert report["config"]["method"]["weight"]["quantizer"]["name"] != "none"
 
 
 @pytest.mark.parametrize(
