@@ -27,6 +27,7 @@ from losses import NETWORKS, first_losses
 
 torch.set_num_threads(1)
 arguments = ["--config", "configs/quickstart.yaml", "--set", f"method={sys.argv[1]}"]
+chosen = ["-k", "heaviside or unipolar or every_option", "-p", "no:cacheprovider"]
 short = ["--set", "training.epochs=2", "--set", "run.dir=run", "--set", "run.tensorboard=false"]
 tests = [f"tests/unit/test_{name}.py" for name in ("heaviside", "methods", "tables_method", "configs")]
 losses = [loss for network in NETWORKS for loss in first_losses(sys.argv[1], network)]
@@ -37,7 +38,7 @@ codes = {
     "export": export.main(["--checkpoint", "run", "--out", "model.bnn", "--no-latency"]),
     "config": train.main(["--config", f"configs/mnist/{sys.argv[1]}_alexnet.yaml", "--print-config"]),
     "golden": int(not all(map(math.isfinite, losses))),
-    "tests": int(pytest.main([*tests, "-k", "heaviside or unipolar or every_option", "-p", "no:cacheprovider"])),
+    "tests": int(pytest.main([*tests, *chosen])),
 }
 print(json.dumps(codes))
 sys.exit(any(codes.values()))

@@ -47,8 +47,6 @@ PLAIN = {"aligned", "cli", "compat", "data", "errors", "files", "models"}
 MAX_LINES, MEDIAN_FUNCTION = 300, 10
 HOOKS = {"ignore_aliases", "is_leaf_module", "model_config", "yaml_implicit_resolvers"}
 """Names that a library looks for."""
-SOON = {"START", "binary_weight", "fraction", "learned_groups", "pack_signs"}
-"""Names that are about to be used, or to go."""
 
 
 def name_of(path: Path) -> str:
@@ -148,7 +146,7 @@ def test_no_public_name_is_unused() -> None:
     """A name that only tests know is dead, too."""
     scripts = [ast.parse(path.read_text()) for path in (ROOT / "scripts").rglob("*.py")]
     read = {name for tree in (*MODULES.values(), *scripts) for name in used(tree)}
-    assert {name for tree in MODULES.values() for name in defined(tree)} - read - HOOKS - SOON == set()
+    assert {name for tree in MODULES.values() for name in defined(tree)} - read - HOOKS == set()
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if room(name) in PLAIN])

@@ -152,9 +152,11 @@ def test_loss_terms(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(literals(annealed.Curve, "curve")))
-def test_curves(name: str) -> None:
-    curve = annealed.Curve.model_validate({"from": 1.0, "to": 4.0, "curve": name})
-    assert annealed.number_at(curve, annealed.Position(epochs=3)) == 1.0
+@pytest.mark.parametrize("over", [None, 7])
+def test_curves(name: str, over: int | None) -> None:
+    curve = annealed.Curve.model_validate({"from": 1.0, "to": 4.0, "curve": name, "over": over})
+    assert annealed.number_at(curve, annealed.Position(epochs=9)) == 1.0
+    assert annealed.number_at(curve, annealed.Position(epoch=9.0, epochs=9)) == 4.0
     assert annealed.number_at(curve, annealed.END) == 4.0
 
 
