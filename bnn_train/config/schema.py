@@ -119,7 +119,7 @@ class Training(Record):
     """Weights to start from; default: those that the method draws."""
     epochs: Count = 10
     select: Literal["validation", "last", "test"] = "validation"
-    """Which epoch is reported: best on the validation split (ties: the later), the last one, or the
+    """The epoch that is reported: best on the validation split (ties: the later), the last one, or the
     best on the test set, which the report then says."""
     accumulate: Count = 1
     """Batches whose gradients are averaged into one step."""
@@ -155,7 +155,7 @@ class Run(Record):
 
 
 class Reference(Record):
-    """What a config reproduces. Documentation; nothing here changes a run."""
+    """The published result that a config reproduces. Documentation; nothing here changes a run."""
 
     paper: str = ""
     table: str = ""
@@ -165,7 +165,7 @@ class Reference(Record):
     """Points of top-1 around it within which a run counts as a reproduction; null where the published
     number is of another protocol."""
     notes: str = ""
-    """What is known to differ between paper and code, and which side this config takes."""
+    """Known differences between paper and code, and the side that this config takes."""
     cost: str = ""
     """Hardware and time."""
 
