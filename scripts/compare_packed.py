@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 
 class Comparison:
-    """What was seen so far."""
+    """Agreement so far."""
 
     def __init__(self) -> None:
         self.images = self.same = self.equal = 0
@@ -47,7 +47,7 @@ class Comparison:
         self.largest = max(self.largest, float(np.abs(trained - packed).max() / np.abs(trained).max()))
 
     def timed(self, which: int, run: Callable[[], Any]) -> Any:
-        """What ``run`` returns; its CPU time is added."""
+        """The result of ``run``; its CPU time is added."""
         begin = time.process_time()
         result = run()
         self.seconds[which] += time.process_time() - begin

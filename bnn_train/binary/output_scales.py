@@ -1,4 +1,4 @@
-"""What multiplies the output of a product, beside the scale of its weight."""
+"""Factors on the output of a product, beside the scale of its weight."""
 
 from __future__ import annotations
 

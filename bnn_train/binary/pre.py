@@ -1,4 +1,4 @@
-"""What happens to a number before its quantizer. Gradients are autograd's: these functions are smooth."""
+"""Steps before the quantizer: centring, standardizing, shifting, clipping, each with its gradient."""
 
 from __future__ import annotations
 

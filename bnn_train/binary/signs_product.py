@@ -106,8 +106,18 @@ def serves(x: Tensor, codes: Tensor, padding: Sequence[int], dilation: Sequence[
     )
 
 
-@torch.library.custom_op("bnn_train::signs_product", mutates_args=())
-def signs_product(
+OPERATOR = "bnn_train::signs_product"
+# by its schema, since ``torch.library.custom_op`` imports the compiler at the first call, which takes seconds
+torch.library.define(
+    OPERATOR,
+    "(Tensor x, Tensor codes, Tensor? scale, SymInt[] stride, SymInt[] padding, SymInt[] dilation,"
+    " SymInt groups) -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+
+
+@torch.library.impl(OPERATOR, "cpu")
+def _multiplied(
     x: Tensor,
     codes: Tensor,
     scale: Tensor | None,
@@ -146,8 +156,8 @@ def signs_product(
     return y.contiguous(memory_format=_format(x))
 
 
-@signs_product.register_fake
-def _(
+@torch.library.register_fake(OPERATOR)  # type: ignore[untyped-decorator]  # in torch
+def _shaped(
     x: Tensor,
     codes: Tensor,
     scale: Tensor | None,
@@ -162,6 +172,20 @@ def _(
         for size, k, s, p, d in zip(x.shape[2:], (kh, kw), stride, padding, dilation, strict=True)
     ]
     return x.new_empty(len(x), outputs, *sizes).contiguous(memory_format=_format(x))
+
+
+def signs_product(
+    x: Tensor,
+    codes: Tensor,
+    scale: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+) -> Tensor:
+    """The operator ``bnn_train::signs_product``."""
+    product: Tensor = torch.ops.bnn_train.signs_product(x, codes, scale, stride, padding, dilation, groups)
+    return product
 
 
 def _format(x: Tensor) -> torch.memory_format:

@@ -1,4 +1,4 @@
-"""What an instrument says: one line, with a verdict, a measured value, the band it was held against."""
+"""A finding of an instrument: one line, with a verdict, a measured value, the band it was held against."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Line:
     source: str = OURS
     """Where the band is from."""
     advice: str = ""
-    """What to do, a sentence; told unless the verdict is ok."""
+    """The remedy, a sentence; told unless the verdict is ok."""
 
     def __str__(self) -> str:
         text = (

@@ -1,4 +1,4 @@
-"""What is checked: a config's network as it begins, or a run's as its checkpoint has it, and its data."""
+"""The network under check, as a config begins it or as a run's checkpoint has it, and its data."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def quantizing(model: nn.Module) -> dict[str, BinaryLayer]:
 
 
 def inputs_of(layers: Mapping[str, nn.Module], run: Callable[[], object]) -> dict[str, Tensor]:
-    """What each of the layers reads while ``run`` runs their network once, with its graph."""
+    """The input of each layer while ``run`` runs their network once, with its graph."""
     seen: dict[str, Tensor] = {}
     handles = [
         layer.register_forward_pre_hook(lambda _, inputs, name=name: seen.__setitem__(name, inputs[0]))

@@ -25,7 +25,11 @@ Near = Callable[[Tensor], Tensor]
 
 
 class SurrogateLayer(nn.Module):
-    """A binary layer near the input ``x0`` and near the weight of its first forward pass."""
+    """A stand-in for a binary layer whose true derivative is the gradient that training uses.
+
+    It has the layer's value at the input ``x0`` and at the weight of its first forward pass, and each
+    quantizer's differentiable function (``around``) near them.
+    """
 
     def __init__(self, layer: BinaryLayer, x0: Tensor) -> None:
         super().__init__()

@@ -62,7 +62,7 @@ def _is_twin(other: Experiment, own: Experiment) -> bool:
 
 
 def _changes(other: Experiment, own: Experiment) -> dict[str, Any]:
-    """What has to be set in ``other`` for the network and the amount of data of ``own``, by key. Dropout is
+    """The keys to set in ``other`` for the network and the amount of data of ``own``, by key. Dropout is
     the twin's own: binarization regularizes, so AlexNet's 0.5 is gone from its binary recipes."""
     network = {
         f"model.{key}": (getattr(other.model, key), value)

@@ -165,7 +165,7 @@ class Reference(Record):
     """Points of top-1 around it within which a run counts as a reproduction; null where the published
     number is of another protocol."""
     notes: str = ""
-    """Known differences between paper and code, and the side that this config takes."""
+    """Known differences between paper and code, and which side this config takes."""
     cost: str = ""
     """Hardware and time."""
 

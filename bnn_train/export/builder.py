@@ -28,7 +28,7 @@ class Meaning:
 
 @dataclass
 class Builder:
-    """What has been emitted so far."""
+    """The values, steps and tensors so far."""
 
     values: list[Value] = field(default_factory=list)
     meanings: list[Meaning] = field(default_factory=list)

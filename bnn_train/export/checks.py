@@ -1,4 +1,5 @@
-"""How a packed value may differ from torch's: not at all after exact sums, by rounding after others."""
+"""Tolerances of an export: a packed value equals torch's after exact sums, and up to rounding after sums of
+floats."""
 
 from __future__ import annotations
 
@@ -21,9 +22,11 @@ from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Mean, Pool
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6
-"""How far a sum Σ w·x of floats may lie from torch's, relative to the largest Σ |w|·|x| of its channel."""
+"""Largest difference of a sum Σ w·x of floats, relative to the largest Σ |w|·|x| of its channel: engines add
+in different orders."""
 ROUNDING = 2.0**-21
-"""… and on top of it, relative to the result: what is rounded after the sum."""
+"""Largest further difference, relative to the result: the scale, bias and norm after the sum are each rounded
+once, to 24 bits, and there are at most eight of them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Check:
 
 
 class Judge:
-    """What is expected of every step of a lowered network."""
+    """The rules by which each packed step may differ from torch: not at all, or by so much rounding."""
 
     def __init__(self, lowered: Lowering) -> None:
         self.lowered = lowered

@@ -28,7 +28,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Affine:
-    """What normalization does to channel c of a byte: factor[c]·x + summand[c]."""
+    """A normalization of bytes, channel by channel: factor[c]·x + summand[c]."""
 
     factor: F64
     summand: F64
@@ -71,7 +71,8 @@ def _absorbs(op: Op, pixels: Affine) -> bool:
 
 
 def gains(pixels: Affine) -> tuple[NDArray[np.int32] | None, float]:
-    """Whole-number factors of the channels, and the number that one of their units stands for."""
+    """The channels' normalization factors as whole numbers of 23 bits, and the real number that multiplies
+    them all; None where the channels share one factor."""
     top = float(np.abs(pixels.factor).max())
     if bool((pixels.factor == pixels.factor[0]).all()):
         return None, float(pixels.factor[0])
@@ -106,7 +107,7 @@ def border_classes_of(op: Op) -> int:
 
 
 def _inside(op: Op) -> tuple[F64, F64]:
-    """Which kernel rows, and columns, lie inside the image, for each border class."""
+    """Masks of the kernel rows, and columns, that lie inside the image, for each border class."""
     geometry = geometry_of(op)
     _, height, width = op.inputs[0].shape
     classes = shapes.border_classes(geometry, height, width)

@@ -66,7 +66,10 @@ def lower(
     notes = [*signs, *rounded(own, traced, folded, options)]
     planned = plan(traced.graph)
     if not pixels and not absorbs(traced.graph, folded):
-        raise ExportError("the image is not normalized, but read by a layer that cannot take bytes")
+        raise ExportError(
+            "the layer that reads the image quantizes it or is no product, so it cannot read bytes; give"
+            " data.normalize a step, or leave the first layer real (method.scope.real)"
+        )
     emitter = Emitter(planned, folded if absorbs(traced.graph, folded) else None, options)
     built = emitter.run()
     preprocess = (

@@ -1,4 +1,4 @@
-"""What an export may trade for size or speed, each with its loss told."""
+"""Options of an export that trade accuracy for size or speed, each with its loss told."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ LOGITS = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What was seen of one layer's step."""
+    """Agreement of one layer's step, over the images so far."""
 
     layer: str
     op: str
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """What the gate saw."""
+    """Agreement of the whole network with its packed file, over the images so far."""
 
     kernel: str
     images: int = 0

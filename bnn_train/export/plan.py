@@ -1,4 +1,4 @@
-"""Which operations become one step: what follows a product, what stands between a value and a quantizer."""
+"""Groups operations into steps: a product with what follows it, a quantizer with what stands before it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Quantization:
     """The bits that some products read."""
 
     value: Op
-    """What they quantize."""
+    """The value that they quantize."""
     key: Key
     products: tuple[Op, ...]
     base: Op
@@ -43,7 +43,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is emitted, in order."""
+    """The operations that become steps, in order."""
 
     graph: Graph
     emitted: tuple[Op, ...]
@@ -64,7 +64,7 @@ def plan(graph: Graph) -> Plan:
 
 
 class _Needs:
-    """What must be emitted, and what of it as real numbers."""
+    """Finds the operations that need a step, and those of them whose real values are read."""
 
     def __init__(self, by_base: dict[Op, list[Quantization]]) -> None:
         self.by_base = by_base

@@ -34,7 +34,7 @@ EXACT = 2**24
 
 @dataclass(frozen=True)
 class Product:
-    """What a ``Conv`` step needs, its epilogue's constants as arrays."""
+    """The parts of a ``Conv`` step, its epilogue's constants as arrays."""
 
     op: Op
     input: int

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.placed import place
+from bnn_train.binary.quantizers import Quantizer
+from bnn_train.errors import ExportError
 from bnn_train.export.first import Affine, absorbs, per_input
 from bnn_train.export.graph import Op, key_of
 from bnn_train.export.options import DIGITS, Options
@@ -26,6 +28,7 @@ def deterministic(model: nn.Module, options: Options) -> tuple[nn.Module, list[s
     ask for them; and a sentence on each option that did something, or could not."""
     result = copy.deepcopy(model).eval()
     place(result, END)
+    _refuse(result)
     quantizers = [layer.weight_quantizer for _, layer in binary_layers(result) if layer.weight_quantizer]
     latent = [quantizer for quantizer in quantizers if quantizer.evaluates_latent]
     for quantizer in quantizers:
@@ -39,6 +42,13 @@ def deterministic(model: nn.Module, options: Options) -> tuple[nn.Module, list[s
     if options.binarize and not latent:
         return result, ["--binarize: nothing to do, no layer is evaluated with latent weights"]
     return result, []
+
+
+def _refuse(model: nn.Module) -> None:
+    """Raise ExportError for the first layer with a quantizer whose codes no packed file can hold."""
+    for name, module in model.named_modules():
+        if isinstance(module, Quantizer) and module.refusal:
+            raise ExportError(f"{name.partition('.weight_')[0].partition('.input_')[0]}: {module.refusal}")
 
 
 def rounded(model: nn.Module, traced: Traced, pixels: Affine | None, options: Options) -> list[str]:

@@ -39,7 +39,7 @@ KINDS = {"unit": "scale01"}
 
 @dataclass(frozen=True)
 class Loss:
-    """What the options cost, on the compared images."""
+    """The cost of the options, on the compared images."""
 
     changed_top1: int
     largest: float

@@ -88,7 +88,7 @@ def _scores(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _notes(experiment: Experiment) -> list[str]:
-    """What a reader must know before comparing the number with others."""
+    """Conditions of the number, for whoever compares it with others."""
     data, notes = experiment.data, []
     if experiment.training.select == "test":
         notes.append(

@@ -1,4 +1,4 @@
-"""What a result was made with: packages, machine, revision."""
+"""Provenance of a result: packages, machine, revision."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Dataset(Record):
     layout: Literal["tensor", "folder"] = "tensor"
     """`tensor`: small, held whole as uint8; `folder`: images decoded on the fly."""
     how_to_get: str = ""
-    """What to do by hand where the files are missing; the part of a sentence."""
+    """The remedy where the files are missing; the part of a sentence."""
 
 
 _DIGITS = tuple("0123456789")

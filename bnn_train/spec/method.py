@@ -34,7 +34,7 @@ class WeightSpec(Record):
     gain: Literal["none", "fan_in"] = "none"
     """Multiply the gradient by n, the weights per filter (XNOR-Net's official code under SGD)."""
     evaluate: Literal["binary", "latent"] = "binary"
-    """Which weights the validation and test passes use."""
+    """The weights that the validation and test passes use."""
 
     @property
     def evaluates_latent(self) -> bool:
@@ -175,7 +175,7 @@ class Method(Record):
     block: BlockSpec = BlockSpec()
     norm: NormSpec = NormSpec()
     output_scale: OutputScale = Unscaled()
-    """What multiplies the output of a product, beside the weight's scale."""
+    """The factor on the output of a product, beside the weight's scale."""
     padding: Literal[-1, 0, 1] = 0
     """The value of padded taps at the inputs of layers with quantized activations."""
 

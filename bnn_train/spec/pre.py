@@ -1,4 +1,4 @@
-"""What happens to a real number before its quantizer, by name; ``binary/pre`` has the objects."""
+"""Steps before a quantizer, by name; ``binary/pre`` has the objects."""
 
 from __future__ import annotations
 

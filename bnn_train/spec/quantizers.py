@@ -12,7 +12,7 @@ from bnn_train.spec.scalars import named
 
 
 class Quantizer(Record):
-    """What a config may ask of any quantizer, before torch is there to make one."""
+    """Facts of a quantizer that config checks ask, before torch is there to make one."""
 
     quantizes: ClassVar[bool] = True
     signs: ClassVar[bool] = True

@@ -1,1 +1,1 @@
-"""What ``bench_packed.py`` measures and against whom."""
+"""Parts of ``bench_packed.py``: the networks and layers it measures, and the peers."""

@@ -1,4 +1,4 @@
-"""What this machine can do at most: its instructions' throughput, measured from registers."""
+"""Limits of this machine: the throughput of its instructions, measured from registers."""
 
 from __future__ import annotations
 

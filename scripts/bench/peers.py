@@ -1,4 +1,4 @@
-"""Which peers are here, and what each makes of a product."""
+"""The peers that are installed, and how each computes a product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run of the benchmark leaves behind: tables on the screen and one JSON file."""
+"""The records of a benchmark: tables on the screen and one JSON file."""
 
 from __future__ import annotations
 

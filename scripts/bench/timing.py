@@ -40,12 +40,12 @@ class Sample:
 
     @property
     def median(self) -> float:
-        """What a user sees."""
+        """The median time: that which a user meets."""
         return statistics.median(self.rounds)
 
     @property
     def least(self) -> float:
-        """What the machine can do when nobody disturbs it."""
+        """The least time: that of a machine which nobody disturbs."""
         return min(self.rounds)
 
 

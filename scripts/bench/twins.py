@@ -63,7 +63,7 @@ def pixels(batch: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 
 
 def normalized(images: NDArray[np.uint8]) -> Tensor:
-    """What the network sees of them, N×C×H×W, channels-last."""
+    """The images as the network reads them, N×C×H×W, channels-last."""
     x = ((images / np.float32(255) - np.array(MEAN, np.float32)) / np.array(STD, np.float32)).astype(
         np.float32
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -155,6 +156,21 @@ def test_docstrings_say_what_a_thing_is(module: str) -> None:
 
 def test_those_of_scripts_do_likewise() -> None:
     assert [line for tree in SCRIPTS for line in riddles(tree)] == []
+
+
+ROOMS = "|".join(sorted({room(name) for name in MODULES} - {""}))
+PLACE = re.compile(rf"(?<![\w/.])(?:bnn_train/)?((?:{ROOMS})/[\w/]+(?:\.\w+)?)")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstrings_point_to_files_that_exist(module: str) -> None:
+    texts = [node.value for node in ast.walk(MODULES[module]) if isinstance(node, ast.Constant)]
+    places = {place.rstrip("/") for text in texts if isinstance(text, str) for place in PLACE.findall(text)}
+    places = {
+        place for place in places if Path(place).suffix in ("", ".py", ".md")
+    }  # others' code has its own
+    missing = [p for p in places if not any((PACKAGE / f"{p}{end}").exists() for end in ("", ".py"))]
+    assert missing == []
 
 
 def test_functions_are_short() -> None:

@@ -62,7 +62,7 @@ def test_an_exported_network_needs_no_operator_of_ours(row: str) -> None:
     model, x = network(row).eval(), torch.randn(2, 3, 6, 6)
     program = torch.export.export(model, (x,), strict=False)
     used = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
-    assert not [name for name in used if not name.startswith("aten.")], used
+    assert not [name for name in used if not name.startswith(("aten.", "<built-in function getitem"))], used
     assert not [name for name in used if ".out" in name], used
     torch.testing.assert_close(program.module()(x), model(x))
 

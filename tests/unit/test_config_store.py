@@ -161,8 +161,7 @@ def test_json_schema_knows_the_shorthands_and_every_meaning() -> None:
     assert {"enum": ["bop"]} in definitions["Adam"]["properties"]["binary"]["anyOf"][0]["anyOf"]
     assert definitions["Method"]["properties"]["name"]["enum"] == list(METHODS)
     assert "α" in definitions["WeightSpec"]["properties"]["scale"]["description"]
-    assert {"enum": ["none", "sign", "stochastic_sign", "uniform"]} in definitions["ActivationSpec"][
-        "properties"
-    ]["quantizer"]["anyOf"]
+    shorthand = definitions["ActivationSpec"]["properties"]["quantizer"]["anyOf"][0]
+    assert {"none", "sign", "stochastic_sign", "uniform"} <= set(shorthand["enum"])
     assert definitions["Data"]["additionalProperties"] is False
     assert '"required"' not in json.dumps(schema)

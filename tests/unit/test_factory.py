@@ -24,7 +24,7 @@ SCOPES = {  # role → which layers are binary, from the papers
 }
 
 
-@pytest.mark.parametrize("name", sorted(METHODS))
+@pytest.mark.parametrize("name", sorted(SCOPES))
 def test_scope(name: str) -> None:
     roles: tuple[Role, ...] = ("first", "body", "downsample", "last")
     made = {

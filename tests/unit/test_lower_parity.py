@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
+from bnn_train.binary.quantizers.ternary import Ternary
 from bnn_train.errors import ExportError
 from bnn_train.export.flips import check_flips
 from bnn_train.export.options import Options
@@ -265,3 +266,13 @@ def test_bytes_are_as_predicted(options: Options) -> None:
     # ⌈108/8⌉ bytes for each filter, thresholds or α and bias; which channels fall
     assert by_layer["2"].stored == 12 * (14 + 4 + 1)
     assert by_layer["5"].stored == 12 * (14 + 4 + 4)
+
+
+def test_a_quantizer_without_a_place_in_the_file_is_refused_by_its_layer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Ternary, "refusal", "its codes are measured on each image, which no file can hold")
+    model = nn.Sequential(BinaryConv2d(3, 4, 3, method="bwn", role="body"), nn.Flatten())
+    model.append(BinaryLinear(4 * 36, 5, method="twn", role="body"))
+    with pytest.raises(ExportError, match=r"^2: its codes are measured on each image"):
+        pair(model, SHAPE)

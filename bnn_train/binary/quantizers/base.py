@@ -29,7 +29,7 @@ class Codes:
     numbers: Tensor
     """Whole numbers in the shape of x, after one axis for the bases if there are any."""
     factors: Tensor | float | None
-    """What multiplies them, of a shape that spreads over ``numbers``; None: 1."""
+    """Their factors, of a shape that spreads over ``numbers``; None: 1."""
     code: Code
     """How the file writes the numbers of each basis as signs."""
     bases: int = 0
@@ -64,7 +64,9 @@ class Quantizer(Placed):
     """How many signs a number becomes, each with a threshold and a real factor of its own; 0: one
     whole-number code."""
     code: Code = SIGN
-    """How a file writes its codes."""
+    """How a packed file writes its codes."""
+    refusal = ""
+    """Why a packed file cannot hold its codes, a clause that follows the layer's name; empty where it can."""
 
     def __init__(self, spec: spec.Quantizer) -> None:
         super().__init__()
