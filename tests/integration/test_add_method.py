@@ -27,9 +27,9 @@ from losses import NETWORKS, first_losses
 
 torch.set_num_threads(1)
 arguments = ["--config", "configs/quickstart.yaml", "--set", f"method={sys.argv[1]}"]
-chosen = ["-k", "heaviside or unipolar or every_option", "-p", "no:cacheprovider"]
+chosen = ["-k", "heaviside or unipolar or every_option or told", "-p", "no:cacheprovider"]
 short = ["--set", "training.epochs=2", "--set", "run.dir=run", "--set", "run.tensorboard=false"]
-tests = [f"tests/unit/test_{name}.py" for name in ("heaviside", "methods", "tables_method", "configs")]
+tests = ("heaviside", "methods", "tables_method", "configs", "pages")
 losses = [loss for network in NETWORKS for loss in first_losses(sys.argv[1], network)]
 codes = {
     "dry-run": train.main([*arguments, "--dry-run"]),
@@ -38,7 +38,7 @@ codes = {
     "export": export.main(["--checkpoint", "run", "--out", "model.bnn", "--no-latency"]),
     "config": train.main(["--config", f"configs/mnist/{sys.argv[1]}_alexnet.yaml", "--print-config"]),
     "golden": int(not all(map(math.isfinite, losses))),
-    "tests": int(pytest.main([*tests, *chosen])),
+    "tests": int(pytest.main([*(f"tests/unit/test_{name}.py" for name in tests), *chosen])),
 }
 print(json.dumps(codes))
 sys.exit(any(codes.values()))
@@ -54,7 +54,8 @@ def copied(folder: Path) -> None:
     skip = shutil.ignore_patterns("__pycache__", "csrc", "corpus", "native")
     for name in ("bnn_train", "configs", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, folder)
 
 
 def applied(text: str, block: str) -> str:
