@@ -32,15 +32,10 @@ class Position:
     epochs: int = 1
     """Of the whole run."""
 
-    @property
-    def fraction(self) -> float:
-        """From 0 at the first step to 1 at the end."""
-        return self.epoch / self.epochs
-
 
 START = Position()
-END = Position(epoch=1.0)
-"""The end of a run of any length."""
+END = Position(epoch=math.inf)
+"""Where every curve has ended."""
 
 
 class Curve(Record):
@@ -105,8 +100,9 @@ def number_at(number: Annealed, position: Position) -> float:
     """The value of a number at a position of the run."""
     if not isinstance(number, Curve):
         return number
-    epoch = position.epoch if number.per == "step" else math.floor(position.epoch)
-    t = min(1.0, epoch / (number.over or position.epochs))
+    length = number.over or position.epochs
+    epoch = min(position.epoch, length)
+    t = (epoch if number.per == "step" else math.floor(epoch)) / length
     return CURVES[number.curve](number.begin, number.to, t)
 
 

@@ -1,13 +1,17 @@
-"""The pages: what the first one may weigh, links that lead somewhere, and networks and data sets all told."""
+"""The pages: what the first one may weigh, links that lead somewhere, examples that load; and that methods,
+networks and data sets are all told."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bnn_train.config.loader import load
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +31,21 @@ def test_the_door_is_light() -> None:
     assert (ROOT / "configs/quickstart.png").stat().st_size <= 60_000
 
 
-@pytest.mark.parametrize("page", ["README.md", "configs/README.md"])
-def test_every_network_and_data_set_is_told(page: str) -> None:
+DOORS = ("README.md", "configs/README.md")
+
+
+@pytest.mark.parametrize("page", DOORS)
+def test_every_method_network_and_data_set_is_told(page: str) -> None:
     told = set(re.findall(r"`(\w+)`", (ROOT / page).read_text(encoding="utf-8")))
-    assert {*NETWORKS, *DATASETS} - told == set()
+    assert {*METHODS, *NETWORKS, *DATASETS} - told == set()
+
+
+@pytest.mark.parametrize("page", DOORS)
+def test_every_config_on_a_page_loads(page: str, tmp_path: Path) -> None:
+    """As a file beside the shipped ones."""
+    configs = shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (configs / "block.yaml").write_text(block, encoding="utf-8")
+        load(configs / "block.yaml")

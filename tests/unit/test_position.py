@@ -52,7 +52,7 @@ def _networks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_positions() -> None:
     assert position_of(7, 5, 4) == Position(step=7, epoch=1.4, epochs=4)
-    assert position_of(20, 5, 4).fraction == 1.0
+    assert position_of(20, 5, 4).epoch == 4.0
     e = tiny(Path("run"), training={"accumulate": 2})
     assert steps_per_epoch(e, open_data(e.data, seed=1, device=CPU)) == 3  # of five batches
 
@@ -65,7 +65,7 @@ def test_each_step_and_each_evaluation_has_its_position(tmp_path: Path) -> None:
     scored = [position for training, position in SEEN if not training]
     assert list(dict.fromkeys(position.step for position in scored)) == [5, 10]
     assert {position.epochs for position in scored} == {2}
-    assert max(position.fraction for position in scored) == 1.0
+    assert max(position.epoch for position in scored) == 2.0
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
