@@ -175,10 +175,10 @@ def test_bfloat16(name: str) -> None:
 
 
 def test_the_unit_of_a_code_keeps_its_digits_in_bfloat16() -> None:
-    """9·15 units of 1/15, all of them exact in bfloat16 but the unit, whose rounding would give 9.0625."""
+    """15·15 units of 1/15, all of them exact in bfloat16 but the unit, whose rounding would give 15.0625."""
     method = abc_inputs(quantizer={"name": "uniform", "bits": 4}, estimator="unit")
-    layer: Any = dense(method, 9, 2, bias=False)
+    layer: Any = dense(method, 15, 2, bias=False)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         layer.weight.fill_(1.0)
-        y = layer(torch.ones(3, 9))
-    assert torch.equal(y.float(), torch.full((3, 2), 9.0))
+        y = layer(torch.ones(3, 15))
+    assert torch.equal(y.float(), torch.full((3, 2), 15.0))
