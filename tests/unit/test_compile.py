@@ -79,7 +79,7 @@ def missing(*names: str) -> str:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(missing("onnx") != "", reason="onnx is not installed")
 @pytest.mark.parametrize("dynamo", [False, True])
-@pytest.mark.parametrize("row", ["fp", "bc", "bnn", "xnor_k", "dorefa", "twn", "irnet", "pact", "abcnet"])
+@pytest.mark.parametrize("row", ["fp", "bc", "bnn", "xnor_k", "dorefa", "twn", "pact"])
 def test_onnx(row: str, dynamo: bool) -> None:
     if lacking := missing("onnxscript", "onnxruntime") if dynamo else missing("onnxruntime"):
         pytest.skip(f"{lacking} not installed")
