@@ -16,6 +16,7 @@ from bnn_train.config.schema import Experiment
 from bnn_train.data.open import open_data
 from bnn_train.errors import Interrupted
 from bnn_train.report.metrics import read_metrics
+from bnn_train.spec.inputs import num_classes
 from bnn_train.training import run
 from bnn_train.training.checkpoint import BEST, LAST, read
 from bnn_train.training.restore import evaluate_checkpoint
@@ -124,7 +125,7 @@ def after(source: Path, target: Path, method: Any, classes: int = 10, **init: An
 
 def begun(e: Experiment) -> tuple[dict[str, Tensor], Started]:
     """The weights before the first step, and what was told of them."""
-    model = build_model(e, (1, 6, 6), e.data.num_classes, CPU)  # type: ignore[union-attr]  # synthetic
+    model = build_model(e, (1, 6, 6), num_classes(e.data), CPU)
     started = start_weights(model, e)
     assert started is not None
     return model.state_dict(), started
