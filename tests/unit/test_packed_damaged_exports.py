@@ -1,5 +1,5 @@
-"""Files that an export wrote, of planes, factors and clips, with one thing in them changed: they are refused in
-a sentence, or answer as the reference does."""
+"""Files that an export wrote, of planes, factors and clips, with one thing in them changed: they are
+refused in a sentence, or answer as the reference does."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def exported(request: pytest.FixtureRequest) -> tuple[Header, Tensors]:
 
 def test_one_change_of_program_or_tensors(
     exported: tuple[Header, Tensors],
-    kernels: tuple[str, ...],
+    kernels: tuple[str, ...],  # noqa: F811
     tmp_path: Path,
 ) -> None:
     found: Counter[str] = Counter()
