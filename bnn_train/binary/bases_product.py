@@ -38,7 +38,7 @@ class _Bases(torch.autograd.Function):
         ctx.dtype, ctx.several = x.dtype, several
         codes, alpha = quantizer.quantized(w)
         x, codes = lowered(x, codes)
-        spread = factors if isinstance(factors, Tensor) else x.new_tensor(factors)
+        spread = factors if isinstance(factors, Tensor) else w.new_tensor(factors)
         ctx.save_for_backward(x, spread, w, codes, alpha)
         ctx.quantizer, ctx.geometry = quantizer, geometry
         many = quantizer.bases > 0

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.arguments import border_of, check_padding
 from bnn_train.binary.geometry import Geometry
+from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.quantized_layer import QuantizedLayer
 from bnn_train.spec.method import Method, Role
 
@@ -153,17 +154,21 @@ class BinaryLinear(QuantizedLayer, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """N×…×I → N×…×O."""
-        inputs, quantizer = self.input_quantizer, self.weight_quantizer
-        if inputs is None:
+        if self.input_quantizer is None:
             return F.linear(self.read_input(input), self.read_weight(), self.bias)
+        if input.dim() == 2:
+            return self._rows(input, self.input_quantizer)
+        rows = self._rows(input.reshape(-1, input.shape[-1]), self.input_quantizer)
+        return rows.view(*input.shape[:-1], self.out_features)
+
+    def _rows(self, x: Tensor, inputs: InputQuantizer) -> Tensor:
+        """N×I → N×O."""
+        quantizer = self.weight_quantizer
         if quantizer is None or self.reads_latent:
-            y = F.linear(self.read_input(input), self.weight)
-        elif input.dim() == 2:
-            y = self._multiplied(input, quantizer, inputs)
+            y = F.linear(self.read_input(x), self.weight)
         else:
-            rows = self._multiplied(input.reshape(-1, input.shape[-1]), quantizer, inputs)
-            y = rows.view(*input.shape[:-1], self.out_features)
-        scale = self.input_scale(input)
+            y = self._multiplied(x, quantizer, inputs)
+        scale = self.input_scale(x)
         if scale is not None:
             y = y * scale
         return y if self.bias is None else y + self.bias

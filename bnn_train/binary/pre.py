@@ -100,7 +100,9 @@ class Pact(Pre):
         return result
 
     def span(self) -> Tensor | float:
-        return self.alpha.detach()
+        """α; 1 where α is 0, so that all are 0 and none is 0/0."""
+        alpha = self.alpha.detach()
+        return torch.where(alpha == 0, 1.0, alpha)
 
 
 class _Clip(torch.autograd.Function):

@@ -17,8 +17,12 @@ from bnn_train.binary import signs_product
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
+from method_rows import ROWS as MIXES
 
-ROWS = ("bnn", "bnn_stochastic", "xnor", "xnor_k", "dorefa", "bireal", "bc", "bwn", "twn", "bop", "fp")
+ROWS = (
+    "bnn", "bnn_stochastic", "xnor", "xnor_k", "dorefa", "pact", "bireal", "irnet", "abcnet",
+    "bc", "bwn", "twn", "bop", "fp",
+)  # fmt: skip
 GEOMETRIES: dict[str, dict[str, Any]] = {
     "same": {"padding": "same"},
     "same, even kernel": {"kernel_size": 4, "padding": "same"},
@@ -138,23 +142,14 @@ def test_an_uneven_border_holds_the_methods_value(value: int) -> None:
 
 @pytest.mark.parametrize("kind", [BinaryConv2d, BinaryLinear])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_types_and_devices_of_the_parent(dtype: torch.dtype, kind: Any) -> None:
+@pytest.mark.parametrize("row", ["bases × a learned scale", "shift", "pact 2", "abcnet", "irnet"])
+def test_types_and_devices_of_the_parent(row: str, dtype: torch.dtype, kind: Any) -> None:
     sizes = (4, 6, 3) if kind is BinaryConv2d else (4, 6)
-    row = METHODS["xnor"].model_copy(
-        update={"weight": METHODS["bwn"].weight.model_copy(update={"gradient": "detached"})}
-    )
-    learned = row.model_copy(
-        update={
-            "weight": row.weight.model_copy(
-                update={"scale": row.weight.scale.model_copy(update={"kind": "learned"})}
-            )
-        }
-    )
-    layer = kind(*sizes, dtype=dtype, method=learned, role="body")
+    layer = kind(*sizes, dtype=dtype, method=MIXES[row], role="body")
     assert {p.dtype for p in layer.parameters()} == {dtype}
     x = torch.randn(2, 4, 7, 7) if kind is BinaryConv2d else torch.randn(2, 4)
     assert layer(x.to(dtype)).dtype == dtype
-    placed = kind(*sizes, device="meta", dtype=dtype, method=learned, role="body")
+    placed = kind(*sizes, device="meta", dtype=dtype, method=MIXES[row], role="body")
     assert {p.device.type for p in placed.parameters()} == {"meta"}
     assert placed(x.to("meta", dtype)).shape == layer(x.to(dtype)).shape
 

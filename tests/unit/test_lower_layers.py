@@ -13,6 +13,7 @@ from bnn_train.models.resnet import PadShortcut, Residual
 from bnn_train.packed.program import Conv
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
+from bnn_train.spec.quantizers import Uniform
 from lowering import pair, scramble
 
 SHAPE = (3, 9, 8)
@@ -88,7 +89,8 @@ def test_padding_values(method: str, value: int) -> None:
 @pytest.mark.parametrize("bits", [1, 2, 3, 8])
 def test_unsigned_codes(bits: int) -> None:
     row = METHODS["dorefa"]
-    row = row.model_copy(update={"activation": row.activation.model_copy(update={"bits": bits})})
+    activation = row.activation.model_copy(update={"quantizer": Uniform(bits=bits)})
+    row = row.model_copy(update={"activation": activation})
     made = pair(scramble(model(conv(row, padding=1), nn.BatchNorm2d(CHANNELS), conv(row)), SHAPE), SHAPE)
     made.gate()
 

@@ -70,3 +70,19 @@ def test_layers_share_bits_only_with_equal_clips() -> None:
         second.pre.alpha.add_(0.25)  # type: ignore[operator]  # a parameter
     assert not first.same(second)
     assert not first.same(quantizer(3))
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_a_clip_at_zero_gives_zeros(zero: float) -> None:
+    """No 0/0 in codes, value or gradients; all of g reaches α where x is above it."""
+    made = quantizer(2)
+    with torch.no_grad():
+        made.pre.alpha.fill_(zero)  # type: ignore[operator]  # a parameter
+    x = torch.from_numpy(X.copy()).requires_grad_()
+    y = made(x)
+    y.sum().backward()
+    (alpha,) = made.parameters()
+    assert not y.any()
+    assert alpha.grad is not None
+    assert alpha.grad == (X >= 0).sum()
+    assert not made.decompose(x).numbers.any()
