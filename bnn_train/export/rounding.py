@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import binary_layers
-from bnn_train.binary.placed import place
 from bnn_train.binary.quantizers import Quantizer
 from bnn_train.errors import ExportError
 from bnn_train.export.first import Affine, absorbs, per_input
@@ -20,14 +19,12 @@ from bnn_train.export.graph import Op, key_of
 from bnn_train.export.options import DIGITS, Options
 from bnn_train.export.trace import Traced
 from bnn_train.export.weights import quantized_weight, real_weight, whole
-from bnn_train.spec.annealed import END
 
 
 def deterministic(model: nn.Module, options: Options) -> tuple[nn.Module, list[str]]:
     """A copy of a network in evaluation mode that draws no signs, with those of latent weights if the options
     ask for them; and a sentence on each option that did something, or could not."""
     result = copy.deepcopy(model).eval()
-    place(result, END)
     _refuse(result)
     quantizers = [layer.weight_quantizer for _, layer in binary_layers(result) if layer.weight_quantizer]
     latent = [quantizer for quantizer in quantizers if quantizer.evaluates_latent]
