@@ -62,11 +62,13 @@ class Center(Pre):
 @PRES.builds(spec.Standardize)
 class Standardize(Pre):
     """ŵ = (w − mean)/σ, σ with n − 1 in its divisor: Libra-PB's balanced, standardized weights (IR-Net, arXiv
-    1909.10788 eq. 7; the authors' code has torch's σ). The gradient passes mean and σ."""
+    1909.10788 eq. 7; the authors' code has torch's σ). The gradient passes mean and σ. Equal weights give
+    0."""
 
     def prepare(self, x: Tensor, dims: Dims) -> Tensor:
         centred = x - x.mean(dim=dims, keepdim=True)
-        return centred / centred.std(dim=dims, keepdim=True)
+        deviation = centred.std(dim=dims, keepdim=True)
+        return centred / torch.where(deviation == 0, 1.0, deviation)
 
 
 @PRES.builds(spec.Shift)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnn_train.binary.layers import BinaryConv2d
+from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.binary.placed import place
 from bnn_train.spec.annealed import Position
 
@@ -67,3 +67,16 @@ def test_the_slope_at_zero_is_one_until_t_is(epoch: int, slope: float) -> None:
     made.input_quantizer(x).sum().backward()
     assert x.grad is not None
     np.testing.assert_allclose(x.grad.numpy(), slope, rtol=1e-6)
+
+
+def test_equal_weights_give_zeros() -> None:
+    """A filter of equal weights has σ = 0, and 0/0 would be NaN in the output and in every gradient."""
+    made = BinaryLinear(9, 5, method="irnet", role="body")
+    with torch.no_grad():
+        made.weight[2] = 0.25
+    y = made(torch.randn(4, 9))
+    y.square().sum().backward()
+    assert torch.isfinite(y).all()
+    assert not made.read_weight()[2].any()
+    assert made.weight.grad is not None
+    assert torch.isfinite(made.weight.grad).all()
