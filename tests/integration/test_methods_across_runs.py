@@ -68,7 +68,7 @@ def stopped(e: Experiment, step: int, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def learned(folder: Path) -> dict[str, Tensor]:
-    """What the input quantizers learned."""
+    """The parameters that the input quantizers learned."""
     weights = read(folder / "checkpoints" / LAST).section("model")
     return {name: tensor for name, tensor in weights.items() if ".input_quantizer." in f".{name}"}
 
