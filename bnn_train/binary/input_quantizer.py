@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.estimators import ESTIMATORS
@@ -43,6 +44,13 @@ class InputQuantizer(nn.Module):
         """x̂, in the shape and dtype of ``x``; stochastic quantizers draw only while training."""
         u, span = self.prepared(x), self.pre.span()
         return self.quantizer.value(u, self.estimator, drawn=self.training, span=span)
+
+    def padded(self, x: Tensor, border: tuple[int, int, int, int], value: int) -> Tensor:
+        """x̂ with taps of the code ``value`` around it; ``border`` as ``F.pad`` has it."""
+        worth = self.quantizer.border(self.pre.span())
+        if not value or isinstance(worth, float):
+            return F.pad(x, border, value=float(value))
+        return F.pad(x, border) + F.pad(torch.zeros_like(x), border, value=float(value)) * worth
 
     def coded(self, x: Tensor) -> tuple[Tensor, Factors]:
         """Whole-number codes in the shape of ``x`` (after an axis of bases if there are several), and what

@@ -80,14 +80,21 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
             y: Tensor = self._conv_forward(self.read_input(x), self.read_weight(), self.bias)
             return y
         if quantizer is None or self.reads_latent:
-            read, geometry = self._padded(self.read_input(x), self.method.padding)
-            y = F.conv2d(read, self.weight, None, *geometry)
+            y = self._real_product(self.read_input(x), inputs)
         else:
             y = self._multiplied(x, quantizer, inputs, self._walk)
         scale = self.input_scale(x)
         if scale is not None:
             y = y * self._over_outputs(scale)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
+
+    def _real_product(self, x: Tensor, inputs: InputQuantizer) -> Tensor:
+        """Of x̂ with the latent weight."""
+        if self._pads and self.padding_mode == "zeros":
+            x = inputs.padded(x, self.border, self.method.padding)
+            return F.conv2d(x, self.weight, None, self.stride, 0, self.dilation, self.groups)
+        x, geometry = self._padded(x, self.method.padding)
+        return F.conv2d(x, self.weight, None, *geometry)
 
     def _over_outputs(self, scale: Tensor) -> Tensor:
         """N×groups×H′×W′ spread over the outputs of each group."""

@@ -74,8 +74,9 @@ class SurrogateLayer(nn.Module):
 
 def _convolved(layer: BinaryConv2d, x: Tensor, weight: Tensor) -> Tensor:
     top, left = (int(p) for p in layer.padding)
-    value = float(layer.method.padding) if layer.quantizes_input else 0.0
-    x = F.pad(x, (left, left, top, top), value=value)
+    border = (left, left, top, top)
+    quantizer = layer.input_quantizer
+    x = F.pad(x, border) if quantizer is None else quantizer.padded(x, border, layer.method.padding)
     return F.conv2d(x, weight, None, layer.stride, 0, layer.dilation, layer.groups)
 
 

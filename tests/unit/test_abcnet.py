@@ -109,3 +109,21 @@ def test_what_is_learned_has_a_group_without_decay() -> None:
     layer = BinaryLinear(9, 5, method="abcnet", role="body")
     names = [name for name, _ in layer.named_parameters()]
     assert names[2:] == ["input_quantizer.quantizer.shifts", "input_quantizer.quantizer.weights"]
+
+
+@pytest.mark.parametrize("value", [-1, 0, 1])
+def test_a_border_is_the_same_before_real_and_before_binary_weights(value: int) -> None:
+    """Around the map stands the sign ``value`` in each basis, worth value·Σβ."""
+    both = METHODS["abcnet"].model_copy(update={"padding": value})
+    first = both.model_copy(update={"weight": METHODS["fp"].weight})  # a first stage: activations alone
+    layer = BinaryConv2d(3, 4, 3, padding=1, bias=False, method=both, role="body").double()
+    stage = BinaryConv2d(3, 4, 3, padding=1, bias=False, method=first, role="body").double()
+    assert stage.input_quantizer is not None
+    assert layer.input_quantizer is not None
+    _, weights = layer.input_quantizer.quantizer.parameters()
+    with torch.no_grad():
+        weights.copy_(torch.tensor([0.7, -0.2, 0.4]))
+        stage.weight.copy_(layer.read_weight())
+    stage.input_quantizer.load_state_dict(layer.input_quantizer.state_dict())
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    torch.testing.assert_close(stage(x), layer(x))

@@ -69,6 +69,15 @@ def test_ablations_of_xnor_are_what_they_claim(axes: dict[str, Any]) -> None:
     assert {line.verdict for line in found.values()} == {"ok"}, [str(line) for line in found.values()]
 
 
+@pytest.mark.parametrize(
+    "weight", [{}, {"quantizer": "none", "gradient": "identity"}], ids=["both", "first stage"]
+)
+@pytest.mark.parametrize("padding", [-1, 1])
+def test_borders_of_several_bases_are_what_they_claim(padding: int, weight: dict[str, Any]) -> None:
+    found = lines(gradients, of_method("abcnet", padding=padding, weight=weight))
+    assert {line.verdict for line in found.values()} == {"ok"}, [str(line) for line in found.values()]
+
+
 def test_dropout_does_not_disturb() -> None:
     network = {"model": {"name": "mlp", "width": 32, "dropout": 0.5, "dropout_input": 0.2}}
     assert set(verdicts(gradients, of_method("bnn_stochastic", network=network)).values()) == {"ok"}

@@ -93,6 +93,10 @@ class Quantizer(Placed):
         """The value of one unit of a code, for inputs from 0 to ``span`` where the range has an end."""
         return 1.0
 
+    def border(self, span: Factors) -> Factors:
+        """The value of a padded tap whose code is 1, in every basis if there are any."""
+        return self.unit(span)
+
     def factors(self, x: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
         """Factors that a quantizer of several bases finds for weights, P×O×1×… or P×1×1×…"""
         return None

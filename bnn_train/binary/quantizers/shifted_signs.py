@@ -76,6 +76,9 @@ class LearnedSigns(Quantizer, Learns):
         signs: Tensor = _SignsOf.apply(self._moved(x), estimator)  # type: ignore[no-untyped-call]  # in torch
         return signs, self.weights
 
+    def border(self, span: Factors) -> Factors:
+        return self.weights.sum()
+
     def value(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> Tensor:
         signs, weights = self.coded(x, estimator, drawn=drawn, span=span)
         return _weighted(signs, torch.as_tensor(weights))
