@@ -6,6 +6,8 @@ claims."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -14,23 +16,23 @@ from bnn_train.binary.tables import Table
 from bnn_train.spec import estimators as spec
 
 
-class Estimator(Placed):
+class Estimator(Placed, ABC):
     """A stand-in derivative q̃′ and its antiderivative A."""
 
     def __init__(self, spec: object) -> None:
         super().__init__()
         self.spec = spec
 
+    @abstractmethod
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
         """g · q̃′(x), for the upstream gradient ``g`` and the quantizer's input ``x``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def piece(self, x: Tensor, x0: Tensor) -> Tensor:
         """A(x) − A(x₀) on the piece of A that holds x₀.
 
         A norm over few images puts numbers on both sides of ±1 within 10⁻⁶, which a difference would jump
         over."""
-        raise NotImplementedError
 
     @property
     def masks(self) -> bool:
@@ -38,7 +40,7 @@ class Estimator(Placed):
         return True
 
 
-ESTIMATORS: Table[Estimator] = Table("estimator")
+ESTIMATORS: Table[Estimator] = Table()
 
 
 def window(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:

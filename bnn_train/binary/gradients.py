@@ -70,8 +70,6 @@ class Gradient:
     """The formula of a rule that is no derivative of the loss; None for one that is."""
     keeps: bool = True
     """Whether a weight outside the estimator's window still gets some gradient."""
-    masked: bool = False
-    """Whether the estimator takes part."""
 
     def latent(self, g: Tensor, c: Context) -> Tensor:
         """∂L/∂w from g = ∂L/∂ŵ."""
@@ -87,7 +85,6 @@ class Detached(Gradient):
 
     untrue = None
     keeps = False
-    masked = True
 
     def latent(self, g: Tensor, c: Context) -> Tensor:
         return c.alpha_mask(g)
@@ -100,7 +97,6 @@ class Exact(Gradient):
     """∂L/∂wᵢ = (1/n)·s(wᵢ)·Σⱼ gⱼ·s(wⱼ) + α·mᵢ·gᵢ: the chain rule through α = mean|w|, s = sign."""
 
     untrue = None
-    masked = True
 
     def latent(self, g: Tensor, c: Context) -> Tensor:
         s = sign(c.w)
@@ -119,7 +115,6 @@ class Official(Gradient):
     """
 
     untrue = "∂L/∂w = ∂L/∂ŵ·(1/n + α·m)·(1 − 1/I)"
-    masked = True
 
     def latent(self, g: Tensor, c: Context) -> Tensor:
         result = c.alpha_mask(g).add_(g, alpha=1 / c.count)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.pre import PRES
 from bnn_train.binary.quantizers import Codes, quantizer
-from bnn_train.binary.quantizers.base import Factors
+from bnn_train.binary.quantizers.base import Factors, is_one
 from bnn_train.spec.method import ActivationSpec
 
 
@@ -62,16 +62,11 @@ class InputQuantizer(nn.Module):
     @torch.no_grad()
     def decompose(self, x: Tensor) -> Codes:
         """The deterministic codes of an input and their factors, as an export computes them."""
-        training = self.training
-        self.training = False
-        try:
-            codes, factors = self.coded(x.detach())
-        finally:
-            self.training = training
-        plain = isinstance(factors, float) and factors == 1
+        u, span = self.prepared(x.detach()), self.pre.span()
+        codes, factors = self.quantizer.coded(u, self.estimator, drawn=False, span=span)
         if self.bases and isinstance(factors, Tensor):
             factors = factors.view(-1, *[1] * x.dim())
-        return Codes(codes, None if plain else factors, self.quantizer.code, self.bases)
+        return Codes(codes, None if is_one(factors) else factors, self.quantizer.code, self.bases)
 
     def around(self, x0: Tensor) -> Callable[[Tensor], Tensor]:
         """The function near ``x0`` that has the value of the forward pass there, and the gradient of training

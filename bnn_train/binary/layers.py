@@ -82,7 +82,9 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
         if quantizer is None or self.reads_latent:
             y = self._real_product(self.read_input(x), inputs)
         else:
-            y = self._multiplied(x, quantizer, inputs, self._walk)
+            codes, factors = self._coded(x, inputs)
+            codes, geometry, zeros = self._around(codes, inputs.bases)
+            y = self._multiplied(codes, factors, quantizer, inputs, geometry, zeros=zeros)
         scale = self.input_scale(x)
         if scale is not None:
             y = y * self._over_outputs(scale)
@@ -130,6 +132,8 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
         return self._padded(x, 0)
 
     def _around(self, codes: Tensor, bases: int) -> tuple[Tensor, Geometry, bool]:
+        """Codes with what stands around the map, what is left to the product, whether zeros are among
+        them."""
         zeros = self._pads and not self.method.padding and self.padding_mode == "zeros"
         if not bases:
             return *self._padded(codes, self.method.padding), zeros
@@ -174,7 +178,7 @@ class BinaryLinear(QuantizedLayer, nn.Linear):
         if quantizer is None or self.reads_latent:
             y = F.linear(self.read_input(x), self.weight)
         else:
-            y = self._multiplied(x, quantizer, inputs)
+            y = self._multiplied(*self._coded(x, inputs), quantizer, inputs)
         scale = self.input_scale(x)
         if scale is not None:
             y = y * scale

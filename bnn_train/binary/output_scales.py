@@ -35,7 +35,7 @@ class OutputScale(nn.Module):
         return None
 
 
-OUTPUT_SCALES: Table[OutputScale] = Table("output scale")
+OUTPUT_SCALES: Table[OutputScale] = Table()
 OUTPUT_SCALES.builds(spec.Unscaled)(OutputScale)
 
 

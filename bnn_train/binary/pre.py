@@ -41,7 +41,7 @@ class Pre(Placed, Learns):
         """Set what is learned to where training starts."""
 
 
-PRES: Table[Pre] = Table("pre")
+PRES: Table[Pre] = Table()
 
 
 @PRES.builds(spec.AsItIs)
@@ -83,6 +83,10 @@ class Shift(Pre):
         self.shift = nn.Parameter(torch.zeros(channels))
         self.rate, self.weight_decay = spec.rate, spec.weight_decay
 
+    @torch.no_grad()
+    def initialise(self) -> None:
+        self.shift.zero_()
+
     def prepare(self, x: Tensor, dims: Dims) -> Tensor:
         return x + self.shift.view(-1, *[1] * (x.dim() - 2 if x.dim() > 2 else 0))
 
@@ -94,8 +98,12 @@ class Pact(Pre):
 
     def __init__(self, spec: spec.Pact, channels: int) -> None:
         super().__init__(spec)
-        self.alpha = nn.Parameter(torch.tensor(spec.start))
+        self.start, self.alpha = spec.start, nn.Parameter(torch.tensor(spec.start))
         self.rate, self.weight_decay = spec.rate, spec.weight_decay
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        self.alpha.fill_(self.start)
 
     def prepare(self, x: Tensor, dims: Dims) -> Tensor:
         result: Tensor = _Clip.apply(x, self.alpha)  # type: ignore[no-untyped-call]  # in torch

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_train.binary.geometry import Geometry
-from bnn_train.binary.quantizers.base import Factors
+from bnn_train.binary.quantizers.base import Factors, is_one
 from bnn_train.binary.signs_product import serves, signs_product
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 
@@ -38,7 +38,7 @@ class _Product(torch.autograd.Function):
         ctx.unit, ctx.quantizer, ctx.geometry = unit, quantizer, geometry
         scale = None if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).flatten()
         y = exact(x, codes, geometry, signs=signs and quantizer.quantizer.signs, scale=scale)
-        if scale is None and not _is_one(unit):
+        if scale is None and not is_one(unit):
             y.mul_(unit)
         return y
 
@@ -53,14 +53,10 @@ class _Product(torch.autograd.Function):
         grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
         grad_alpha = None
         if grad_w is not None:
-            grad_w = grad_w.to(w.dtype) if _is_one(ctx.unit) else grad_w.to(w.dtype).mul_(ctx.unit)
+            grad_w = grad_w.to(w.dtype) if is_one(ctx.unit) else grad_w.to(w.dtype).mul_(ctx.unit)
             grad_alpha = ctx.quantizer.learned_gradient(grad_w, codes.to(w.dtype)) if wanted[3] else None
             grad_w = ctx.quantizer.latent_gradient(grad_w, w, alpha)
         return grad_x, None, grad_w, grad_alpha, None, None, None
-
-
-def _is_one(unit: Factors) -> bool:
-    return isinstance(unit, float) and unit == 1
 
 
 def lowered(*codes: Tensor) -> tuple[Tensor, ...]:

@@ -16,6 +16,7 @@ from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.output_scales import OUTPUT_SCALES, OutputScale
 from bnn_train.binary.product import product
 from bnn_train.binary.quantizers import Codes
+from bnn_train.binary.quantizers.base import Factors
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.spec.method import Method, Role
 
@@ -105,16 +106,24 @@ class QuantizedLayer(nn.Module):
             return drop(x, self.dropout, self.training)
         return x * drop(torch.ones_like(x[0]), self.dropout, self.training)
 
-    def _multiplied(
-        self, x: Tensor, quantizer: WeightQuantizer, inputs: InputQuantizer, geometry: Geometry | None = None
-    ) -> Tensor:
-        """The exact product of the codes of both sides, padded maps included."""
+    def _coded(self, x: Tensor, inputs: InputQuantizer) -> tuple[Tensor, Factors]:
+        """Codes of the input, dropped out, and their factors."""
         codes, factors = inputs.coded(x)
-        codes = self._dropped(codes, inputs.bases)
-        zeros = bool(self.dropout and self.training)
-        if geometry is not None:
-            codes, geometry, padded = self._around(codes, inputs.bases)
-            zeros |= padded
+        return self._dropped(codes, inputs.bases), factors
+
+    def _multiplied(
+        self,
+        codes: Tensor,
+        factors: Factors,
+        quantizer: WeightQuantizer,
+        inputs: InputQuantizer,
+        geometry: Geometry | None = None,
+        *,
+        zeros: bool = False,
+    ) -> Tensor:
+        """The exact product of the input's codes with those of the weight. ``zeros``: there are codes 0
+        around the signs of a map."""
+        zeros |= bool(self.dropout and self.training)
         weight = quantizer.prepared(self.weight)
         signs = inputs.quantizer.signs and not zeros
         if not (inputs.bases or quantizer.bases):
@@ -122,11 +131,6 @@ class QuantizedLayer(nn.Module):
         return bases_product(
             codes, factors, weight, quantizer, bases=inputs.bases, geometry=geometry, signs=signs
         )
-
-    def _around(self, codes: Tensor, bases: int) -> tuple[Tensor, Geometry, bool]:
-        """Codes with what stands around the map, what is left to the product, whether zeros are among
-        them."""
-        raise NotImplementedError
 
     def codes(self) -> Codes:
         """The deterministic codes of the weight and their factors, as an export stores them.

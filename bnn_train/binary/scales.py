@@ -31,7 +31,7 @@ class Scale(nn.Module):
         """Set a learned α to the best one for the weights as they are."""
 
 
-SCALES: Table[Scale] = Table("scale")
+SCALES: Table[Scale] = Table()
 SCALES.builds(spec.NoScale)(Scale)
 
 

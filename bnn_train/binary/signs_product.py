@@ -7,7 +7,7 @@ sum is a whole number below 2²⁴, and the one multiplication by the scale is r
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -174,18 +174,8 @@ def _shaped(
     return x.new_empty(len(x), outputs, *sizes).contiguous(memory_format=_format(x))
 
 
-def signs_product(
-    x: Tensor,
-    codes: Tensor,
-    scale: Tensor | None,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    groups: int,
-) -> Tensor:
-    """The operator ``bnn_train::signs_product``."""
-    product: Tensor = torch.ops.bnn_train.signs_product(x, codes, scale, stride, padding, dilation, groups)
-    return product
+signs_product: Callable[..., Tensor] = torch.ops.bnn_train.signs_product.default
+"""The operator; ``_multiplied`` says what it gives."""
 
 
 def _format(x: Tensor) -> torch.memory_format:

@@ -13,8 +13,7 @@ T = TypeVar("T")
 class Table(Generic[T]):
     """One axis: the class of options → the class of objects."""
 
-    def __init__(self, noun: str) -> None:
-        self.noun = noun
+    def __init__(self) -> None:
         self.rows: dict[type[Record], Callable[..., T]] = {}
 
     def builds(self, spec: type[Record]) -> Callable[[type[T]], type[T]]:

@@ -53,10 +53,10 @@ class WeightQuantizer(nn.Module):
         """The quantizer's input."""
         return w if self.pre.identity else self.pre.prepare(w, self.dims)
 
-    def quantized(self, u: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Codes of the prepared weight and α, or None where there is no factor; drawn where the quantizer
-        draws."""
-        codes = self.quantizer.codes(u, self.dims, drawn=self.draws)
+    def quantized(self, u: Tensor, *, drawn: bool = True) -> tuple[Tensor, Tensor | None]:
+        """Codes of the prepared weight and α, or None where there is no factor. ``drawn``: at random where
+        the quantizer draws."""
+        codes = self.quantizer.codes(u, self.dims, drawn=drawn and self.draws)
         if self.bases:
             return codes, self.quantizer.factors(u, codes, self.dims)
         return codes, self.scale.find(u, codes, self.dims)
@@ -69,12 +69,7 @@ class WeightQuantizer(nn.Module):
     @torch.no_grad()
     def decompose(self, w: Tensor) -> Codes:
         """The deterministic codes of a weight and their factors, as an export stores them."""
-        u, drawn = self.prepared(w.detach()), self.draws
-        self.draws = False
-        try:
-            codes, alpha = self.quantized(u)
-        finally:
-            self.draws = drawn
+        codes, alpha = self.quantized(self.prepared(w.detach()), drawn=False)
         return Codes(codes, alpha, self.quantizer.code, self.bases)
 
     def latent_gradient(self, g: Tensor, u: Tensor, alpha: Tensor | None) -> Tensor:

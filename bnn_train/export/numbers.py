@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.quantizers.base import is_one
 from bnn_train.errors import ExportError
 from bnn_train.export.graph import Op, binary
 
@@ -84,7 +85,7 @@ def _unit(layer: BinaryLayer) -> Tensor | float | None:
     if inputs is None or inputs.bases:
         return None
     unit = inputs.quantizer.unit(inputs.pre.span())
-    return None if isinstance(unit, float) and unit == 1 else unit
+    return None if is_one(unit) else unit
 
 
 def weight_factors(op: Op) -> F32 | None:

@@ -101,14 +101,14 @@ def _resnet_imagenet(
 ) -> nn.Module:
     stem = _stem(layers, shape[0], network.width, small=network.small_stem(min(shape[1:])))
     widths = [network.width * 2**i for i in range(4)]
-    return resnet(layers, stem, widths, blocks, network.pads_shortcut, classes)
+    return resnet(layers, stem, widths, blocks, network.shortcut == "A", classes)
 
 
 def resnet20(network: ResNet20, layers: Layers, shape: Shape, classes: int) -> nn.Module:
     """Three stages of 3 blocks behind a 3×3 stem; N×C×H×W → N×classes."""
     stem = _stem(layers, shape[0], network.width, small=True)
     widths = [network.width * 2**i for i in range(3)]
-    return resnet(layers, stem, widths, (3, 3, 3), network.pads_shortcut, classes)
+    return resnet(layers, stem, widths, (3, 3, 3), network.shortcut == "A", classes)
 
 
 def _sequence(*modules: nn.Module) -> nn.Sequential:

@@ -24,11 +24,6 @@ class Options(Record):
     """It has shortcuts, and no plain chain of layers."""
 
     @property
-    def pads_shortcut(self) -> bool:
-        """Whether a shortcut to more channels subsamples and pads with zeros (type A)."""
-        return getattr(self, "shortcut", "") == "A"
-
-    @property
     def least_pixels(self) -> int:
         """The shortest side of an image; below it, maps vanish or are a single pixel early on."""
         return self.least

@@ -182,3 +182,17 @@ def test_the_unit_of_a_code_keeps_its_digits_in_bfloat16() -> None:
         layer.weight.fill_(1.0)
         y = layer(torch.ones(3, 15))
     assert torch.equal(y.float(), torch.full((3, 2), 15.0))
+
+
+@pytest.mark.parametrize("method", ["pact", "abcnet"])
+def test_a_layer_that_begins_again_has_its_learned_numbers_again(method: str) -> None:
+    layer = BinaryLinear(9, 4, method=method, role="body")
+    assert layer.input_quantizer is not None
+    fresh = [p.detach().clone() for p in layer.input_quantizer.parameters()]
+    with torch.no_grad():
+        for p in layer.input_quantizer.parameters():
+            p.add_(0.3)
+    layer.initialise()
+    found = list(layer.input_quantizer.parameters())
+    assert fresh
+    assert all(torch.equal(one, other) for one, other in zip(found, fresh, strict=True))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.input_quantizer import InputQuantizer
+from bnn_train.export.graph import Key
 from bnn_train.export.numbers import Function, apply, chain_function
 from bnn_train.export.thresholds import LARGEST, float_thresholds, integer_thresholds, of_ordinal
 from bnn_train.spec.method import ActivationSpec
@@ -55,7 +56,7 @@ def codes(chain: str, spec: str) -> Function:
 
 
 def levels(spec: str) -> int:
-    return InputQuantizer(SPECS[spec], 0).quantizer.levels
+    return Key(InputQuantizer(SPECS[spec], 0)).levels
 
 
 def counted(values: np.ndarray, flip: np.ndarray, y: np.ndarray, sign: bool) -> np.ndarray:

@@ -3,6 +3,7 @@ store."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,11 @@ from bnn_train.spec import quantizers as spec
 SIGN = Code()
 Dims = tuple[int, ...]
 Factors = Tensor | float
+
+
+def is_one(factors: Factors) -> bool:
+    """Whether there is nothing to multiply with; a tensor may hold 1, and is multiplied with."""
+    return isinstance(factors, float) and factors == 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Codes:
         return signs, shares, factor * self.code.offset / self.code.denominator
 
 
-class Quantizer(Placed):
+class Quantizer(Placed, ABC):
     """Real numbers → whole-number codes, for weights and activations alike.
 
     Subclasses give ``codes``, and ``code`` where they are no signs; those whose gradient is not an
@@ -77,17 +83,12 @@ class Quantizer(Placed):
         """Whether every code is −1 or +1."""
         return self.code == SIGN
 
-    @property
-    def levels(self) -> int:
-        """How many thresholds a number is compared with, at most."""
-        return self.bases or 2 ** len(self.code.values) - 1
-
+    @abstractmethod
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         """Codes in the shape of ``x``, after an axis of bases if there are any.
 
         ``dims``: the axes over which one threshold reaches. ``drawn``: at random where the quantizer draws.
         """
-        raise NotImplementedError
 
     def unit(self, span: Factors) -> Factors:
         """The value of one unit of a code, for inputs from 0 to ``span`` where the range has an end."""
@@ -136,11 +137,11 @@ class _StraightThrough(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.estimator = estimator
         codes = quantizer.codes(x if isinstance(span, float) else x / span, (), drawn=drawn)
-        return codes if isinstance(unit, float) and unit == 1 else codes.mul_(unit)
+        return codes if is_one(unit) else codes.mul_(unit)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         return ctx.estimator.slope(grads[0], *ctx.saved_tensors), None, None, None, None, None
 
 
-QUANTIZERS: Table[Quantizer] = Table("quantizer")
+QUANTIZERS: Table[Quantizer] = Table()

@@ -62,8 +62,14 @@ class LearnedSigns(Quantizer, Learns):
     def __init__(self, spec: spec.LearnedSigns) -> None:
         super().__init__(spec)
         self.bases = spec.bases
-        self.shifts = nn.Parameter(torch.tensor(spread(spec.bases)) / 2)
-        self.weights = nn.Parameter(torch.full((spec.bases,), 1 / spec.bases))
+        self.shifts = nn.Parameter(torch.zeros(spec.bases))
+        self.weights = nn.Parameter(torch.zeros(spec.bases))
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        self.shifts.copy_(torch.tensor(spread(self.bases)) / 2)
+        self.weights.fill_(1 / self.bases)
 
     def _moved(self, x: Tensor) -> Tensor:
         """x + νᵢ, Q×…"""
