@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import LAYERS
+from bnn_train.binary.nonlinear import STREAMS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.spec.method import Method, Role
 
@@ -22,7 +23,6 @@ GAMMAS: dict[str, Callable[[Tensor], Tensor]] = {"ones": nn.init.ones_, "uniform
 """Initial values of a norm's γ."""
 LEADS = {"norm_relu": (True, True), "norm": (True, False), "none": (False, False)}
 """Whether a norm, and whether a nonlinearity, stands before a layer."""
-STREAMS: dict[str, type[nn.Module]] = {"none": nn.Identity, "relu": nn.ReLU, "hardtanh": nn.Hardtanh}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +117,9 @@ class Layers:
         """The nonlinearity before a layer in this role: none if it quantizes its input, else ReLU."""
         return nn.Identity() if self.quantizes_input(consumer) else nn.ReLU()
 
-    def stream(self) -> nn.Module:
-        """The nonlinearity on a residual stream after each addition."""
-        return STREAMS[self.method.block.post_add_activation]()
+    def stream(self, channels: int) -> nn.Module:
+        """The nonlinearity on a residual stream of so many channels after each addition."""
+        return STREAMS[self.method.block.post_add_activation](channels)
 
     def chain(self, layers: Sequence[ChainLayer]) -> nn.Sequential:
         """The layers one after the other, in the method's block order.

@@ -119,7 +119,7 @@ def _stem(layers: Layers, channels: int, width: int, *, small: bool) -> nn.Seque
     """The first convolution and what makes its output the residual stream."""
     kernel, stride = (3, 1) if small else (7, 2)
     conv = layers.conv("first", channels, width, kernel, stride=stride, padding=kernel // 2)
-    act = nn.ReLU() if layers.method.block.norms_first else layers.stream()
+    act = nn.ReLU() if layers.method.block.norms_first else layers.stream(width)
     pool = nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1)
     return _sequence(conv, layers.norm2d(width), act, pool)
 
@@ -137,11 +137,11 @@ def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -
     side = _shortcut(layers, inputs, outputs, stride, pads)
     if layers.method.block.shortcut_per_conv:
         return [
-            Residual(_sequence(*first), side, layers.stream()),
-            Residual(_sequence(*second), nn.Identity(), layers.stream()),
+            Residual(_sequence(*first), side, layers.stream(outputs)),
+            Residual(_sequence(*second), nn.Identity(), layers.stream(outputs)),
         ]
     between = [] if layers.method.block.norms_first else [layers.nonlinearity("body")]
-    return [Residual(_sequence(*first, *between, *second), side, layers.stream())]
+    return [Residual(_sequence(*first, *between, *second), side, layers.stream(outputs))]
 
 
 def _conv3(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:

@@ -110,8 +110,8 @@ class BlockSpec(Record):
     """Residual networks: a shortcut around every block, or around every convolution (Bi-Real Net)."""
     downsample: Literal["conv", "avgpool_conv"] = "conv"
     """Type-B shortcuts: a strided 1×1 convolution, or 2×2 average pooling and a plain 1×1."""
-    post_add_activation: Literal["none", "relu", "hardtanh"] = "relu"
-    """The nonlinearity after each addition of a shortcut."""
+    post_add_activation: Literal["none", "relu", "hardtanh", "prelu", "rprelu", "maxout"] = "relu"
+    """The nonlinearity after each addition of a shortcut; the last three learn slopes for each channel."""
     output_norm: bool = False
     """Batch-normalize the network's output, as the square-hinge networks do."""
     product_relu: bool = False

@@ -1,6 +1,7 @@
-"""The first losses of a fixed tiny run of every method; ``python tests/golden/losses.py`` rewrites them.
+"""The first losses of a fixed tiny run of every method; ``python tests/golden/losses.py [METHOD …]`` rewrites
+them, a file for each.
 
-A change that claims to change no behaviour leaves ``losses.json`` alone. Weights and images are ramps, not
+A change that claims to change no behaviour leaves ``first_losses/`` alone. Weights and images are ramps, not
 random draws, so that the numbers do not hang on a generator; only the stochastic methods draw. All is in
 float64: in float32 another CPU's rounding would flip signs and carry the runs apart.
 """
@@ -8,6 +9,7 @@ float64: in float32 another CPU's rounding would flip signs and carry the runs a
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -23,7 +25,7 @@ from bnn_train.training.position import position_of
 from bnn_train.training.setup import build_learner
 from bnn_train.training.step import Kept, training_step
 
-FILE = Path(__file__).with_name("losses.json")
+FOLDER = Path(__file__).with_name("first_losses")
 SHAPE, CLASSES, STEPS, EPOCHS = (3, 16, 16), 5, 5, 2
 NETWORKS = {
     "convnet": {"name": "convnet", "width": 16},
@@ -84,15 +86,20 @@ def first_losses(method: str, network: str) -> list[float]:
     return losses
 
 
-def all_losses() -> dict[str, list[float]]:
+def losses_of(method: str) -> dict[str, list[float]]:
     """``method/network`` → losses."""
-    return {
-        f"{method}/{network}": first_losses(method, network) for method in METHODS for network in NETWORKS
-    }
+    return {f"{method}/{network}": first_losses(method, network) for network in NETWORKS}
+
+
+def stored() -> dict[str, list[float]]:
+    """What the files hold."""
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))]
+    return {name: values for held in files for name, values in held.items()}
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    lines = ",\n".join(f'  "{name}": {json.dumps(values)}' for name, values in all_losses().items())
-    FILE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    print(f"wrote {FILE}")
+    FOLDER.mkdir(exist_ok=True)
+    for method in sys.argv[1:] or METHODS:
+        lines = ",\n".join(f'  "{name}": {json.dumps(values)}' for name, values in losses_of(method).items())
+        (FOLDER / f"{method}.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")

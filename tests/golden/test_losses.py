@@ -1,13 +1,11 @@
 """No method's training changes unnoticed."""
 
-import json
-
 import pytest
 
 from bnn_train.spec.methods import METHODS
-from losses import FILE, NETWORKS, first_losses
+from losses import NETWORKS, first_losses, stored
 
-GOLDEN: dict[str, list[float]] = json.loads(FILE.read_text(encoding="utf-8"))
+GOLDEN = stored()
 
 
 def test_every_method_and_network_has_its_losses() -> None:

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from bnn_train.binary.estimators import ESTIMATORS
-from bnn_train.binary.factory import GAMMAS, LEADS, NORMS_1D, NORMS_2D, STREAMS, Layers
+from bnn_train.binary.factory import GAMMAS, LEADS, NORMS_1D, NORMS_2D, Layers
 from bnn_train.binary.gradients import GAINS, GRADIENTS
 from bnn_train.binary.inits import INITS
 from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.latent import COEFFICIENTS
 from bnn_train.binary.layers import LAYERS, BinaryLayer, BinaryLinear
+from bnn_train.binary.nonlinear import STREAMS
 from bnn_train.binary.output_scales import OUTPUT_SCALES
 from bnn_train.binary.pre import PRES
 from bnn_train.binary.quantizers import QUANTIZERS
