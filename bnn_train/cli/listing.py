@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
 
 from bnn_train.config import schema
+from bnn_train.errors import RunError
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
@@ -27,10 +30,28 @@ def _section(title: str, rows: dict[str, str]) -> str:
     return "\n".join([f"{title}:", *(f"  {name:<{width}}  {text}".rstrip() for name, text in rows.items())])
 
 
+def listed(words: Sequence[str], configs: Path) -> str:
+    """The answer to ``--list`` and the words behind it. Raises RunError for words that name nothing."""
+    if not words:
+        return listing(configs)
+    if words[0] != "methods" or len(words) > 2:
+        raise RunError(f"--list {' '.join(words)}: takes nothing, `methods`, or `methods NAME`")
+    from bnn_train.cli.method_table import method_card, method_table  # torch, which the rest does without
+
+    if len(words) == 1:
+        return method_table(configs)
+    name = words[1]
+    if name not in METHODS:
+        near = get_close_matches(name, METHODS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see --list methods"
+        raise RunError(f"--list methods {name}: no such method; {hint}")
+    return method_card(name, configs)
+
+
 def listing(configs: Path) -> str:
     """All registries, and the configs found under ``configs``."""
     sections = [
-        _section("methods", {name: row.paper for name, row in METHODS.items()}),
+        _section("methods (`--list methods` tells more)", {name: row.paper for name, row in METHODS.items()}),
         _section("networks", {name: _first_line(cls.__doc__) for name, cls in NETWORKS.items()}),
         _section("data sets", {name: row.title for name, row in DATASETS.items()}),
     ]

@@ -57,7 +57,11 @@ def parser() -> argparse.ArgumentParser:
         "--print-config", action="store_true", help="print the resolved config; needs no data and no torch"
     )
     p.add_argument(
-        "--list", action="store_true", help="list methods, networks, data sets and shipped configs"
+        "--list",
+        nargs="*",
+        metavar="WHAT",
+        help="list methods, networks, data sets and shipped configs; `--list methods`: the year, bits and"
+        " accuracies of each method; `--list methods NAME`: all about one",
     )
     p.add_argument("--json-schema", action="store_true", help="print the config's JSON Schema, for editors")
     p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
-    if not (args.config or args.resume or args.list or args.json_schema):
+    if not (args.config or args.resume or args.list is not None or args.json_schema):
         p.error("give --config F, for example: bnn-train --config configs/quickstart.yaml")
     wrong: list[str] = []
     return guarded(lambda: _run(args, wrong)) or int(bool(wrong))
@@ -77,10 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     """Do what the options ask for; instruments of ``--check`` that find a fault are added to ``wrong``."""
-    if args.list:
-        from bnn_train.cli.listing import listing
+    if args.list is not None:
+        from bnn_train.cli.listing import listed
 
-        print(listing(Path("configs")))
+        print(listed(args.list, Path("configs")))
         return
     if args.json_schema:
         import json

@@ -21,7 +21,7 @@ REST = "…"
 NAME = "unipolar"
 DRIVER = """
 import json, math, sys
-import pytest, torch
+import method_tables, pytest, torch
 from bnn_train.cli import export, train
 from losses import NETWORKS, first_losses
 
@@ -38,6 +38,7 @@ codes = {
     "export": export.main(["--checkpoint", "run", "--out", "model.bnn", "--no-latency"]),
     "config": train.main(["--config", f"configs/mnist/{sys.argv[1]}_alexnet.yaml", "--print-config"]),
     "golden": int(not all(map(math.isfinite, losses))),
+    "pages": method_tables.main([]),
     "tests": int(pytest.main([*(f"tests/unit/test_{name}.py" for name in tests), *chosen])),
 }
 print(json.dumps(codes))
@@ -52,7 +53,7 @@ def blocks() -> Iterator[tuple[str, str, str]]:
 def copied(folder: Path) -> None:
     """Package, configs and tests, without what they do not need to run."""
     skip = shutil.ignore_patterns("__pycache__", "csrc", "corpus", "native")
-    for name in ("bnn_train", "configs", "tests"):
+    for name in ("bnn_train", "configs", "scripts", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=skip)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, folder)
@@ -90,7 +91,7 @@ def test_a_method_is_added_as_the_page_says(tmp_path: Path) -> None:
     """Dry run, checks, training, export with its parity, the new config, and the page's own tests."""
     copied(tmp_path)
     follow(tmp_path)
-    paths = [tmp_path, tmp_path / "tests", tmp_path / "tests/golden"]
+    paths = [tmp_path, *(tmp_path / name for name in ("tests", "tests/golden", "scripts"))]
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, NAME],
         cwd=tmp_path,

@@ -6,9 +6,12 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import family_tree
+import method_tables
 from bnn_train.config.loader import load
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
@@ -32,12 +35,28 @@ def test_the_door_is_light() -> None:
 
 
 DOORS = ("README.md", "configs/README.md")
+TABLES = ("README.md", "configs/METHODS.md")
 
 
-@pytest.mark.parametrize("page", DOORS)
-def test_every_method_network_and_data_set_is_told(page: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [(TABLES[0], METHODS), (TABLES[1], METHODS), *((p, {**NETWORKS, **DATASETS}) for p in DOORS)],
+)
+def test_every_method_network_and_data_set_is_told(page: str, names: dict[str, Any]) -> None:
     told = set(re.findall(r"`(\w+)`", (ROOT / page).read_text(encoding="utf-8")))
-    assert {*METHODS, *NETWORKS, *DATASETS} - told == set()
+    assert set(names) - told == set()
+
+
+def test_tables_of_methods_are_in_step_with_the_rows() -> None:
+    for path, text in method_tables.written().items():
+        assert path.read_text(encoding="utf-8") == text, "run python scripts/method_tables.py"
+
+
+def test_the_family_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `plots`")
+    assert family_tree.main(["--out", str(tmp_path / "family.svg")]) == 0
+    drawn = (tmp_path / "family.svg").read_text(encoding="utf-8")
+    assert all(f">{name}<" in drawn for name in METHODS)
 
 
 @pytest.mark.parametrize("page", DOORS)

@@ -83,6 +83,20 @@ class Quantizer(Placed, ABC):
         """Whether every code is −1 or +1."""
         return self.code == SIGN
 
+    @property
+    def bits(self) -> str:
+        """Bits of one number, as tables tell it: `T` for three levels."""
+        if self.bases:
+            return str(self.bases)
+        levels = len(set(code_numbers(self.code)))
+        return "T" if levels == 3 else str((levels - 1).bit_length())
+
+    @property
+    def planes_told(self) -> str:
+        """Signs that a packed number takes, and `+1` where one more of them is an offset."""
+        count = self.bases or len(self.code.values)
+        return f"({count}+1)" if self.code.offset else str(count)
+
     @abstractmethod
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         """Codes in the shape of ``x``, after an axis of bases if there are any.
