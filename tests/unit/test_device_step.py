@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bnn_train.binary.layers import BinaryLinear
 from bnn_train.config.merge import merge
 from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.bundle import DataBundle
@@ -220,3 +221,16 @@ def test_an_evaluation_and_a_probe_stay_on_the_device() -> None:
     seen: list[torch.device] = []
     observe(model, images, model.named_children(), lambda name, x, y: seen.append(y.device))
     assert set(seen) == {META}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_planes_are_made_where_the_numbers_are(method: str) -> None:
+    """Codes as signs, which diagnostics ask for in the middle of a run."""
+    with META:
+        layer = BinaryLinear(8, 4, method=method, role="body")
+    if layer.binarizes:
+        signs, _, _ = layer.codes().planes()
+        assert signs.device == META
+    if layer.input_quantizer is not None:
+        signs, _, _ = layer.input_quantizer.decompose(torch.empty(2, 8, device=META)).planes()
+        assert signs.device == META

@@ -52,7 +52,10 @@ class Codes:
         factor: Any = 1.0 if self.factors is None else self.factors
         if self.bases:
             return self.numbers, list(factor), 0.0
-        values = torch.as_tensor(code_numbers(self.code), dtype=self.numbers.dtype)
+        # made where the numbers are: a CPU tensor meets those of a GPU in an error
+        values = torch.as_tensor(
+            code_numbers(self.code), dtype=self.numbers.dtype, device=self.numbers.device
+        )
         places = torch.searchsorted(values, self.numbers.contiguous())
         digits = [(places >> p) & 1 for p in range(len(self.code.values))]
         signs = torch.stack([2.0 * digit - 1 for digit in digits])
