@@ -9,7 +9,8 @@ half-finished ones resume.
 ``results.md`` and ``results.json`` in ``--out`` are written anew after every run, from all finished runs that
 stand there: rows may be run one by one, or side by side. ``--fast`` cuts the epochs and moves the schedules
 along; its numbers compare with nothing published, and every line says so. ``--publish`` puts the table into
-``configs/<data>/RESULTS.md``.
+``configs/<data>/RESULTS.md``. ``--record`` writes the means to ``configs/expected.json``, ``--verify`` holds
+a later run against them. ``board`` and ``digits`` are tables of every method.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ConfigError, NonFiniteError, RunError
 from bnn_train.files import write_atomic
+from reproduction import board, expected
 from reproduction.outcomes import outcomes
 from reproduction.plans import ROOT, Options, Plan, config_path, planned
 from reproduction.publish import published
@@ -34,6 +36,8 @@ from reproduction.tables import TABLES, Row, Stage, Table, chosen, table_of
 
 CONFIGS = ROOT / "configs"
 FAST = 5
+POINTS = 1.5
+BOARD_TABLE = "board"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +55,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads")
     p.add_argument(
         "--set", metavar="A.B=C", action="append", default=[], help="replace a key in every row; repeatable"
+    )
+    p.add_argument(
+        "--verify", action="store_true", help="fail where a mean is not what configs/expected.json says"
+    )
+    p.add_argument(
+        "--record",
+        nargs="?",
+        type=float,
+        const=POINTS,
+        metavar="POINTS",
+        help=f"write the means as what is expected, with at least so many points of tolerance ({POINTS})",
     )
     p.add_argument("--publish", action="store_true", help="also fill in configs/<data>/RESULTS.md")
     return p
@@ -94,8 +109,12 @@ def _reproduce(args: argparse.Namespace) -> None:
     if args.publish:
         _publish(table, result)
     print(markdown(result), end="", flush=True)
+    if args.record is not None:
+        expected.recorded(result, least=args.record)
     if any(row["failed"] for row in result["rows"]):
         raise RunError("not all runs have a result; see the verdicts")
+    if args.verify and (wrong := expected.deviations(result)):
+        raise RunError("\n".join(wrong))
 
 
 def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
@@ -150,6 +169,10 @@ def _write(
 
 
 def _publish(table: Table, result: dict[str, Any]) -> None:
+    if table.name == BOARD_TABLE and result["fast"] is None and not result["set"]:
+        board.written(result)
+        say(f"published: {board.PAGE}")
+        return
     path = CONFIGS / table.folder / "RESULTS.md"
     write_atomic(path, published(path, result))
     say(f"published: {path}")

@@ -22,7 +22,7 @@ def published(path: Path, result: Mapping[str, Any]) -> str:
     that is damaged, or whose section has numbers of rows that ``result`` has not.
     """
     text = _read(path)
-    begin, end = BEGIN.format(_key(result)), END.format(_key(result))
+    begin, end = BEGIN.format(key_of(result)), END.format(key_of(result))
     section = f"{begin}{markdown(result)}{end}"
     before, found, rest = text.partition(begin)
     if not found:
@@ -34,7 +34,8 @@ def published(path: Path, result: Mapping[str, Any]) -> str:
     return before + section + after
 
 
-def _key(result: Mapping[str, Any]) -> str:
+def key_of(result: Mapping[str, Any]) -> str:
+    """The name of a table as it was run: cut and changed ones have their own."""
     fast = [] if result["fast"] is None else [f"fast{result['fast']}"]
     return " ".join([result["table"], *fast, *result["set"]]).replace("--", "—")
 

@@ -1,53 +1,14 @@
-"""The published tables as data: a row is a config, what is laid over it, and what was published for it."""
+"""The tables: published ones, and those of all methods."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Literal
 
 from bnn_train.errors import RunError
-from bnn_train.spec.record import Record
+from reproduction.table import Row, Stage, Table
+from reproduction.zoo import zoo_tables
 
-
-class Stage(Record):
-    """A training before that of a row; the next one begins with its best checkpoint."""
-
-    name: str
-    """Also the ending of its runs' folders."""
-    config: str
-    """Below configs/, without .yaml."""
-    overrides: tuple[str, ...] = ()
-    feeds: Literal["start", "teacher"] = "start"
-    """Its use for the next one: the weights to start from, or the teacher of its loss."""
-
-
-class Row(Record):
-    """One line of a table."""
-
-    name: str
-    """Also the folder of its runs."""
-    config: str
-    """Below configs/, without .yaml."""
-    overrides: tuple[str, ...] = ()
-    """As after ``--set``. A row that has some takes no published number from the config."""
-    top1: float | None = None
-    """The published number of a row with overrides."""
-    source: str = ""
-    """Paper and table of that number."""
-    remark: str = ""
-    """The paper's words on this row, where it has no number that compares."""
-    stages: tuple[Stage, ...] = ()
-    """Trained one after the other before the row's own config, which the last one feeds."""
-
-
-class Table(Record):
-    """Some rows that are read together."""
-
-    name: str
-    title: str
-    folder: str
-    """Below configs/: where its section of RESULTS.md stands."""
-    rows: tuple[Row, ...]
+__all__ = ["TABLES", "Row", "Stage", "Table", "chosen", "table_of"]
 
 
 def _rows(folder: str, *stems: str) -> tuple[Row, ...]:
@@ -235,7 +196,7 @@ _TABLES = (
         rows=_ablations("cifar10", "resnet20", "exact"),
     ),
 )
-TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
+TABLES: dict[str, Table] = {table.name: table for table in (*_TABLES, *zoo_tables())}
 
 
 def table_of(name: str) -> Table:

@@ -1,0 +1,216 @@
+"""The page of the board: every method under one budget, sorted, each beside its real-valued twin."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bnn_train.config.loader import load
+from bnn_train.errors import RunError
+from bnn_train.files import write_atomic
+from bnn_train.inspect.method_card import bits, packs
+from bnn_train.report.markdown import table
+from bnn_train.spec.methods import ENTRIES, METHODS
+from reproduction.plans import ROOT
+from reproduction.provenance import setting
+from reproduction.zoo import BOARD, NO_BOARD, TWIN, twin_of
+
+FOLDER = ROOT / "configs/cifar10"
+PAGE, CURVES, PACKED = FOLDER / "BOARD.md", FOLDER / "board.svg", FOLDER / "board_packed.json"
+HEAD = (
+    "method",
+    "year",
+    "W/A",
+    "top-1 %",
+    "real twin %",
+    "over `bnn`",
+    "over `xnor`",
+    "packs to",
+    "bytes",
+    "ms",
+    "×",
+)
+BASES = ("bnn", "xnor")
+SIGNIFICANT = 2.0
+"""Standard errors by which two means must differ to be told apart."""
+
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+def written(result: Mapping[str, Any]) -> None:
+    """Write the page and its curves from a result of the table `board`."""
+    rows = {row["row"]: row for row in result["rows"] if row["mean"] is not None}
+    if missing := [name for name in (*BASES, "fp") if name not in rows]:
+        raise RunError(f"the board needs its bases, and {', '.join(missing)} has not run")
+    known = json.loads(PACKED.read_text(encoding="utf-8")) if PACKED.is_file() else {"rows": {}}
+    _draw(rows)
+    write_atomic(PAGE, "\n\n".join(_parts(result, rows, known)) + "\n")
+
+
+def _parts(result: Mapping[str, Any], rows: Rows, known: Mapping[str, Any]) -> Iterator[str]:
+    base = load(ROOT / f"configs/{BOARD}.yaml")
+    ranked = sorted((name for name in rows if name in METHODS), key=lambda name: -rows[name]["mean"])
+    single = [name for name in ranked if _bits(name) == "1/1"]
+    few = [name for name in ranked if name not in single and name != "fp"]
+    epochs = {rows[name]["epochs"] for name in ranked}
+    yield "# Every method under one budget"
+    yield (
+        f"ResNet-20 (width {getattr(base.model, 'width', '')}) on CIFAR-10: {base.data.train_limit:,}"
+        " training images,"
+        f" {' or '.join(map(str, sorted(epochs)))} epochs, batches of {base.data.batch_size},"
+        f" {base.optimizer.name} at"
+        f" {base.optimizer.lr:g}, {base.schedule.name}, {_seeds(rows)} seeds, the same order of the"
+        " data for all; top-1 on"
+        " the 10,000 test images after the last epoch, mean ± deviation over the seeds. **This is"
+        " short**: a fiftieth"
+        " of what such a network gets in a paper, without the recipe that each paper tuned for"
+        " itself. It tells which method"
+        " learns fast under equal conditions, and not which one ends highest."
+    )
+    yield "## Conclusion"
+    yield " ".join(_conclusion(rows, single, few))
+    yield "![Training accuracy by epoch](board.svg)"
+    yield "## 1-bit weights and activations"
+    yield table(HEAD, [_line(name, rows, known["rows"]) for name in single])
+    yield "## One side real, or more bits"
+    yield table(HEAD, [_line(name, rows, known["rows"]) for name in few])
+    yield _legend(known)
+    if NO_BOARD:
+        yield "Not on the board: " + "; ".join(f"`{name}`: {why}" for name, why in NO_BOARD.items()) + "."
+    yield setting(result)
+    yield (
+        "```\npython scripts/reproduce.py board --root data --seeds N --publish --record   # goes on"
+        " where it was stopped\n"
+        "python scripts/reproduce.py board --root data --seeds N --verify\n"
+        "python scripts/bench_methods.py\n```"
+    )
+
+
+def _bits(name: str) -> str:
+    return f"{bits(METHODS[name].weight)}/{bits(METHODS[name].activation)}"
+
+
+def _seeds(rows: Rows) -> str:
+    counts = sorted({len(row["top1"]) for row in rows.values()})
+    return " to ".join(map(str, counts[:1] + counts[1:][-1:]))
+
+
+def _line(name: str, rows: Rows, packed: Mapping[str, Any]) -> list[str]:
+    row, twin, own = rows[name], rows.get(twin_of(name)), packed.get(name, {})
+    return [
+        f"`{name}`",
+        str(ENTRIES[name].year),
+        _bits(name),
+        _mean(row),
+        "" if twin is None else _mean(twin),
+        *(_gain(row, rows[base], pooled(rows)) if name != base else "" for base in BASES),
+        packs(METHODS[name]),
+        f"{own['bytes']:,}" if "bytes" in own else "–",
+        f"{own['ms']:.2f}" if "ms" in own else "–",
+        f"{own['faster']:.1f}" if "faster" in own else "–",
+    ]
+
+
+def _mean(row: Mapping[str, Any]) -> str:
+    return f"{row['mean']:.2f}" + ("" if row["std"] is None else f" ± {row['std']:.2f}")
+
+
+def _gain(row: Mapping[str, Any], base: Mapping[str, Any], deviation: float | None) -> str:
+    told = _plain(row, base)
+    return f"**{told}**" if beats(row, base, deviation) else told
+
+
+def beats(row: Mapping[str, Any], base: Mapping[str, Any], deviation: float | None) -> bool:
+    """Whether a row is above another by more than the seeds' spread, which is that of all rows: two or three
+    seeds of one row tell little of it. Of single seeds nothing is known, and nothing significant."""
+    if deviation is None:
+        return False
+    error = deviation * math.sqrt(sum(1 / len(one["top1"]) for one in (row, base)))
+    return float(row["mean"] - base["mean"]) > SIGNIFICANT * error
+
+
+def pooled(rows: Rows) -> float | None:
+    """The deviation of a seed, over all rows; None where each has one."""
+    spreads = [(len(row["top1"]) - 1, row["std"] ** 2) for row in rows.values() if row["std"] is not None]
+    weight = sum(count for count, _ in spreads)
+    return math.sqrt(sum(count * square for count, square in spreads) / weight) if weight else None
+
+
+def _conclusion(rows: Rows, single: Sequence[str], few: Sequence[str]) -> Iterator[str]:
+    spread = pooled(rows)
+    over = {
+        base: [name for name in single if name not in BASES and beats(rows[name], rows[base], spread)]
+        for base in BASES
+    }
+    for base in BASES:
+        found = ", ".join(f"`{name}` ({_plain(rows[name], rows[base])})" for name in over[base]) or "none"
+        yield (
+            f"Of the {len(single)} methods of one bit, {len(over[base])} gain over `{base}`"
+            f" ({rows[base]['mean']:.2f} %) by more than the seeds' spread: {found}."
+        )
+    best, top = max(single, key=lambda name: rows[name]["mean"]), rows["fp"]["mean"]
+    gap = top - rows[best]["mean"]
+    more = max(few, key=lambda name: rows[name]["mean"], default=best)
+    yield (
+        f"The best of them, `{best}`, stays {gap:.2f} points below the plain real-valued network"
+        f" ({top:.2f} %), the best"
+        f" with more bits or one real side, `{more}`, {top - rows[more]['mean']:.2f}; a seed deviates by"
+        f" {spread or 0:.2f} points (pooled over all rows)."
+    )
+
+
+def _plain(row: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    return f"{row['mean'] - base['mean']:+.2f}".replace("-", "−")
+
+
+def _legend(known: Mapping[str, Any]) -> str:
+    told = (
+        "**Bold**: above by more than two standard errors of the difference, the deviation pooled"
+        " over all rows. real twin: the real-valued network with the"
+        " same blocks and norms. packs to: products of signs for one of the method's, weights ×"
+        " activations (a k-bit"
+        " method costs k_w·k_a of them; +1 an offset). bytes, ms: the packed network, one image, one"
+        " thread; ×: how many"
+        " times faster than the real-valued network in PyTorch (eager), in the same interleaved run"
+    )
+    if "peer_ms" not in known:
+        return f"{told}; not measured yet."
+    machine = known["machine"]
+    where = machine.get("cpu", machine) if isinstance(machine, dict) else machine
+    return f"{told}, {known['peer_ms']:.2f} ms; median of the rounds, {where}, kernels {known['kernel']}."
+
+
+def _draw(rows: Rows) -> None:
+    """Training accuracy by epoch of the 1-bit methods, and of the real-valued network."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise RunError("publishing the board needs matplotlib: pip install -e '.[plots]'") from None
+    matplotlib.use("Agg")
+    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "board", "font.size": 8}
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(11, 6.5))
+    told: list[tuple[float, float, str, Any]] = []
+    for name, row in rows.items():
+        curve = row["curve"].get("train_top1", {})
+        if not curve or name.startswith(TWIN) or (_bits(name) not in ("1/1", "32/32")):
+            continue
+        points = sorted((int(epoch), 100 - error) for epoch, error in curve.items())
+        bold = name in (*BASES, "fp")
+        (line,) = axes.plot(*zip(*points, strict=True), linewidth=2.2 if bold else 0.9)
+        told.append((points[-1][1], points[-1][0], name, line.get_color()))
+    height = -math.inf
+    for value, epoch, name, colour in sorted(told):
+        height = max(value, height + 0.9)
+        axes.annotate(name, (epoch, value), (epoch + 0.12, height), color=colour, va="center")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("training top-1 %, first seed")
+    axes.grid(color="#e6e6e6")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_xlim(left=1, right=max((epoch for _, epoch, _, _ in told), default=1) * 1.12)
+    figure.tight_layout()
+    figure.savefig(CURVES, metadata={"Date": None})
