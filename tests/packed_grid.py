@@ -18,6 +18,7 @@ from packed_programs import (
     Maker,
     single_conv,
 )
+from packed_streams import bend_cases, stream_programs
 
 SAME = Geometry(kernel=(3, 3), padding=(1, 1))
 Case = tuple[str, dict[str, Any]]
@@ -32,6 +33,7 @@ def conv_cases() -> Iterator[Case]:
     yield from _pixels()
     yield from _reals()
     yield from _planes()
+    yield from bend_cases()
 
 
 def _widths() -> Iterator[Case]:
@@ -282,3 +284,4 @@ def grid() -> Iterator[tuple[str, Made]]:
         yield name, single_conv(len(name), **arguments)
     yield from pool_programs()
     yield "residual-net", residual_net()
+    yield from stream_programs()

@@ -36,6 +36,7 @@ from bnn_train.packed.program import (
     version_of,
 )
 from bnn_train.packed.shapes import border_classes, output_size
+from packed_bends import bend, gate
 
 Array = NDArray[Any]
 SIGN = Code()
@@ -186,7 +187,11 @@ def single_conv(
         factors = m.rng.integers(1, 2000, channels // geometry.groups)
         w = w.model_copy(update={"gain": m.tensor("conv.gain", factors, np.int32)})
     epilogue = _epilogue(m, parts.split(), given, geometry, out, outputs)
-    epilogue = epilogue.model_copy(update={"activation": activation, "stream": stream})
+    bends = {
+        "activation": bend(m, "conv.a", activation, outputs),
+        "stream": bend(m, "conv.s", stream, outputs),
+    }
+    epilogue = epilogue.model_copy(update=bends)
     real = m.value("f32", *out, outputs) if results != "bits" else None
     signs = m.value("bits", *out, outputs, code) if results != "f32" else None
     rule = None
@@ -228,6 +233,8 @@ def _epilogue(
     if "classes" in parts:
         *_, rows, columns = border_classes(geometry, v.height, v.width)
         fields["bias"] = m.reals("conv.bias", rows * columns, outputs, scale=3.0)
+    if "gate" in parts:
+        fields["gate"] = gate(m, given, outputs)
     if "norm" in parts:
         fields["norm"] = (m.reals("conv.norm_a", outputs), m.reals("conv.norm_b", outputs))
     if "residual" in parts:

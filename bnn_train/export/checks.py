@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from bnn_train.export.graph import Op, binary
 from bnn_train.export.lower import Lowering
 from bnn_train.export.numbers import fused, norm_of
+from bnn_train.export.plan import segment
 from bnn_train.export.truth import Nodes, channel_last
 from bnn_train.packed.bits import unpack_words
-from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Mean, Pool, Step, Thresholds
+from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Mean, Pool, Prelu, Step, Thresholds
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6
@@ -73,7 +74,7 @@ class Judge:
         return True
 
     def _rounds_alike(self, epilogue: Epilogue) -> bool:
-        return epilogue.norm is None or self.fused
+        return (epilogue.norm is None or self.fused) and "sigmoid" not in epilogue.bends
 
     def real(self, i: int, found: Array, true: Array, nodes: Nodes) -> Check:
         """An f32 value of step ``i``."""
@@ -112,26 +113,26 @@ class Judge:
         """For each channel of a result: from its largest sum of magnitudes, through the norm's factor; where
         torch rounds a norm's product by itself also from the summand, which may cancel it."""
         step, source = self.program.steps[i], self.lowered.built.sources[i]
-        if isinstance(step, Map) and step.epilogue.norm is not None:
-            source = _norm_before(source)  # its product with the factor is rounded, whatever comes after it
+        if isinstance(step, Map):
+            source = (
+                segment(source).norm or source
+            )  # its product with the factor is rounded, whatever comes after it
         largest = magnitudes(source, nodes).double().numpy()
         if isinstance(step, InputScale):
             largest = largest.max(keepdims=True)
         allowed = TOLERANCE * largest * _factor(step, self.tensors)
         if not self.fused and isinstance(step, Conv | Map) and step.epilogue.norm is not None:
             allowed = allowed + ROUNDING * np.abs(self.tensors[step.epilogue.norm[1]])
+        if isinstance(step, Conv) and step.epilogue.gate is not None:
+            allowed = allowed * self._gates(step.epilogue.gate, nodes)
+        for bend in step.epilogue.bends if isinstance(step, Conv | Map) else ():
+            allowed = _behind(bend, allowed, self.tensors) if isinstance(bend, Prelu) else allowed
         return np.asarray(allowed, np.float64)
 
-
-def _norm_before(op: Op) -> Op:
-    """The norm of a map, of which ``op`` is the last operation."""
-    waiting = [op]
-    while waiting:
-        op = waiting.pop(0)
-        if op.kind == "norm":
-            return op
-        waiting += op.inputs
-    raise TypeError("only a step with a norm has one before it")
+    def _gates(self, gate: int, nodes: Nodes) -> NDArray[np.float64]:
+        """The largest magnitude of each channel's gate."""
+        op = self.lowered.built.meanings[gate].op
+        return np.asarray(nodes[op.node].abs().double().reshape(-1, op.channels).amax(dim=0).numpy())
 
 
 def magnitudes(op: Op, nodes: Nodes) -> Tensor:
@@ -152,6 +153,16 @@ def _factor(step: Step, tensors: Mapping[str, Array]) -> Any:
     if isinstance(step, Conv | Map) and step.epilogue.norm is not None:
         return np.abs(tensors[step.epilogue.norm[0]]).astype(np.float64)
     return 1.0
+
+
+def _behind(bend: Prelu, allowed: Array, tensors: Mapping[str, Array]) -> Array:
+    """A tolerance before a line with a bend, behind it; the shifts may cancel what they meet."""
+    before, negative, positive, after = (
+        0.0 if name is None else np.abs(tensors[name]).astype(np.float64)
+        for name in (bend.before, bend.negative, bend.positive, bend.after)
+    )
+    steepest = np.maximum(negative, 1.0 if bend.positive is None else positive)
+    return np.asarray((allowed + ROUNDING * before) * steepest + ROUNDING * after)
 
 
 def _thresholds(step: Step) -> Thresholds:

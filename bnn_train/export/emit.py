@@ -11,6 +11,7 @@ from torch import nn
 
 from bnn_train.errors import ExportError
 from bnn_train.export import numbers
+from bnn_train.export.bends import bend_of, falls
 from bnn_train.export.builder import Builder, Meaning
 from bnn_train.export.first import Affine
 from bnn_train.export.graph import ELEMENTWISE, Key, Op, binary, key_of, scales_input
@@ -19,7 +20,7 @@ from bnn_train.export.plan import Plan, Quantization, Segment, emits, segment
 from bnn_train.export.pools import pool_step, real_step
 from bnn_train.export.products import Product, product_of
 from bnn_train.export.thresholds import Found, float_thresholds, integer_thresholds
-from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Thresholds
+from bnn_train.packed.program import Activation, Conv, Epilogue, InputScale, Map, Prelu, Thresholds
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Emitter:
                 continue
             if op is not image:
                 self.real[op] = self.out.value("f32", op.shape, Meaning(op))
-                self.out.step(real_step(op, self.real[op.inputs[0]], self.real[op]), op)
+                self.out.step(real_step(op, [self.real[v] for v in op.inputs], self.real[op]), op)
             self._maps(op, self.plan.quantizations.get(op, []))
         return self.out
 
@@ -132,10 +133,30 @@ class Emitter:
             factor, summand = numbers.norm_of(found.norm)
             layer = found.norm.layer
             norm = self.out.tensor(f"{layer}.factor", factor), self.out.tensor(f"{layer}.summand", summand)
-        residual = None if found.residual is None else self.real[found.residual]
         return Epilogue(
-            norm=norm, activation=found.activation, residual=residual, stream=found.stream, **product
+            gate=None if found.gate is None else self._gate(found.gate),
+            norm=norm,
+            activation=self._activation(found.activation),
+            residual=None if found.residual is None else self.real[found.residual],
+            stream=self._activation(found.stream),
+            **product,
         )
+
+    def _gate(self, op: Op) -> int:
+        if op.inputs[1].shape != (op.channels, 1, 1):
+            raise ExportError(
+                f"{op.layer}: its gate has the shape {op.inputs[1].shape}; the packed program has one factor"
+                f" for each of its {op.channels} channels"
+            )
+        return self.real[op.inputs[1]]
+
+    def _activation(self, op: Op | None) -> Activation:
+        if op is None:
+            return "none"
+        if op.kind != "prelu":
+            return op.kind  # type: ignore[return-value]  # a word of both
+        stored = {name: self.out.tensor(f"{op.layer}.{name}", a) for name, a in bend_of(op).items()}
+        return Prelu(**{name.rpartition(".")[2]: tensor for name, tensor in stored.items()})
 
     def _results(self, op: Op, bits: Bits | None) -> dict[str, Any]:
         """Where the result goes."""
@@ -187,11 +208,11 @@ class Emitter:
             if op.kind != "maxpool":
                 continue
             rest = quantization.chain[at + 1 :]
-            falls = numbers.falls([inner for inner in rest if inner.kind in ELEMENTWISE])
+            down = falls([inner for inner in rest if inner.kind in ELEMENTWISE])
             before = self.bits[quantization.value, quantization.key]
             meaning = Meaning(op, rest, quantization.key)
             index = self.out.value("bits", op.shape, meaning, quantization.key.code)
-            flip = self._flip(op.layer, np.broadcast_to(falls, op.channels))
+            flip = self._flip(op.layer, np.broadcast_to(down, op.channels))
             self.out.step(pool_step(op, before, index, flip), op)
             self.bits[quantization.value, quantization.key] = index
 

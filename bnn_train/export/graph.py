@@ -14,7 +14,10 @@ from bnn_train.errors import ExportError
 from bnn_train.packed.operands import threshold_count
 from bnn_train.packed.program import Code, Planes
 
-Kind = Literal["image", "product", "norm", "relu", "hardtanh", "maxpool", "avgpool", "mean", "pad", "add"]
+Kind = Literal[
+    "image", "product", "norm", "relu", "hardtanh", "prelu", "sigmoid", "gate", "maxpool", "avgpool", "mean",
+    "pad", "add", "concat", "channels",
+]  # fmt: skip
 Shape = tuple[int, int, int]
 """C×H×W of one image; a vector of F features that never was a map is F×1×1."""
 
@@ -52,8 +55,9 @@ def code_of(quantizer: Quantizer) -> Code | Planes:
     return Planes(count=quantizer.bases) if quantizer.bases else quantizer.code
 
 
-ELEMENTWISE = ("norm", "relu", "hardtanh")
-"""Channel by channel a monotone function of one number."""
+ELEMENTWISE = ("norm", "relu", "hardtanh", "prelu")
+"""Channel by channel a function of one number, and a monotone one but where a ``prelu`` turns round."""
+ACTIVATIONS = ("relu", "hardtanh", "prelu", "sigmoid")
 
 
 @dataclass(eq=False)

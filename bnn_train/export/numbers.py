@@ -143,15 +143,6 @@ def product_function(op: Op) -> Function:
     return function
 
 
-def falls(ops: Sequence[Op]) -> NDArray[np.bool_]:
-    """For each channel, whether a chain of elementwise operations falls: an odd number of γ < 0."""
-    result = np.zeros(ops[0].channels if ops else 1, dtype=np.bool_)
-    for op in ops:
-        if op.kind == "norm":
-            result ^= norm_of(op)[0] < 0
-    return result
-
-
 def _module(op: Op) -> nn.Module:
     if op.module is None:
         raise ExportError(f"{op.layer}: has no module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from bnn_train.errors import ExportError
-from bnn_train.export.graph import ELEMENTWISE, Graph, Key, Op, key_of, scales_input
-from bnn_train.packed.program import Activation
+from bnn_train.export.bends import is_monotone
+from bnn_train.export.graph import ACTIVATIONS, ELEMENTWISE, Graph, Key, Op, key_of, scales_input
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,23 @@ class Segment:
     base: Op
     folds: bool
     """Whether the base is a product that nothing else reads, so that its own step does all of this."""
+    gate: Op | None = None
     norm: Op | None = None
-    activation: Activation = "none"
+    activation: Op | None = None
     residual: Op | None = None
-    stream: Activation = "none"
+    """The value that is added."""
+    stream: Op | None = None
 
     @property
     def plain(self) -> bool:
         """Whether it is the base itself."""
         return self == Segment(self.base, self.folds)
+
+    @property
+    def beside(self) -> list[Op]:
+        """The values that it reads beside its base."""
+        gate = [] if self.gate is None else [self.gate.inputs[1]]
+        return gate if self.residual is None else [*gate, self.residual]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +108,7 @@ class _Needs:
 
 def emits(op: Op) -> bool:
     """Whether the step that gives this value may give bits as well."""
-    return op.kind in (*ELEMENTWISE, "product", "add")
+    return op.kind in (*ELEMENTWISE, "sigmoid", "gate", "product", "add")
 
 
 def _needed(op: Op) -> list[Op]:
@@ -108,52 +116,51 @@ def _needed(op: Op) -> list[Op]:
     if not emits(op):
         return list(op.inputs)
     found = segment(op)
-    residual = [] if found.residual is None else [found.residual]
-    return residual if found.folds else [found.base, *residual]
+    return found.beside if found.folds else [found.base, *found.beside]
 
 
 def segment(op: Op) -> Segment:
-    """The longest stretch that ends at ``op`` and fits one epilogue: [norm] [act] [+ residual] [act]."""
-    if op.kind in ("relu", "hardtanh") and _only(op.inputs[0]) and op.inputs[0].kind == "add":
-        return replace(_sum(op.inputs[0]), stream=_activation(op))
+    """The longest stretch that ends at ``op`` and fits one epilogue:
+    [gate] [norm] [act] [+ residual] [act]."""
+    if op.kind in ACTIVATIONS and _only(op.inputs[0]) and op.inputs[0].kind == "add":
+        return replace(_sum(op.inputs[0]), stream=op)
     return _sum(op) if op.kind == "add" else _arm(op)
 
 
 def _sum(op: Op) -> Segment:
-    """An addition on top of the arm that ends in a product; addition commutes."""
+    """An addition on top of an arm, of two the one that ends in a product; addition commutes."""
     first, second = op.inputs
     if first.shape != second.shape:
         raise ExportError(
             f"{op.layer}: adds values of different shapes, which the packed program has no step for"
         )
-    for own, other in ((first, second), (second, first)):
-        if _only(own) and (arm := _arm(own)).folds:
-            return replace(arm, residual=other)
-    return Segment(first, folds=False, residual=second)
+    arms = [
+        replace(_arm(own), residual=other)
+        for own, other in ((first, second), (second, first))
+        if _only(own) and own.kind in (*ELEMENTWISE, "sigmoid", "gate", "product")
+    ]
+    arms.sort(key=lambda arm: not arm.folds)
+    return arms[0] if arms else Segment(first, folds=False, residual=second)
+
+
+_PARTS = (("activation", ACTIVATIONS), ("norm", ("norm",)), ("gate", ("gate",)))
 
 
 def _arm(op: Op) -> Segment:
-    """[norm] [act], or ``op`` itself."""
-    activation: Activation = "none"
-    norm = None
-    if op.kind in ("relu", "hardtanh"):
-        activation, op = _activation(op), op.inputs[0]
+    """[gate] [norm] [act], or ``op`` itself."""
+    parts: dict[str, Op] = {}
+    for part, kinds in _PARTS:
+        if op.kind not in kinds:
+            continue
+        parts[part], op = op, op.inputs[0]
         if not _only(op):
-            return Segment(op, folds=False, activation=activation)
-    if op.kind == "norm":
-        norm, op = op, op.inputs[0]
-        if not _only(op):
-            return Segment(op, folds=False, norm=norm, activation=activation)
-    return Segment(op, folds=op.kind == "product", norm=norm, activation=activation)
+            return Segment(op, folds=False, **parts)
+    return Segment(op, folds=op.kind == "product", **parts)
 
 
 def _only(op: Op) -> bool:
     """Whether a value has a single reader, so that the reader may absorb it."""
     return len(op.users) == 1
-
-
-def _activation(op: Op) -> Activation:
-    return "relu" if op.kind == "relu" else "hardtanh"
 
 
 def _quantizations(graph: Graph) -> list[Quantization]:
@@ -177,6 +184,6 @@ def _quantization(value: Op, key: Key, products: tuple[Op, ...]) -> Quantization
 
 def _absorbs(op: Op, key: Key, readers: list[Op]) -> bool:
     """Whether thresholds may absorb an operation: monotone, and no reader needs its real value."""
-    if op.kind not in ELEMENTWISE and not (op.kind == "maxpool" and key.pools):
+    if not is_monotone(op) and not (op.kind == "maxpool" and key.pools):
         return False
     return set(op.users) == set(readers) and not any(scales_input(reader) for reader in readers)

@@ -1,4 +1,4 @@
-"""Poolings, means and type-A shortcuts as steps."""
+"""Poolings, means, type-A shortcuts, maps joined and parted as steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from bnn_train.errors import ExportError
 from bnn_train.export.graph import Op
-from bnn_train.packed.program import Geometry, Mean, Pool, Step, Subsample
+from bnn_train.packed.program import Channels, Concat, Geometry, Mean, Pool, Step, Subsample
 
 
 def pool_step(op: Op, input_: int, output: int, flip: str | None = None) -> Pool:
@@ -34,12 +34,16 @@ def pool_step(op: Op, input_: int, output: int, flip: str | None = None) -> Pool
     )
 
 
-def real_step(op: Op, input_: int, output: int) -> Step:
+def real_step(op: Op, inputs: list[int], output: int) -> Step:
     """The step of an operation that gives no bits."""
     module: Any = op.module
-    common: dict[str, Any] = {"layer": op.layer, "input": input_, "output": output}
+    common: dict[str, Any] = {"layer": op.layer, "input": inputs[0], "output": output}
+    if op.kind == "concat":
+        return Concat(**common, second=inputs[1])
+    if op.kind == "channels":
+        return Channels(**common, start=range(op.inputs[0].channels)[module.start : module.stop].start)
     if op.kind in ("maxpool", "avgpool"):
-        return pool_step(op, input_, output)
+        return pool_step(op, inputs[0], output)
     if op.kind == "pad":
         return Subsample(**common, stride=_pair(module.stride), before=module.before)
     if _pair(module.output_size) != (1, 1):

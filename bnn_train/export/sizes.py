@@ -8,10 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from bnn_train.export.bends import bend_of, falls
 from bnn_train.export.first import border_classes_of
-from bnn_train.export.graph import Op, binary, key_of, scales_input
+from bnn_train.export.graph import ELEMENTWISE, Op, binary, key_of, scales_input
 from bnn_train.export.lower import Lowering
-from bnn_train.export.numbers import bias_of, falls, input_factors, product_scale, weight_factors
+from bnn_train.export.numbers import bias_of, input_factors, product_scale, weight_factors
 from bnn_train.export.options import DIGITS
 from bnn_train.export.plan import Plan, Quantization, emits, segment
 from bnn_train.export.weights import code_of_weight, is_whole, quantized_weight
@@ -97,7 +98,7 @@ class _Prediction:
             with_op = number == 0 and emits(op)
             self._add(_owner(op) if with_op else own, _threshold_bytes(op, quantization))
             for at, inner in enumerate(quantization.chain):
-                if inner.kind == "maxpool" and falls(_norms(quantization.chain[at + 1 :])).any():
+                if inner.kind == "maxpool" and falls(_elementwise(quantization.chain[at + 1 :])).any():
                     self._add(inner.layer, inner.channels)
         if emits(op):
             self._epilogue(op, bool(quantizations))
@@ -106,6 +107,10 @@ class _Prediction:
         found = segment(op)
         if found.norm is not None:
             self._add(found.norm.layer, 2 * WORD * op.channels)
+        bends = [op for op in (found.activation, found.stream) if op is not None and op.kind == "prelu"]
+        for bend in bends:
+            for name in bend_of(bend):
+                self._add(f"{bend.layer}.{name}".rpartition(".")[0], WORD * op.channels)
         if found.folds and not (quantized and op not in self.plan.real and found.plain and _compares(op)):
             self._add(found.base.layer, _constant_bytes(found.base, self.lowered))
 
@@ -120,13 +125,13 @@ def _compares(op: Op) -> bool:
     return key_of(op) is not None and not scales_input(op) and is_whole(op)
 
 
-def _norms(ops: tuple[Op, ...]) -> list[Op]:
-    return [op for op in ops if op.kind == "norm"]
+def _elementwise(ops: tuple[Op, ...]) -> list[Op]:
+    return [op for op in ops if op.kind in ELEMENTWISE]
 
 
 def _threshold_bytes(op: Op, quantization: Quantization) -> int:
     levels = quantization.key.levels
-    flips = int(falls(_norms(quantization.chain)).any())
+    flips = int(falls(_elementwise(quantization.chain)).any())
     return op.channels * (WORD * levels + flips)
 
 

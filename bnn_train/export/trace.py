@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from bnn_train.binary.channels import Channels, Concat, Gated
 from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.nonlinear import RPReLU
 from bnn_train.errors import ExportError
+from bnn_train.export.bends import BENT
 from bnn_train.export.graph import Graph, Kind, Op, Shape
 from bnn_train.models.resnet import PadShortcut
 
@@ -26,6 +29,11 @@ MODULES: tuple[tuple[Any, Kind], ...] = (
     (nn.AvgPool2d, "avgpool"),
     (nn.AdaptiveAvgPool2d, "mean"),
     (PadShortcut, "pad"),
+    (BENT, "prelu"),
+    (nn.Sigmoid, "sigmoid"),
+    (Concat, "concat"),
+    (Channels, "channels"),
+    (Gated, "gate"),
 )
 FUNCTIONS: dict[object, Kind] = {
     operator.add: "add",
@@ -35,13 +43,16 @@ FUNCTIONS: dict[object, Kind] = {
     torch.relu: "relu",
     F.relu: "relu",
     "relu": "relu",
+    torch.sigmoid: "sigmoid",
+    F.sigmoid: "sigmoid",
+    "sigmoid": "sigmoid",
 }
 FLATTENING = (torch.flatten, "flatten")
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BinaryLayer) or not any(True for _ in m.children())
+        return isinstance(m, BinaryLayer | RPReLU) or not any(True for _ in m.children())
 
 
 class Recorder(fx.Interpreter):
@@ -144,6 +155,8 @@ class _Reader:
         return _Given(self._op(node, kind, None, sources), flat=all(s.flat for s in sources))
 
     def _tensors(self, node: fx.Node) -> list[Any]:
+        if node.op == "call_module":
+            return list(node.args)
         wanted = 2 if FUNCTIONS.get(node.target) == "add" else 1
         return list(node.args[:wanted])
 
@@ -159,7 +172,8 @@ class _Reader:
         kind = next((kind for classes, kind in MODULES if isinstance(module, classes)), None)
         if kind is None:
             raise ExportError(f"{node.target}: the packed program has no step for {type(module).__name__}")
-        _check_map(str(node.target), module, source)
+        for other in sources:
+            _check_map(str(node.target), module, other)
         flat = source.flat and not isinstance(module, nn.Linear)
         return _Given(self._op(node, kind, module, sources), flat=flat)
 
@@ -182,7 +196,7 @@ class _Reader:
             raise ExportError(
                 f"{node.target}: gives {len(size)}-dimensional values; the packed program has maps C×H×W"
             )
-        if sources and sources[0].flat and not isinstance(module, nn.Linear):
+        if sources and sources[0].flat and not isinstance(module, nn.Linear | Concat | Channels):
             return sources[0].op.shape  # features behind a flatten are still a map to the packed program
         return size[0], 1, 1
 
@@ -194,4 +208,8 @@ def _check_map(layer: str, module: nn.Module, source: _Given) -> None:
     if isinstance(module, nn.BatchNorm1d) and source.flat and not single:
         raise ExportError(
             f"{layer}: batch norm over the features of a flattened map; normalize the map's channels instead"
+        )
+    if isinstance(module, (*BENT, Concat, Channels, Gated)) and source.flat and not single:
+        raise ExportError(
+            f"{layer}: {type(module).__name__} of the features of a flattened map; flatten the map behind it"
         )

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bnn_train.packed.program import Conv, Map, Program, Step, Value
+from bnn_train.packed.program import Concat, Conv, Map, Program, Step, Value
 
 Array = NDArray[Any]
 
@@ -35,7 +35,10 @@ def reads(step: Step) -> tuple[int, ...]:
     """The values that a step reads, without repetition, the main input first."""
     found = [step.input]
     if isinstance(step, Conv | Map):
-        found += [i for i in (step.epilogue.input_scale, step.epilogue.residual) if i is not None]
+        e = step.epilogue
+        found += [i for i in (e.input_scale, e.gate, e.residual) if i is not None]
+    if isinstance(step, Concat):
+        found.append(step.second)
     return tuple(dict.fromkeys(found))
 
 

@@ -8,7 +8,9 @@ from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.graph import check_code, title
 from bnn_train.packed.program import (
     BitWeight,
+    Channels,
     Code,
+    Concat,
     Conv,
     Epilogue,
     Geometry,
@@ -66,6 +68,10 @@ def _check(step: Step, values: Values) -> None:
         case Mean():
             _need(source, "f32", "its input")
             _equal(values[step.output], "f32", (1, 1), source.channels)
+        case Concat():
+            _check_concat(source, values[step.second], values[step.output])
+        case Channels():
+            _check_channels(step, source, values[step.output])
 
 
 def _check_conv(step: Conv, values: Values) -> None:
@@ -118,6 +124,8 @@ def _check_epilogue(e: Epilogue, values: Values, size: tuple[int, int], channels
         _equal(values[e.residual], "f32", size, channels, "its residual")
     if e.input_scale is not None:
         _equal(values[e.input_scale], "f32", size, groups, "its input scale")
+    if e.gate is not None:
+        _equal(values[e.gate], "f32", (1, 1), channels, "its gate")
 
 
 def _check_pool(step: Pool, source: Value, result: Value) -> None:
@@ -150,6 +158,22 @@ def _check_subsample(step: Subsample, source: Value, result: Value) -> None:
     _equal(result, "f32", size, result.channels)
     if step.before + source.channels > result.channels:
         _refuse(f"{step.before} + {source.channels} channels do not fit in its output's {result.channels}")
+
+
+def _check_concat(first: Value, second: Value, result: Value) -> None:
+    _need(first, "f32", "its input")
+    size = (first.height, first.width)
+    _equal(second, "f32", size, second.channels, "its second input")
+    _equal(result, "f32", size, first.channels + second.channels)
+
+
+def _check_channels(step: Channels, source: Value, result: Value) -> None:
+    _need(source, "f32", "its input")
+    _equal(result, "f32", (source.height, source.width), result.channels)
+    if step.start + result.channels > source.channels:
+        _refuse(
+            f"channels {step.start} to {step.start + result.channels} are not all among {source.channels}"
+        )
 
 
 def window_size(

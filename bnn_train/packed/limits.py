@@ -8,7 +8,17 @@ from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.graph import title
 from bnn_train.packed.memory import MEMORY_LIMIT, memory, padded_bytes, up
 from bnn_train.packed.operands import term_count, threshold_count
-from bnn_train.packed.program import BitWeight, Conv, InputScale, Map, Pool, Program, Step, Value
+from bnn_train.packed.program import (
+    BitWeight,
+    Concat,
+    Conv,
+    InputScale,
+    Map,
+    Pool,
+    Program,
+    Step,
+    Value,
+)
 
 __all__ = ["MEMORY_LIMIT", "check_limits", "memory", "work"]
 
@@ -20,6 +30,8 @@ MAX_WORK = 2**39
 MAX_NUMBERS, MAX_MAP = 2**29 - 1, 2**31 - 1
 """Of one image's value: its numbers, and the bytes of its map with its border, as the kernels index them."""
 _LANES = 16
+_SIGMOID = 2**8
+"""The cost of one, in products."""
 _OVERHEAD = 2**15
 """The least cost of one tap of one group in the numpy engine, 40 µs, in products."""
 
@@ -76,6 +88,10 @@ def _step_work(step: Step, program: Program) -> int:
         levels = threshold_count(written.code) + 1 if written.code and isinstance(step, Conv | Map) else 1
         found += _numbers(written) * levels
     first = program.values[writes(step)[0]]
+    if isinstance(step, Conv | Map):
+        found += _numbers(first) * _SIGMOID * step.epilogue.bends.count("sigmoid")
+    if isinstance(step, Concat):
+        found += _numbers(program.values[step.second])
     if isinstance(step, Conv):
         return found + _products(step, source, first)
     return found + _numbers(first) * _taps(step)

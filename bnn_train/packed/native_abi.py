@@ -10,16 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.program import (
+    Activation,
     BitWeight,
+    Channels,
     Code,
+    Concat,
     Conv,
     Epilogue,
     EpilogueStep,
     Geometry,
+    InputScale,
     IntWeight,
     Map,
     Planes,
     Pool,
+    Prelu,
     Program,
     Step,
     Subsample,
@@ -33,9 +38,9 @@ Tensors = Mapping[str, Array]
 ISAS = ("avx512", "avx2", "neon", "portable")
 """As numbered in ``BnnIsa``, best first."""
 TYPES = ("u8", "f32", "bits")
-OPS = ("conv", "map", "pool", "input_scale", "subsample", "mean")
+OPS = ("conv", "map", "pool", "input_scale", "subsample", "mean", "concat", "channels")
 WEIGHTS = ("bits", "int", "f32", "bf16")
-ACTIVATIONS = ("none", "relu", "hardtanh")
+ACTIVATIONS = ("none", "relu", "hardtanh", "sigmoid", "prelu")
 
 _Int = ctypes.c_int64
 _Pair = _Int * 2
@@ -62,6 +67,15 @@ class CValue(ctypes.Structure):
     _fields_ = (("type", _Int), ("height", _Int), ("width", _Int), ("channels", _Int), ("code", CCode))
 
 
+class CBend(ctypes.Structure):
+    """``BnnBend``."""
+
+    _fields_ = (
+        ("kind", _Int),
+        *((name, CTensor) for name in ("before", "negative", "positive", "after")),
+    )
+
+
 class CStep(ctypes.Structure):
     """``BnnStep``."""
 
@@ -74,10 +88,11 @@ class CStep(ctypes.Structure):
         *((name, CTensor) for name in ("gain", "factors", "input_factors")),
         ("pad", _Int),
         *((name, CTensor) for name in ("scale", "bias", "norm_factor", "norm_summand")),
-        *((name, _Int) for name in ("input_scale", "residual", "activation", "stream")),
+        *((name, _Int) for name in ("input_scale", "gate", "residual")),
+        *((name, CBend) for name in ("activation", "stream")),
         ("thresholds", CTensor),
         ("flip", CTensor),
-        *((name, _Int) for name in ("float_thresholds", "average", "include_padding", "before")),
+        *((name, _Int) for name in ("float_thresholds", "average", "include_padding", "before", "second")),
     )
 
 
@@ -118,7 +133,8 @@ class Flat:
         return CTensor(array.ctypes.data, array.nbytes)
 
     def _step(self, step: Step) -> CStep:
-        c = CStep(op=OPS.index(step.op), input=step.input, bits=-1, input_scale=-1, residual=-1, groups=1)
+        absent = dict.fromkeys(("bits", "input_scale", "gate", "residual", "second"), -1)
+        c = CStep(op=OPS.index(step.op), input=step.input, groups=1, **absent)
         c.output = -1 if step.output is None else step.output
         if isinstance(step, Conv | Map):
             self._results(c, step, step.epilogue)
@@ -128,15 +144,16 @@ class Flat:
         if isinstance(step, Pool):
             c.average, c.include_padding = step.kind == "average", step.include_padding
             c.flip = self._tensor(step.flip)
-        if isinstance(step, Subsample):
-            c.kernel, c.dilation, c.stride, c.before = (
-                _Pair(1, 1),
-                _Pair(1, 1),
-                _Pair(*step.stride),
-                step.before,
-            )
-        elif not isinstance(step, Map) and step.op != "mean":
-            _geometry(c, step.geometry)
+        match step:
+            case Subsample():
+                c.kernel = c.dilation = _Pair(1, 1)
+                c.stride, c.before = _Pair(*step.stride), step.before
+            case Conv() | Pool() | InputScale():
+                _geometry(c, step.geometry)
+            case Concat():
+                c.second = step.second
+            case Channels():
+                c.before = step.start
         return c
 
     def _weight(self, c: CStep, weight: Weight) -> None:
@@ -150,14 +167,20 @@ class Flat:
 
     def _results(self, c: CStep, step: EpilogueStep, e: Epilogue) -> None:
         c.bits = _index(step.bits)
-        c.input_scale, c.residual = _index(e.input_scale), _index(e.residual)
+        c.input_scale, c.gate, c.residual = map(_index, (e.input_scale, e.gate, e.residual))
         c.scale, c.bias = self._tensor(e.scale), self._tensor(e.bias)
         if e.norm is not None:
             c.norm_factor, c.norm_summand = map(self._tensor, e.norm)
-        c.activation, c.stream = ACTIVATIONS.index(e.activation), ACTIVATIONS.index(e.stream)
+        c.activation, c.stream = map(self._bend, e.bends)
         if step.thresholds is not None:
             c.thresholds, c.flip = self._tensor(step.thresholds.tensor), self._tensor(step.thresholds.flip)
             c.float_thresholds = self._tensors[step.thresholds.tensor].dtype == np.float32
+
+    def _bend(self, activation: Activation) -> CBend:
+        if not isinstance(activation, Prelu):
+            return CBend(kind=ACTIVATIONS.index(activation))
+        names = (activation.before, activation.negative, activation.positive, activation.after)
+        return CBend(ACTIVATIONS.index("prelu"), *map(self._tensor, names))
 
 
 def pointers(count: int, arrays: Mapping[int, Array]) -> ctypes.Array[ctypes.c_void_p]:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import FailFast, Field
 
+from bnn_train.packed.epilogues import Activation, Epilogue, Prelu, Thresholds
 from bnn_train.packed.later import LATER, Later
 from bnn_train.packed.operands import (
     AnyCode,
@@ -35,7 +36,9 @@ __all__ = [
     "Activation",
     "AnyCode",
     "BitWeight",
+    "Channels",
     "Code",
+    "Concat",
     "Conv",
     "Epilogue",
     "EpilogueStep",
@@ -51,6 +54,7 @@ __all__ = [
     "Pair",
     "Planes",
     "Pool",
+    "Prelu",
     "Preprocess",
     "Program",
     "RealWeight",
@@ -65,60 +69,6 @@ __all__ = [
 
 VERSION = 2
 """The newest version of the format; files of every version from 1 on are read."""
-
-Activation = Literal["none", "relu", "hardtanh"]
-"""``relu``: 0 where y < 0; ``hardtanh``: −1 where y < −1, 1 where y > 1; elsewhere y itself, NaN and −0.0
-included."""
-
-
-class Epilogue(Record):
-    """From a product to a real value, in float32, each line rounded once, in this order; absent lines are
-    left out.
-
-        y = y · scale[c]
-        y = y · K[pixel, group of c]
-        y = y + bias[border class of the pixel, c]
-        y = fma(y, norm[0][c], norm[1][c])            one rounding
-        y = activation(y)
-        y = y + residual[pixel, c]
-        y = stream(y)
-
-    Whole-number products are first rounded to float32 (nearest, ties to even).
-    """
-
-    scale: Name | None = None
-    """float32 O."""
-    input_scale: Index | None = None
-    """An ``f32`` value of the output's height and width with one channel per group."""
-    bias: Name | None = None
-    """float32 B×O: one row, or one for each border class (``shapes.border_classes``)."""
-    norm: Annotated[tuple[Name, Name], Field(strict=False)] | None = None
-    """float32 O each: factor and summand."""
-    activation: Activation = "none"
-    residual: Index | None = None
-    """An ``f32`` value of the output's shape."""
-    stream: Activation = "none"
-
-
-class Thresholds(Record):
-    """The comparisons that turn a number into bits. A threshold t is failed iff y < t (or, where ``flip``,
-    y > t), else passed; NaN passes.
-
-    Of a ``Code`` with P planes there are L = 2^P − 1 thresholds; the count of those passed, written in P
-    binary digits, is the pattern of bits, a digit 0 as the sign −1. Of ``Planes`` there are L = P: plane p is
-    +1 iff threshold p is passed.
-
-    int32 thresholds lie in [−b − 1, b + 1], b = ``tensor_rules.product_bound``; one that always passes is −b
-    − 1 (``flip``: b + 1), one that never does b + 1 (−b − 1). Real ones are finite; one that passes (fails)
-    for every finite y but the largest float32 itself is −3.4028235e38 (3.4028235e38), with ``flip`` the other
-    way round.
-    """
-
-    tensor: Name
-    """L×O. int32: compared with the whole-number product itself, and the step has no epilogue; float32: with
-    the epilogue's result."""
-    flip: Name | None = None
-    """uint8 O of 0 and 1, for all thresholds of a channel; absent: all 0."""
 
 
 class EpilogueStep(Later):
@@ -227,7 +177,30 @@ class Mean(Record):
     output: Index
 
 
-Step = Annotated[Conv | Map | Pool | InputScale | Subsample | Mean, Field(discriminator="op")]
+class Concat(Record):
+    """The channels of ``input``, behind them those of ``second``. Since version 2."""
+
+    op: Literal["concat"] = "concat"
+    layer: Name
+    input: Index
+    second: Index
+    """An ``f32`` value of the same height and width."""
+    output: Index
+
+
+class Channels(Record):
+    """As many channels as the output has, from channel ``start`` on. Since version 2."""
+
+    op: Literal["channels"] = "channels"
+    layer: Name
+    input: Index
+    output: Index
+    start: int = Field(ge=0)
+
+
+Step = Annotated[
+    Conv | Map | Pool | InputScale | Subsample | Mean | Concat | Channels, Field(discriminator="op")
+]
 
 
 class Program(Record):
@@ -241,10 +214,18 @@ class Program(Record):
 
 
 def version_of(program: Program) -> int:
-    """The earliest version of the format that can hold a program: 2 with ``Planes``, else 1."""
-    codes = [value.code for value in program.values]
-    codes += [s.weight.code for s in program.steps if isinstance(s, Conv) and isinstance(s.weight, BitWeight)]
-    return 2 if any(isinstance(code, Planes) for code in codes) else 1
+    """The earliest version of the format that can hold a program: 2 with ``Planes``, ``Prelu``, ``sigmoid``,
+    a gate, ``Concat`` or ``Channels``, else 1."""
+    planes = any(isinstance(value.code, Planes) for value in program.values)
+    return 2 if planes or any(map(_is_later, program.steps)) else 1
+
+
+def _is_later(step: Step) -> bool:
+    if isinstance(step, Concat | Channels):
+        return True
+    if isinstance(step, Conv) and isinstance(step.weight, BitWeight) and isinstance(step.weight.code, Planes):
+        return True
+    return isinstance(step, Conv | Map) and step.epilogue.is_later
 
 
 class Preprocess(Record):

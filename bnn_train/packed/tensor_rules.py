@@ -23,6 +23,7 @@ from bnn_train.packed.program import (
     Map,
     Planes,
     Pool,
+    Prelu,
     Program,
     RealWeight,
     Step,
@@ -192,6 +193,10 @@ def _epilogue(e: Epilogue, outputs: int, classes: int, facts: Facts) -> Iterator
     if e.bias is not None:
         rows = 1 if _length(facts, e.bias) == 1 else classes
         yield Need(e.bias, "float32", (rows, outputs), contents.reals)
+    for bend in e.bends:
+        if isinstance(bend, Prelu):
+            for name in bend.names:
+                yield Need(name, "float32", (outputs,), contents.reals)
 
 
 def _thresholds(rule: Thresholds, result: Value, most: int, facts: Facts) -> Iterator[Need]:

@@ -49,9 +49,7 @@ def _check_version(told: int, needed: int) -> None:
     if not 1 <= told <= VERSION:
         raise PackedFileError(f"the header's version is {told}, this bnn_train reads 1 to {VERSION}")
     if told < needed:
-        raise PackedFileError(
-            f"the header's version is {told}, but planes of real factors came with {needed}"
-        )
+        raise PackedFileError(f"the header's version is {told}, but parts of its program came with {needed}")
     if told > needed:
         raise PackedFileError(
             f"the header's version is {told}, but nothing in the program is newer than version {needed}"

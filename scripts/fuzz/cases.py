@@ -16,6 +16,8 @@ from fuzz.epilogue_steps import add_conv, add_map
 from fuzz.grower import (
     Budget,
     Grower,
+    add_channels,
+    add_concat,
     add_input_scale,
     add_mean,
     add_pool,
@@ -183,6 +185,7 @@ def grow(g: Grower) -> None:
 
 _REAL_STEPS: tuple[Callable[[Grower, int], Any], ...] = (
     add_conv, add_conv, add_conv, add_map, add_map, add_pool, add_input_scale, add_subsample, add_mean,
+    add_concat, add_channels,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed import PackedModel
-from bnn_train.packed.program import Conv, Epilogue, InputScale, IntWeight, Mean, Program, Step
+from bnn_train.packed.program import Conv, Epilogue, InputScale, IntWeight, Mean, Prelu, Program, Step
 from bnn_train.packed.reference.engine import ReferenceEngine
 from bnn_train.packed.reference.product import real
 from bnn_train.packed.reference.weights import reals
@@ -91,6 +91,10 @@ def _roundings(e: Epilogue, tensors: Mapping[str, Array], total: Array) -> Array
         large = large + np.abs(tensors[e.bias]).max(axis=0)
     if e.norm is not None:
         large = large * np.abs(tensors[e.norm[0]]) + np.abs(tensors[e.norm[1]])
+    for bend in e.bends:
+        if isinstance(bend, Prelu):
+            shifts = [0.0 if name is None else np.abs(tensors[name]) for name in (bend.before, bend.after)]
+            large = (large + shifts[0]) * _steepest(bend, tensors) + shifts[1]
     return 8 * _EPS * large
 
 
@@ -101,4 +105,13 @@ def _slope(e: Epilogue, tensors: Mapping[str, Array]) -> Array:
         slope = slope * np.abs(tensors[e.scale].astype(np.float64))
     if e.norm is not None:
         slope = slope * np.abs(tensors[e.norm[0]].astype(np.float64))
-    return slope if e.input_scale is None else slope * np.inf
+    for bend in e.bends:
+        if isinstance(bend, Prelu):
+            slope = slope * _steepest(bend, tensors)
+    return slope if e.input_scale is None and e.gate is None else slope * np.inf
+
+
+def _steepest(bend: Prelu, tensors: Mapping[str, Array]) -> Array:
+    """The larger of the two slopes."""
+    above: Array = np.ones(1) if bend.positive is None else tensors[bend.positive].astype(np.float64)
+    return np.asarray(np.maximum(np.abs(tensors[bend.negative].astype(np.float64)), np.abs(above)))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bnn_train.packed.engine import writes
-from bnn_train.packed.program import BitWeight, Conv, Header, InputScale, Pool, Value
+from bnn_train.packed.program import BitWeight, Conv, Header, InputScale, Map, Pool, Value
+
+_SIGMOID = 64
+"""Products that take as long."""
 
 
 class Cost(NamedTuple):
@@ -25,6 +28,8 @@ def cost(header: Header) -> Cost:
         to, source = values[next(iter(writes(step)))], values[step.input]
         written = to.height * to.width * to.channels
         work += written + source.height * source.width * source.channels
+        if isinstance(step, Conv | Map):
+            work += _SIGMOID * written * step.epilogue.bends.count("sigmoid")
         if isinstance(step, Conv | Pool | InputScale):
             taps = step.geometry.kernel[0] * step.geometry.kernel[1]
             inner = source.channels // step.geometry.groups if isinstance(step, Conv) else 1

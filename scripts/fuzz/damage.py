@@ -71,19 +71,19 @@ def _index(draw: Draw, header: Header, tensors: Tensors) -> Broken:
     program: Program = header.program
     i = draw.below(len(program.steps))
     step: Step = program.steps[i]
-    field = draw.one([f for f in ("input", "output", "bits") if getattr(step, f, None) is not None])
+    field = draw.one([f for f in ("input", "output", "bits", "second") if getattr(step, f, None) is not None])
     at = getattr(step, field)
     changed = draw.one((at + 1, max(0, at - 1), len(program.values), 4095, 0))
     return _with_step(header, i, **{field: changed}), tensors
 
 
 def _shared_index(draw: Draw, header: Header, tensors: Tensors) -> Broken:
-    """Another residual or input scale."""
+    """Another residual, gate or input scale."""
     i = draw.below(len(header.program.steps))
     step = header.program.steps[i]
     if not hasattr(step, "epilogue"):
         return _index(draw, header, tensors)
-    field = draw.one(("residual", "input_scale"))
+    field = draw.one(("residual", "input_scale", "gate"))
     other = draw.below(len(header.program.values) + 1)
     return _with_step(header, i, epilogue=step.epilogue.model_copy(update={field: other})), tensors
 
@@ -118,7 +118,13 @@ def _setting(draw: Draw, header: Header, tensors: Tensors) -> Broken:
         return _factors(draw, header, i, tensors), tensors
     if isinstance(step, Conv):
         return _with_step(header, i, pad=1 if step.pad == 0 else 0), tensors
-    for field, changed in (("ceil", True), ("before", 1), ("before", 2**31), ("kind", "average")):
+    for field, changed in (
+        ("ceil", True),
+        ("before", 1),
+        ("before", 2**31),
+        ("start", 2**24),
+        ("kind", "average"),
+    ):
         if hasattr(step, field) and getattr(step, field) != changed:
             return _with_step(header, i, **{field: changed}), tensors
     return _index(draw, header, tensors)

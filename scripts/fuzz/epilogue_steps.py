@@ -17,6 +17,7 @@ from bnn_train.packed.program import (
     IntWeight,
     Map,
     Planes,
+    Prelu,
     RealWeight,
     Thresholds,
     Value,
@@ -24,10 +25,10 @@ from bnn_train.packed.program import (
 )
 from bnn_train.packed.shapes import border_classes
 from fuzz.draw import Draw
-from fuzz.grower import Grower, add_copy, add_input_scale, divisors
+from fuzz.grower import Grower, add_copy, add_input_scale, add_mean, divisors
 from fuzz.windows import result_size
 
-_ACTIVATIONS: tuple[Activation, ...] = ("none", "none", "relu", "hardtanh")
+_WORDS: tuple[Activation, ...] = ("none", "none", "relu", "hardtanh", "sigmoid")
 _REAL: tuple[Literal["f32", "bf16"], ...] = ("f32", "bf16")
 MOST_CLASSES = 4096
 
@@ -161,13 +162,31 @@ def _epilogue(g: Grower, r: Result, source: int, window: Geometry | None) -> Epi
         "scale": g.perhaps(0.4, lambda: draw.reals(r.channels, scale=draw.one((1.0, 0.01)))),
         "input_scale": _input_scale(g, r, source, window) if draw.often(0.3) else None,
         "bias": g.perhaps(0.4, lambda: draw.reals(_classes(g, source, window), r.channels)),
-        "activation": draw.one(_ACTIVATIONS),
+        "gate": _gate(g, r) if draw.often(0.25) else None,
+        "activation": _activation(g, r),
         "residual": _residual(g, r) if draw.often(0.4) else None,
-        "stream": draw.one(_ACTIVATIONS),
+        "stream": _activation(g, r),
     }
     if draw.often(0.4):
         fields["norm"] = (g.tensor(draw.reals(r.channels)), g.tensor(draw.reals(r.channels)))
     return Epilogue(**fields)
+
+
+def _activation(g: Grower, r: Result) -> Activation:
+    draw = g.draw
+    if draw.often(0.75):
+        return draw.one(_WORDS)
+    others = {n: g.perhaps(0.4, lambda: draw.reals(r.channels)) for n in ("positive", "before", "after")}
+    return Prelu(negative=g.tensor(draw.reals(r.channels)), **others)
+
+
+def _gate(g: Grower, r: Result) -> int | None:
+    """A real pixel of the result's channels: one that there is, or the mean of a map."""
+    found = g.of_shape(1, 1, r.channels)
+    if found and g.draw.often(0.7):
+        return g.draw.one(found)
+    maps = [i for i, v in enumerate(g.values) if v.type == "f32" and v.channels == r.channels]
+    return add_mean(g, g.draw.one(maps)) if maps else None
 
 
 def _classes(g: Grower, source: int, window: Geometry | None) -> int:

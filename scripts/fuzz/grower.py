@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.program import (
+    Channels,
     Code,
+    Concat,
     Geometry,
     InputScale,
     Map,
@@ -171,6 +173,32 @@ def add_mean(g: Grower, source: int) -> int:
     output = g.value("f32", 1, 1, g.values[source].channels)
     g.steps.append(Mean(layer=g.layer("mean"), input=source, output=output))
     return output
+
+
+def add_concat(g: Grower, source: int) -> None:
+    """A real value with another of its size behind it, or with itself."""
+    v = g.values[source]
+    room = g.budget.value // (v.height * v.width) - v.channels
+    found = [
+        i
+        for i, w in enumerate(g.values)
+        if (w.type, w.height, w.width) == ("f32", v.height, v.width) and w.channels <= room
+    ]
+    if not found:
+        return add_channels(g, source)
+    second = g.draw.one(found)
+    wide = g.value("f32", v.height, v.width, v.channels + g.values[second].channels)
+    g.steps.append(Concat(layer=g.layer("join"), input=source, second=second, output=wide))
+    return None
+
+
+def add_channels(g: Grower, source: int) -> None:
+    """Some channels of a real value."""
+    v = g.values[source]
+    kept = g.draw.one((1, v.channels, g.draw.up_to(v.channels), max(1, v.channels - 1)))
+    start = g.draw.one((0, v.channels - kept, g.draw.below(v.channels - kept + 1)))
+    output = g.value("f32", v.height, v.width, kept)
+    g.steps.append(Channels(layer=g.layer("part"), input=source, output=output, start=start))
 
 
 def add_copy(g: Grower, source: int) -> int:

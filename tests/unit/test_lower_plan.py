@@ -166,8 +166,8 @@ class Branching(nn.Module):
 REAL_WEIGHTS = METHODS["bnn"].model_copy(update={"weight": METHODS["fp"].weight})
 UNKNOWN: dict[str, tuple[nn.Module, str]] = {
     "a layer without a step": (
-        nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid()),
-        "1: the packed program has no step for Sigmoid",
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh()),
+        "1: the packed program has no step for Tanh",
     ),
     "a function without a step": (Functional(), "adaptive_avg_pool2d: the packed program has no step"),
     "a branch on values": (Branching(), "cannot be traced"),

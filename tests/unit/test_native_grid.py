@@ -31,6 +31,9 @@ SPECIAL = (
     "real-int1",
     "activation",
     "planes-p",
+    "bend",
+    "gate",
+    "joined",
 )
 
 

@@ -21,6 +21,7 @@ from bnn_train.packed import build, native_library
 from bnn_train.packed import kernels as selection
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.preprocess_rules import KINDS
+from bnn_train.packed.program import Prelu
 from bnn_train.packed.validate import check
 from fuzz.attempt import Way, attempt
 from fuzz.cases import Case, generate
@@ -29,8 +30,8 @@ from fuzz.libraries import FAST_BUILD, Libraries, plain, sanitized
 from fuzz.watch import Found, Plan, batches
 from native_kernels import kernels  # noqa: F401  # a fixture
 
-SEEDS = range(600)
-LINES, ACTIVATIONS = ("activation", "stream"), ("none", "relu", "hardtanh")
+SEEDS = range(900)
+LINES, ACTIVATIONS = ("activation", "stream"), ("none", "relu", "hardtanh", "sigmoid", "prelu")
 DYING = """
 import json, os, pathlib, sys, time
 progress, first, end, names, library, memory, slowness = sys.argv[1:]
@@ -84,7 +85,8 @@ def words(step: Any) -> Iterator[str]:
     yield step.op
     for part, fields in (("weight", "kind"), ("epilogue", "activation stream"), ("", "kind ceil")):
         owner = getattr(step, part, None) if part else step
-        yield from (f"{step.op} {f} {getattr(owner, f)}" for f in fields.split() if hasattr(owner, f))
+        found = {f: getattr(owner, f) for f in fields.split() if hasattr(owner, f)}
+        yield from (f"{step.op} {f} {'prelu' if isinstance(w, Prelu) else w}" for f, w in found.items())
 
 
 def test_programs_reach_the_edges() -> None:
@@ -100,6 +102,7 @@ def test_programs_reach_the_edges() -> None:
         )
     wanted = {
         *("conv", "map", "pool", "input_scale", "subsample", "mean", "groups"),
+        *("concat", "channels", "gate", "gate of the map"),
         *(f"conv kind {kind}" for kind in ("bits", "int", "f32", "bf16")),
         *(f"preprocess {kind}" for kind in KINDS),
         *(f"{op} {line} {name}" for op in ("conv", "map") for line in LINES for name in ACTIVATIONS),
@@ -126,10 +129,14 @@ def edges(step: Any) -> Iterator[str]:
         yield "factors of weights"
     if e is not None:
         yield from (
-            name for name in ("residual", "input scale") if getattr(e, name.replace(" ", "_")) is not None
+            name
+            for name in ("residual", "input scale", "gate")
+            if getattr(e, name.replace(" ", "_")) is not None
         )
         if step.input in (e.residual, e.input_scale):
             yield "itself"
+        if step.input == e.gate:
+            yield "gate of the map"
         if e.bias is not None and step.op == "conv":
             yield "bias of classes"
 

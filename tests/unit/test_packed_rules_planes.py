@@ -65,7 +65,7 @@ def test_a_program_without_planes_stays_of_version_1() -> None:
 
 def test_planes_in_a_file_of_version_1() -> None:
     raw = put(plain(header_of(MADE)), "version", 1)
-    refused(file_of(raw, MADE.tensors), "version is 1, but planes of real factors came with 2")
+    refused(file_of(raw, MADE.tensors), "version is 1, but parts of its program came with 2")
 
 
 def test_version_2_without_need() -> None:

@@ -5,9 +5,9 @@
 #define BNN_API extern "C" __attribute__((visibility("default")))
 
 enum BnnType : int64_t { kU8, kF32, kBits };
-enum BnnOp : int64_t { kConv, kMap, kPool, kInputScale, kSubsample, kMean };
+enum BnnOp : int64_t { kConv, kMap, kPool, kInputScale, kSubsample, kMean, kConcat, kChannels };
 enum BnnWeightKind : int64_t { kBitWeight, kIntWeight, kF32Weight, kBf16Weight };
-enum BnnActivation : int64_t { kNone, kRelu, kHardtanh };
+enum BnnActivation : int64_t { kNone, kRelu, kHardtanh, kSigmoid, kPrelu };
 enum BnnIsa : int64_t { kAvx512, kAvx2, kNeon, kPortable, kIsaCount };
 
 // An absent tensor has data == nullptr and bytes == 0.
@@ -26,6 +26,12 @@ struct BnnValue {
   BnnCode code;
 };
 
+// A nonlinearity; the tensors are kPrelu's, and all but `negative` may be absent.
+struct BnnBend {
+  int64_t kind;
+  BnnTensor before, negative, positive, after;
+};
+
 // Absent indices of values are -1; fields of other operations are 0.
 struct BnnStep {
   int64_t op, input, output, bits;
@@ -36,10 +42,11 @@ struct BnnStep {
   BnnTensor gain, factors, input_factors;
   int64_t pad;
   BnnTensor scale, bias, norm_factor, norm_summand;
-  int64_t input_scale, residual, activation, stream;
+  int64_t input_scale, gate, residual;
+  BnnBend activation, stream;
   BnnTensor thresholds, flip;
   int64_t float_thresholds;
-  int64_t average, include_padding, before;
+  int64_t average, include_padding, before, second;
 };
 
 struct BnnProgram {

@@ -51,10 +51,10 @@ class StepCheck {
   StepCheck(const BnnProgram& p, int64_t index) : p_(p), s_(p.steps[index]), at_("step " + std::to_string(index)) {}
 
   void run() const {
-    if (!within(s_.op, kConv, kMean)) fault(at_, "has an unknown operation");
+    if (!within(s_.op, kConv, kChannels)) fault(at_, "has an unknown operation");
     const bool has_epilogue = s_.op == kConv || s_.op == kMap;
     need(known(s_.input, true) && known(s_.output, !has_epilogue) && known(s_.bits, false) && known(s_.residual, false) &&
-             known(s_.input_scale, false) && (!has_epilogue || s_.output >= 0 || s_.bits >= 0),
+             known(s_.input_scale, false) && known(s_.gate, false) && known(s_.second, s_.op == kConcat) && (!has_epilogue || s_.output >= 0 || s_.bits >= 0),
          "names a value that does not exist");
     need(within(s_.groups, 1, kMostSide), "has no possible groups");
     if (has_epilogue) check_results();
@@ -68,6 +68,14 @@ class StepCheck {
                         result().channels == s_.groups,
                     kShape);
       case kSubsample: return check_subsample();
+      case kConcat:
+        return need(all_real() && second().type == kF32 && same_size(in(), second()) && same_size(in(), result()) &&
+                        result().channels == in().channels + second().channels,
+                    kShape);
+      case kChannels:
+        return need(all_real() && same_size(in(), result()) && within(s_.before, 0, in().channels) &&
+                        s_.before + result().channels <= in().channels,
+                    kShape);
       default:
         return need(in().type == kF32 && result().type == kF32 && result().height == 1 && result().width == 1 &&
                         result().channels == in().channels,
@@ -84,6 +92,8 @@ class StepCheck {
   bool known(int64_t v, bool needed) const { return v < p_.value_count && v >= (needed ? 0 : -1); }
   const BnnValue& in() const { return p_.values[s_.input]; }
   const BnnValue& result() const { return p_.values[s_.output >= 0 ? s_.output : s_.bits]; }
+  const BnnValue& second() const { return p_.values[s_.second]; }
+  bool all_real() const { return in().type == kF32 && result().type == kF32; }
   static bool same_size(const BnnValue& a, const BnnValue& b) { return a.height == b.height && a.width == b.width; }
 
   // Output, bits, residual and input scale have one size.
@@ -97,7 +107,11 @@ class StepCheck {
     need(fits(s_.output, kF32, to.channels) && fits(s_.bits, kBits, to.channels) && fits(s_.residual, kF32, to.channels), kShape);
     need(s_.output < 0 || s_.output != s_.bits, kShape);
     need(fits(s_.input_scale, kF32, s_.op == kConv ? s_.groups : 1), kShape);
-    need(within(s_.activation, kNone, kHardtanh) && within(s_.stream, kNone, kHardtanh), "has an unknown activation");
+    if (s_.gate >= 0) {
+      const BnnValue& gate = p_.values[s_.gate];
+      need(gate.type == kF32 && gate.height == 1 && gate.width == 1 && gate.channels == to.channels, kShape);
+    }
+    need(within(s_.activation.kind, kNone, kPrelu) && within(s_.stream.kind, kNone, kPrelu), "has an unknown activation");
     need(s_.bits < 0 || s_.thresholds.data != nullptr, "has bits without thresholds");
   }
 

@@ -33,6 +33,7 @@ T* Epilogue::keep(Count count) {
 Epilogue::Epilogue(const Preparation& prep, const Wholes& wholes, int classes) : budget_(&prep.model.budget) {
   const BnnStep& step = prep.step;
   output = int(step.output), bits = int(step.bits), residual = int(step.residual), input_scale = int(step.input_scale);
+  gate = int(step.gate);
   data_.channels = int(prep.value(output >= 0 ? output : bits).shape.channels);
   data_.row = up_to_multiple(data_.channels, kBlock).as_int();
   data_.to_real = output >= 0;
@@ -101,9 +102,17 @@ void Epilogue::real_lines(const BnnStep& s, int classes) {
   data_.norm_factor = rows(s.norm_factor, 1, "norm");
   data_.norm_summand = rows(s.norm_summand, 1, "norm");
   data_.has_input_scale = s.input_scale >= 0;
+  data_.has_gate = s.gate >= 0;
   data_.has_residual = s.residual >= 0;
-  data_.activation = int(s.activation);
-  data_.stream = int(s.stream);
+  data_.activation = bend(s.activation);
+  data_.stream = bend(s.stream);
+}
+
+Bend Epilogue::bend(const BnnBend& b) {
+  if (b.kind != kPrelu) return {int(b.kind), nullptr, nullptr, nullptr, nullptr};
+  if (b.negative.data == nullptr) throw Fault{"a line with a bend has no slope below 0"};
+  return {kPrelu, rows(b.before, 1, "before"), rows(b.negative, 1, "negative"), rows(b.positive, 1, "positive"),
+          rows(b.after, 1, "after")};
 }
 
 void Epilogue::thresholds(const BnnStep& s, const Wholes& wholes) {

@@ -23,13 +23,14 @@ class Epilogue {
   Epilogue(const Preparation& prep, const Wholes& wholes, int classes);
   const EpilogueData& data() const { return data_; }
   // The values that the step touches besides its input; -1: none.
-  int output, bits, residual, input_scale;
+  int output, bits, residual, input_scale, gate;
   const Layout *output_layout = nullptr, *bits_layout = nullptr;
 
  private:
   const float* rows(const BnnTensor& tensor, int rows, const char* what);
   template <class T>
   T* keep(Count count);
+  Bend bend(const BnnBend& bend);
   void whole_lines(const Wholes& wholes);
   void real_bases(const Wholes& wholes);
   void real_lines(const BnnStep& step, int classes);

@@ -13,6 +13,7 @@ struct Pixels {
   float* out[kPixels];
   const float* residual[kPixels];
   const float* input_scale[kPixels];
+  const float* gate[kPixels];
   uint8_t* bits[kPixels];
   int32_t class_row[kPixels];
   float unit[kPixels];
@@ -25,11 +26,12 @@ class EpilogueStep : public Step {
     const int to = epilogue_.output >= 0 ? epilogue_.output : epilogue_.bits;
     height_ = prep.value(to).layout.height, width_ = prep.value(to).layout.width;
     reads = {input_};
-    for (int v : {epilogue_.residual, epilogue_.input_scale})
+    for (int v : {epilogue_.residual, epilogue_.input_scale, epilogue_.gate})
       if (v >= 0) reads.push_back(v);
     for (int v : {epilogue_.output, epilogue_.bits})
       if (v >= 0) writes.push_back(v);
-    if (epilogue_.output >= 0 && epilogue_.residual != input_ && epilogue_.residual != epilogue_.input_scale)
+    if (epilogue_.output >= 0 && epilogue_.residual != input_ && epilogue_.residual != epilogue_.input_scale &&
+        epilogue_.residual != epilogue_.gate)
       in_place = epilogue_.residual;
   }
 
@@ -41,7 +43,7 @@ class EpilogueStep : public Step {
   template <class Each>
   void locate(const Frame& f, int64_t begin, int count, Pixels& p, const Each& each) const {
     const Place out = f.place(epilogue_.output), bits = f.place(epilogue_.bits);
-    const Place residual = f.place(epilogue_.residual), scale = f.place(epilogue_.input_scale);
+    const Place residual = f.place(epilogue_.residual), scale = f.place(epilogue_.input_scale), gate = f.place(epilogue_.gate);
     int x = int(begin % width_), y = int(begin / width_ % height_), n = int(begin / width_ / height_);
     for (int i = 0; i < count;) {
       const int length = std::min(count - i, width_ - x);
@@ -49,6 +51,7 @@ class EpilogueStep : public Step {
       spread(f, bits, n, y, x, length, p.bits + i);
       spread(f, residual, n, y, x, length, p.residual + i);
       spread(f, scale, n, y, x, length, p.input_scale + i);
+      if (gate) std::fill_n(p.gate + i, length, gate.at<float>(n, 0, 0));
       each(i, length, n, y, x);
       i += length, x = 0;
       if (++y == height_) y = 0, ++n;
@@ -61,6 +64,7 @@ class EpilogueStep : public Step {
   }
 
   static void locate_tile(const Pixels& p, int first_pixel, int channels, EpilogueTile& t) {
+    t.gate = p.gate + first_pixel;
     t.out = p.out + first_pixel, t.residual = p.residual + first_pixel, t.input_scale = p.input_scale + first_pixel;
     t.bits = p.bits + first_pixel, t.class_row = p.class_row + first_pixel, t.unit = p.unit + first_pixel;
     t.groups = (channels + kLanes - 1) / kLanes;

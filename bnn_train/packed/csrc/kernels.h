@@ -43,6 +43,12 @@ struct Product {
 
 enum Source : int { kFromPops, kFromInt, kFromWide, kFromFloat, kFromDynamic };
 
+// A nonlinearity, a BnnActivation; rows of kPrelu, nullptr: absent.
+struct Bend {
+  int kind;
+  const float *before, *negative, *positive, *after;
+};
+
 // From accumulators to values. Per-channel rows are padded with zeros to whole blocks.
 struct EpilogueData {
   Source source;
@@ -58,7 +64,8 @@ struct EpilogueData {
   int wide_in_doubles;                // every sum is below 2⁵³
   // the lines of the epilogue; nullptr: absent
   const float *scale, *bias, *norm_factor, *norm_summand;
-  int bias_classes, has_input_scale, input_scale_groups, has_residual, activation, stream;
+  int bias_classes, has_input_scale, input_scale_groups, has_gate, has_residual;
+  Bend activation, stream;
   int to_real;
   // bits: levels rows of thresholds; planes binary digits
   int to_bits, levels, planes, apart;  // apart: plane p is threshold p's alone, not a digit of the count of those passed
@@ -79,6 +86,7 @@ struct EpilogueTile {
   float* const* out;
   const float* const* residual;
   const float* const* input_scale;
+  const float* const* gate;           // of each pixel's image
   uint8_t* const* bits;
   const int32_t* class_row;           // class of each pixel, times EpilogueData::row
   const float* unit;                  // kFromDynamic: m/127 of each pixel's image

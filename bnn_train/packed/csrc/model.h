@@ -138,6 +138,8 @@ std::unique_ptr<Step> make_pool(const Preparation& prep);
 std::unique_ptr<Step> make_input_scale(const Preparation& prep);
 std::unique_ptr<Step> make_subsample(const Preparation& prep);
 std::unique_ptr<Step> make_mean(const Preparation& prep);
+std::unique_ptr<Step> make_concat(const Preparation& prep);
+std::unique_ptr<Step> make_channels(const Preparation& prep);
 void make_conv(Preparation& prep);  // adds one step, or two where the input is rounded or regrouped
 std::unique_ptr<Step> make_map(const Preparation& prep);
 std::unique_ptr<Step> make_quantize(const Preparation& prep, int to, int unit);

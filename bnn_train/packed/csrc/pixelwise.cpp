@@ -8,7 +8,7 @@ namespace {
 class MapStep : public EpilogueStep {
  public:
   explicit MapStep(const Preparation& prep) : EpilogueStep(prep, Wholes{}, 1) {
-    if (epilogue_.output >= 0 && epilogue_.residual < 0) in_place = input_;
+    if (epilogue_.output >= 0 && epilogue_.residual < 0 && epilogue_.gate != input_) in_place = input_;
   }
 
   int tasks(const Frame& f) const override { return int((pixels(f) + kPixels - 1) / kPixels); }

@@ -123,6 +123,8 @@ std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels, Budg
       case kPool: model->steps.push_back(make_pool(prep)); break;
       case kInputScale: model->steps.push_back(make_input_scale(prep)); break;
       case kSubsample: model->steps.push_back(make_subsample(prep)); break;
+      case kConcat: model->steps.push_back(make_concat(prep)); break;
+      case kChannels: model->steps.push_back(make_channels(prep)); break;
       default: model->steps.push_back(make_mean(prep)); break;
     }
   }

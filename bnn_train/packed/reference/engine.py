@@ -13,7 +13,9 @@ from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.operands import SIGN, term_code
 from bnn_train.packed.program import (
     BitWeight,
+    Channels,
     Code,
+    Concat,
     Conv,
     Epilogue,
     EpilogueStep,
@@ -83,6 +85,11 @@ class ReferenceEngine:
                 return {step.output: pooling.subsample(x, step, channels)}
             case Mean():
                 return {step.output: pooling.mean(x)}
+            case Concat():
+                return {step.output: np.concatenate([x, values[step.second]], axis=3)}
+            case Channels():
+                channels = self.program.values[step.output].channels
+                return {step.output: x[..., step.start : step.start + channels]}
 
     def _classes(self, step: Conv, x: Array) -> Array:
         rows, columns, _, count = border_classes(step.geometry, *x.shape[1:3])
@@ -120,6 +127,8 @@ class ReferenceEngine:
         used = [v for v in (e.input_scale, e.residual) if v is not None]
         for rows in row_blocks(y.shape):
             own = {v: values[v][:, rows] for v in used}
+            if e.gate is not None:
+                own[e.gate] = values[e.gate]  # of one pixel, for all rows
             for v, part in self._result_rows(y[:, rows], step, e, own, classes[rows]).items():
                 found[v].append(part)
         return {v: np.concatenate(parts, axis=1) if parts[1:] else parts[0] for v, parts in found.items()}

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed import bits
-from bnn_train.packed.program import Activation, Code, Epilogue, Planes, Thresholds
+from bnn_train.packed.program import Activation, Code, Epilogue, Planes, Prelu, Thresholds
 from bnn_train.packed.reference.fma import fma
+from bnn_train.packed.reference.sigmoid import sigmoid
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -26,11 +27,26 @@ def hardtanh(y: Array) -> Array:
     return np.where(y < -1, np.float32(-1), np.where(y > 1, np.float32(1), y))
 
 
-_ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
+_WORDS: dict[str, Callable[[Array], Array]] = {
     "none": lambda y: y,
     "relu": relu,
     "hardtanh": hardtanh,
+    "sigmoid": sigmoid,
 }
+
+
+def prelu(y: Array, bend: Prelu, tensors: Tensors) -> Array:
+    """N×H×W×O, channel by channel."""
+    if bend.before is not None:
+        y = y + tensors[bend.before]
+    above = y if bend.positive is None else y * tensors[bend.positive]
+    y = np.where(y < 0, y * tensors[bend.negative], above)
+    return y if bend.after is None else y + tensors[bend.after]
+
+
+def activate(y: Array, activation: Activation, tensors: Tensors) -> Array:
+    """A nonlinearity of the epilogue."""
+    return prelu(y, activation, tensors) if isinstance(activation, Prelu) else _WORDS[activation](y)
 
 
 def epilogue(y: Array, e: Epilogue, tensors: Tensors, values: Mapping[int, Array], classes: Array) -> Array:
@@ -45,12 +61,14 @@ def epilogue(y: Array, e: Epilogue, tensors: Tensors, values: Mapping[int, Array
     if e.bias is not None:
         rows = tensors[e.bias]
         y = y + (rows[classes] if len(rows) > 1 else rows[0])
+    if e.gate is not None:
+        y = y * values[e.gate]
     if e.norm is not None:
         y = fma(y, tensors[e.norm[0]], tensors[e.norm[1]])
-    y = _ACTIVATIONS[e.activation](y)
+    y = activate(y, e.activation, tensors)
     if e.residual is not None:
         y = y + values[e.residual]
-    return _ACTIVATIONS[e.stream](y)
+    return activate(y, e.stream, tensors)
 
 
 def threshold(y: Array, rule: Thresholds, code: Code | Planes, tensors: Tensors) -> NDArray[np.uint32]:

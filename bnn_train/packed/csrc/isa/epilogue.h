@@ -41,22 +41,26 @@ BNN_INLINE void real_lines(const EpilogueData& e, const EpilogueTile& t, int cha
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = add_f(y[i], load_f(e.bias + (size_t(t.class_row[i]) & several) + channel));
   }
+  if (e.has_gate) {
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) y[i] = mul_f(y[i], load_f(t.gate[i] + channel));
+  }
   if (e.norm_factor) {
     const VF factor = load_f(e.norm_factor + channel), summand = load_f(e.norm_summand + channel);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = fma_f(y[i], factor, summand);
   }
-  if (e.activation != kNone) {
+  if (e.activation.kind != kNone) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.activation);
+    for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.activation, channel);
   }
   if (e.has_residual) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) y[i] = add_f(y[i], load_f(t.residual[i] + channel));
   }
-  if (e.stream != kNone) {
+  if (e.stream.kind != kNone) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.stream);
+    for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.stream, channel);
   }
 }
 

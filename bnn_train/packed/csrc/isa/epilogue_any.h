@@ -1,9 +1,39 @@
 // The parts that all epilogues share, and the epilogue of any product and any result, a pixel at a time.
 
-inline VF activate(VF y, int kind) {
-  if (kind == kNone) return y;
-  if (kind == kRelu) return max_f(zero_f(), y);
-  return min_f(splat_f(1.0f), max_f(splat_f(-1.0f), y));
+// 1/(1 + e^-y) as packed/reference/sigmoid.py has it, operation by operation.
+inline float sigmoid(float y) {
+  if (y != y) return y;
+  static constexpr double kCoefficients[] = {1.0 / 1,       1.0 / 1,        1.0 / 2,         1.0 / 6,          1.0 / 24,
+                                             1.0 / 120,     1.0 / 720,      1.0 / 5040,      1.0 / 40320,      1.0 / 362880,
+                                             1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+  const double size = double(__builtin_fabsf(y)), t = -(size < 104.0 ? size : 104.0);
+  const double k = __builtin_rint(t * 0x1.71547652b82fep+0);
+  const double r = (t - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
+  double e = kCoefficients[13];
+  for (int i = 12; i >= 0; --i) e = e * r + kCoefficients[i];
+  const uint64_t bits = uint64_t(1023 + int(k)) << 52;
+  double power;
+  std::memcpy(&power, &bits, 8);
+  e = e * power;
+  return float((y < 0 ? e : 1.0) / (1.0 + e));
+}
+
+inline VF sigmoids(VF y) {
+  float lanes[kVec];
+  store_f(lanes, y);
+  for (float& lane : lanes) lane = sigmoid(lane);
+  return load_f(lanes);
+}
+
+inline VF activate(VF y, const Bend& bend, int channel) {
+  if (bend.kind == kRelu) return max_f(zero_f(), y);
+  if (bend.kind == kHardtanh) return min_f(splat_f(1.0f), max_f(splat_f(-1.0f), y));
+  if (bend.kind == kSigmoid) return sigmoids(y);
+  if (bend.kind != kPrelu) return y;
+  if (bend.before) y = add_f(y, load_f(bend.before + channel));
+  const VF above = bend.positive ? mul_f(y, load_f(bend.positive + channel)) : y;
+  y = where_negative(y, mul_f(y, load_f(bend.negative + channel)), above);
+  return bend.after ? add_f(y, load_f(bend.after + channel)) : y;
 }
 
 inline size_t all_if(bool condition) { return condition ? ~size_t(0) : 0; }
@@ -23,6 +53,7 @@ inline EpilogueTile from_pixel(const EpilogueTile& tile, int i, int count) {
   EpilogueTile t = tile;
   t.count = count;
   t.acc = acc_of(tile, i, 0);
+  t.gate = tile.gate + i;
   t.out = tile.out + i, t.residual = tile.residual + i, t.input_scale = tile.input_scale + i;
   t.bits = tile.bits + i, t.class_row = tile.class_row + i, t.unit = tile.unit + i;
   return t;
@@ -77,11 +108,12 @@ inline float real_result(const EpilogueData& e, const EpilogueTile& t, int pixel
   if (e.scale) y = y * e.scale[channel];
   if (e.has_input_scale) y = y * t.input_scale[pixel][channel / (e.channels / e.input_scale_groups)];
   if (e.bias) y = y + e.bias[(e.bias_classes > 1 ? size_t(t.class_row[pixel]) : 0) + size_t(channel)];
+  if (e.has_gate) y = y * t.gate[pixel][channel];
   if (e.norm_factor) y = __builtin_fmaf(y, e.norm_factor[channel], e.norm_summand[channel]);
   float lanes[kVec] = {y};
-  store_f(lanes, activate(load_f(lanes), e.activation));
+  store_f(lanes, activate(load_f(lanes), e.activation, channel));
   if (e.has_residual) lanes[0] = lanes[0] + t.residual[pixel][channel];
-  store_f(lanes, activate(load_f(lanes), e.stream));
+  store_f(lanes, activate(load_f(lanes), e.stream, channel));
   return lanes[0];
 }
 

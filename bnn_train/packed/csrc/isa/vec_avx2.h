@@ -34,6 +34,7 @@ using Ordered = __m256;
 inline Ordered all_ordered() { return as_f(splat_i(-1)); }
 inline Ordered both_ordered(Ordered o, VF a, VF b) { return _mm256_and_ps(o, _mm256_cmp_ps(a, b, _CMP_ORD_Q)); }
 inline VF nan_unless(Ordered o, VF m) { return _mm256_blendv_ps(splat_f(__builtin_nanf("")), m, o); }
+inline VF where_negative(VF y, VF a, VF b) { return _mm256_blendv_ps(b, a, _mm256_cmp_ps(y, zero_f(), _CMP_LT_OQ)); }
 inline VI add_i(VI a, VI b) { return _mm256_add_epi32(a, b); }
 inline VI sub_i(VI a, VI b) { return _mm256_sub_epi32(a, b); }
 inline VI mul_i(VI a, VI b) { return _mm256_mullo_epi32(a, b); }

@@ -36,6 +36,7 @@ using Ordered = __mmask16;
 inline Ordered all_ordered() { return 0xffff; }
 inline Ordered both_ordered(Ordered o, VF a, VF b) { return _mm512_mask_cmp_ps_mask(o, a, b, _CMP_ORD_Q); }
 inline VF nan_unless(Ordered o, VF m) { return _mm512_mask_blend_ps(o, splat_f(__builtin_nanf("")), m); }
+inline VF where_negative(VF y, VF a, VF b) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(y, zero_f(), _CMP_LT_OQ), b, a); }
 inline VI add_i(VI a, VI b) { return _mm512_add_epi32(a, b); }
 inline VI sub_i(VI a, VI b) { return _mm512_sub_epi32(a, b); }
 inline VI mul_i(VI a, VI b) { return _mm512_mullo_epi32(a, b); }

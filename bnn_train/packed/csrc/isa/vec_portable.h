@@ -41,6 +41,7 @@ using Ordered = VI;
 inline Ordered all_ordered() { return splat_i(-1); }
 inline Ordered both_ordered(Ordered o, VF a, VF b) { return o & (a == a) & (b == b); }
 inline VF nan_unless(Ordered o, VF m) { return as_f(select(o, as_i(m), as_i(splat_f(__builtin_nanf(""))))); }
+inline VF where_negative(VF y, VF a, VF b) { return as_f(select(y < 0, as_i(a), as_i(b))); }
 inline VI wrapped(VU v) { return load_as<VI>(&v); }
 inline VU bits_of(VI v) { return load_as<VU>(&v); }
 inline VI add_i(VI a, VI b) { return wrapped(bits_of(a) + bits_of(b)); }
