@@ -158,8 +158,15 @@ class NormSpec(Record):
     """The weight of the newest batch in the running statistics."""
     gamma: Literal["ones", "uniform"] = "ones"
     """Initial γ: 1, or U(0, 1) as in Torch7."""
+    affine: bool = True
+    """Whether norms learn γ and β; without, they give numbers of mean 0 and deviation 1."""
     reestimate: bool = False
     """Recompute the statistics with the test-time weights before every evaluation."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether norms are torch's own."""
+        return self.kind == "batch"
 
 
 class Method(Record):
