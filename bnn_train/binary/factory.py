@@ -122,7 +122,7 @@ class Layers:
 
     def nonlinearity(self, consumer: Role) -> nn.Module:
         """The nonlinearity before a layer in this role: none if its quantizer is one, else ReLU."""
-        bends = self.quantizes_input(consumer) and not self.method.activation.quantizer.keeps_shape
+        bends = self.quantizes_input(consumer) and not self.method.activation.only_rounds
         return nn.Identity() if bends else nn.ReLU()
 
     def stream(self, channels: int) -> nn.Module:

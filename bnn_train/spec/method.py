@@ -70,6 +70,11 @@ class ActivationSpec(Record):
     estimator: Estimator = Clip()
     """The derivative that stands in for the quantizer's."""
 
+    @property
+    def only_rounds(self) -> bool:
+        """Whether a nonlinearity stands before it all the same, as in the network that it was made for."""
+        return self.quantizer.keeps_shape or self.pre.measures
+
 
 class LatentSpec(Record):
     """Rules for the latent weights of binarized layers."""

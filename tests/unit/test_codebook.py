@@ -28,7 +28,7 @@ def problem(shape: tuple[int, ...], mixed: bool = True) -> Problem:
 
 
 def made(**options: int) -> CodeBook:
-    found = quantizer(spec.CodeBook(**options))
+    found = quantizer(spec.CodeBook.model_validate(options))
     assert isinstance(found, CodeBook)
     return found
 

@@ -54,10 +54,11 @@ class CodeBook(Quantizer):
         """O×I×… → M×(O·places)×C′, the last sub-space filled with zeros."""
         size, flat = self._sizes(w)[0], w.reshape(*w.shape[:2], -1)
         flat = pad(flat, (0, 0, 0, -w.shape[1] % size))
-        return flat.unflatten(1, (-1, size)).permute(1, 0, 3, 2).flatten(1, 2)
+        apart = flat.view(len(flat), -1, size, flat.shape[2])  # O M C′ places
+        return apart.permute(1, 0, 3, 2).flatten(1, 2)
 
     def _joined(self, pieces: Tensor, shape: torch.Size) -> Tensor:
-        apart = pieces.unflatten(1, (shape[0], -1)).permute(1, 0, 3, 2).flatten(1, 2)
+        apart = pieces.view(len(pieces), shape[0], -1, pieces.shape[2]).permute(1, 0, 3, 2).flatten(1, 2)
         return apart[:, : shape[1]].reshape(shape)
 
     def _parts(self, count: int, each: int) -> Iterator[slice]:
