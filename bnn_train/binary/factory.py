@@ -55,6 +55,10 @@ class Layers:
         """Whether a layer in this role quantizes its own input."""
         return self.method.quantizes_input(role)
 
+    def bends_input(self, role: Role) -> bool:
+        """Whether the quantizer on the input of a layer in this role is its nonlinearity."""
+        return self.quantizes_input(role) and not self.method.activation.only_rounds
+
     def conv(
         self,
         role: Role,
@@ -122,8 +126,7 @@ class Layers:
 
     def nonlinearity(self, consumer: Role) -> nn.Module:
         """The nonlinearity before a layer in this role: none if its quantizer is one, else ReLU."""
-        bends = self.quantizes_input(consumer) and not self.method.activation.only_rounds
-        return nn.Identity() if bends else nn.ReLU()
+        return nn.Identity() if self.bends_input(consumer) else nn.ReLU()
 
     def stream(self, channels: int) -> nn.Module:
         """The nonlinearity on a residual stream of so many channels after each addition."""

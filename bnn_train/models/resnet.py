@@ -174,7 +174,7 @@ def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
     are far from centred on the threshold.
     """
     final = [layers.norm2d(features), layers.nonlinearity("last")] if layers.method.block.norms_first else []
-    centre = [layers.norm1d(features)] if layers.quantizes_input("last") else []
+    centre = [layers.norm1d(features)] if layers.bends_input("last") else []
     output = [layers.norm1d(classes, output=True)] if layers.method.block.output_norm else []
     last = layers.linear("last", features, classes)
     return _sequence(*final, GlobalAverage(), nn.Flatten(), *centre, last, *output)
