@@ -80,6 +80,8 @@ def test_a_run_of_no_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert all(torch.equal(tensor, weights[name]) for name, tensor in theirs.items())
     assert float(weights["linear2.input_quantizer.pre.top"]) != 1
     assert resume(tmp_path / "run", None)["top1"] == report["top1"]
+    train(["--resume", str(tmp_path / "run"), "--check"])
+    assert "ok     forward pass" in capsys.readouterr().out
     packed = tmp_path / "x.bnn"
     assert export(["--checkpoint", str(tmp_path / "run"), "--out", str(packed), "--no-latency"]) == 0
     capsys.readouterr()

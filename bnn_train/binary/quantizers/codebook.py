@@ -16,7 +16,7 @@ from bnn_train.spec.quantizers import CodeBook as Options
 
 RIDGE = 1e-6
 """Relative to the mean of the diagonal that it is added to."""
-PIECE = 2**25
+PIECE = 2**24
 """Numbers of a table of distances, at most."""
 LLOYD = 10
 
@@ -67,13 +67,14 @@ class CodeBook(Quantizer):
         return (slice(at, at + step) for at in range(0, count, step))
 
     def _words(self, pieces: Tensor, words: int) -> Tensor:
-        """M×K×C′: the mean of each word's users; by a product, whose order of sums is the same each time."""
+        """M×K×C′: the mean of each word's users; by a product, whose order of sums is the same each
+        time; in float64, which autocast leaves alone."""
         found = []
         for part in self._parts(len(pieces), words * pieces.shape[1]):
             users = self.indices[part].long()[:, None] == torch.arange(words, device=pieces.device)[:, None]
-            chosen = users.to(pieces.dtype)
-            found.append(chosen @ pieces[part] / chosen.sum(dim=2, keepdim=True).clamp(min=1))
-        return torch.cat(found)
+            chosen = users.double()
+            found.append(chosen @ pieces[part].double() / chosen.sum(dim=2, keepdim=True).clamp(min=1))
+        return torch.cat(found).to(pieces.dtype)
 
     def _assign(self, pieces: Tensor, words: Tensor) -> None:
         """The nearest word of each piece."""
