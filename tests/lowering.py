@@ -28,9 +28,10 @@ def scramble(model: nn.Module, shape: Shape, seed: int = 0) -> nn.Module:
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     with torch.no_grad():
         for norm in norms:
-            norm.weight.copy_(torch.randn(len(norm.weight), generator=draw))
-            norm.weight[::7] = 0
-            norm.bias.copy_(torch.randn(len(norm.bias), generator=draw) * 0.3)
+            if norm.affine:
+                norm.weight.copy_(torch.randn(len(norm.weight), generator=draw))
+                norm.weight[::7] = 0
+                norm.bias.copy_(torch.randn(len(norm.bias), generator=draw) * 0.3)
             norm.reset_running_stats()
             norm.momentum = None
         for module in model.modules():

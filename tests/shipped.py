@@ -70,8 +70,21 @@ def trial(path: Path, sets: Path, run: Path, **more: Any) -> list[str]:
         changes["data.validation.size"] = 30  # equally many of ten classes, two thirds from train
     width = WIDTHS.get(experiment.model.name)
     changes |= ({"model.width": width} if width else {}) | more
+    if experiment.training.init_from is not None:
+        changes |= {
+            "training.init_from.checkpoint": _start(experiment.training.init_from.checkpoint, sets, run)
+        }
     settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
     return ["--config", str(path), *settings]
+
+
+def _start(checkpoint: str, sets: Path, run: Path) -> Path:
+    """The run of the config whose default folder this is, shrunk as well; trained where it is not there."""
+    source = ROOT / "configs" / Path(checkpoint).relative_to("runs").with_suffix(".yaml")
+    folder = run.with_name(f"{run.name}-of-{source.stem}")
+    if not folder.exists():
+        trained(trial(source, sets, folder), folder)
+    return folder
 
 
 def trained(arguments: Sequence[str], run: Path) -> dict[str, Any]:

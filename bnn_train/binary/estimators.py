@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from bnn_train.binary.fixed_point import Grid
 from bnn_train.binary.placed import Placed
 from bnn_train.binary.tables import Table
 from bnn_train.spec import estimators as spec
@@ -138,3 +139,42 @@ class TanhEDE(Estimator):
     def piece(self, x: Tensor, x0: Tensor) -> Tensor:
         t = self.number(self.spec.t)
         return max(1 / t, 1.0) * (torch.tanh(x * t) - torch.tanh(x0 * t))
+
+
+@ESTIMATORS.builds(spec.PositiveWindow)
+class PositiveWindow(Estimator):
+    """g · 1[0 < x < end]: that of a half-wave, from 0 on and not from the threshold (TSQ's
+    ``relu2b_layer.cpp``)."""
+
+    spec: spec.PositiveWindow
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        return window(g, x, 0.0, self.spec.end)
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return line(x, x0, (x0 > 0) & (x0 < self.spec.end))
+
+
+@ESTIMATORS.builds(spec.FixedPointGradient)
+class FixedPointGradient(Estimator):
+    """q(g), the numbers of a ``Grid`` whose range follows the gradient (Courbariaux et al., arXiv
+    1412.7024)."""
+
+    masks = False
+
+    def __init__(self, spec: spec.FixedPointGradient) -> None:
+        super().__init__(spec)
+        self.grid = Grid(spec)
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        if self.grid.held:
+            return g
+        if self.training:
+            self.grid.find(g)
+        q = self.grid.quantized(g)
+        if self.training:
+            self.grid.follow(q)
+        return q
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return x - x0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from torch import Tensor, nn
 
@@ -14,10 +14,11 @@ from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.spec.method import Method, Role
 
 Named = Iterator[tuple[str, nn.Module]]
+Norm = TypeVar("Norm", nn.BatchNorm1d, nn.BatchNorm2d)
 
 NORMS_1D: dict[str, type[nn.BatchNorm1d]] = {"batch": nn.BatchNorm1d, "shift": ShiftNorm1d}
 NORMS_2D: dict[str, type[nn.BatchNorm2d]] = {"batch": nn.BatchNorm2d, "shift": ShiftNorm2d}
-OUTPUT_NORM = "batch"
+PLAIN_NORM = OUTPUT_NORM = "batch"
 """The kind of norm on the network's output, whichever the method has elsewhere (BNN's code)."""
 GAMMAS: dict[str, Callable[[Tensor], Tensor]] = {"ones": nn.init.ones_, "uniform": nn.init.uniform_}
 """Initial values of a norm's γ."""
@@ -53,6 +54,10 @@ class Layers:
     def quantizes_input(self, role: Role) -> bool:
         """Whether a layer in this role quantizes its own input."""
         return self.method.quantizes_input(role)
+
+    def bends_input(self, role: Role) -> bool:
+        """Whether the quantizer on the input of a layer in this role is its nonlinearity."""
+        return self.quantizes_input(role) and not self.method.activation.only_rounds
 
     def conv(
         self,
@@ -97,28 +102,33 @@ class Layers:
         return plain
 
     def norm2d(self, channels: int, *, output: bool = False, affine: bool = True) -> nn.BatchNorm2d:
-        """Batch norm over N×C×H×W; ``output``: on the network's output; ``affine``: with γ and β."""
-        norm = NORMS_2D[self._norm_kind(output)]
-        if not affine:
-            eps, momentum = self.method.norm.eps, self.method.norm.momentum
-            return nn.BatchNorm2d(channels, eps=eps, momentum=momentum, affine=False)
-        made = norm(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
-        GAMMAS[self.method.norm.gamma](made.weight)
-        return made
+        """Batch norm over N×C×H×W; ``output``: on the network's output; ``affine``: with γ and β, where the
+        method has them."""
+        kind = self._norm_kind(output) if affine else PLAIN_NORM
+        made = NORMS_2D[kind](channels, **(self._norm_options() | ({} if affine else {"affine": False})))
+        return self._with_gamma(made)
 
     def norm1d(self, features: int, *, output: bool = False) -> nn.BatchNorm1d:
         """Batch norm over N×F; ``output``: on the network's output."""
-        norm = NORMS_1D[self._norm_kind(output)]
-        made = norm(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
-        GAMMAS[self.method.norm.gamma](made.weight)
-        return made
+        made = NORMS_1D[self._norm_kind(output)](features, **self._norm_options())
+        return self._with_gamma(made)
+
+    def _norm_options(self) -> dict[str, Any]:
+        norm = self.method.norm
+        options: dict[str, Any] = {"eps": norm.eps, "momentum": norm.momentum}
+        return options if norm.affine else {**options, "affine": False}
+
+    def _with_gamma(self, norm: Norm) -> Norm:
+        if norm.affine:
+            GAMMAS[self.method.norm.gamma](norm.weight)
+        return norm
 
     def _norm_kind(self, output: bool) -> str:
         return OUTPUT_NORM if output else self.method.norm.kind
 
     def nonlinearity(self, consumer: Role) -> nn.Module:
-        """The nonlinearity before a layer in this role: none if it quantizes its input, else ReLU."""
-        return nn.Identity() if self.quantizes_input(consumer) else nn.ReLU()
+        """The nonlinearity before a layer in this role: none if its quantizer is one, else ReLU."""
+        return nn.Identity() if self.bends_input(consumer) else nn.ReLU()
 
     def stream(self, channels: int) -> nn.Module:
         """The nonlinearity on a residual stream of so many channels after each addition."""

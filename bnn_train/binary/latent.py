@@ -32,6 +32,8 @@ def enforce(model: nn.Module) -> None:
             layer.weight.sub_(layer.weight.mean(dim=1, keepdim=True))
         if latent.clip is not None:
             layer.weight.clamp_(-latent.clip, latent.clip)
+        if layer.weight_quantizer is not None:
+            layer.weight_quantizer.quantizer.store(layer.weight)
 
 
 def lr_scale(layer: BinaryLayer, *, squared: bool) -> float:

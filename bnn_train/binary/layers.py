@@ -90,6 +90,13 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
             y = y * self._over_outputs(scale)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
+    def windows(self, x: Tensor) -> Tensor:
+        """N×C×H×W → N×(H′·W′)×n: the numbers under a filter at every place of the output, as the product sees
+        them."""
+        x, geometry = self._padded(self.read_input(x), self.method.padding if self.quantizes_input else 0)
+        columns = F.unfold(x, self.kernel_size, geometry.dilation, geometry.padding, geometry.stride)
+        return columns.transpose(1, 2)
+
     def _real_product(self, x: Tensor, inputs: InputQuantizer) -> Tensor:
         """Of x̂ with the latent weight."""
         if self._pads and self.padding_mode == "zeros":
@@ -171,6 +178,10 @@ class BinaryLinear(QuantizedLayer, nn.Linear):
             return self._rows(input, self.input_quantizer)
         rows = self._rows(input.reshape(-1, input.shape[-1]), self.input_quantizer)
         return rows.view(*input.shape[:-1], self.out_features)
+
+    def windows(self, x: Tensor) -> Tensor:
+        """N×…×I → N×L×I: the numbers under a filter, as the product sees them."""
+        return self.read_input(x).reshape(len(x), -1, self.in_features)
 
     def _rows(self, x: Tensor, inputs: InputQuantizer) -> Tensor:
         """N×I → N×O."""

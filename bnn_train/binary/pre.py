@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -39,6 +40,9 @@ class Pre(Placed, Learns):
     @torch.no_grad()
     def initialise(self) -> None:
         """Set what is learned to where training starts."""
+
+    def measure(self, inputs: Iterable[Tensor]) -> None:
+        """Set what is measured to what suits these inputs."""
 
 
 PRES: Table[Pre] = Table()
@@ -113,6 +117,28 @@ class Pact(Pre):
         """α; 1 where α is 0, so that all are 0 and none is 0/0."""
         alpha = self.alpha.detach()
         return torch.where(alpha == 0, 1.0, alpha)
+
+
+@PRES.builds(spec.Measured)
+class Measured(Pre):
+    """y = clip(x, 0, s), with a constant s."""
+
+    top: Tensor
+
+    def __init__(self, spec: spec.Measured, channels: int) -> None:
+        super().__init__(spec)
+        self.register_buffer("top", torch.ones(()))
+
+    @torch.no_grad()
+    def measure(self, inputs: Iterable[Tensor]) -> None:
+        self.top.copy_(torch.stack([x.amax() for x in inputs]).amax().clamp(min=0))
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        result: Tensor = _Clip.apply(x, self.top)  # type: ignore[no-untyped-call]  # in torch
+        return result
+
+    def span(self) -> Tensor | float:
+        return torch.where(self.top == 0, 1.0, self.top)
 
 
 class _Clip(torch.autograd.Function):

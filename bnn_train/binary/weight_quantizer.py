@@ -37,6 +37,7 @@ class WeightQuantizer(nn.Module):
         """Set what is learned to what suits the weights as they are."""
         self.pre.initialise()
         self.quantizer.initialise()
+        self.quantizer.begin(w)
         self.scale.initialise(self.prepared(w), self.dims)
 
     @property

@@ -69,7 +69,7 @@ class _Trial:
 def flips(s: Subject, steps: int = STEPS) -> Iterator[Line]:
     """Share of each binary layer's weights that flip in a step, over some real steps on a copy."""
     learner = s.learner()
-    if not list(binary_layers(learner.model)):
+    if not list(binary_layers(learner.model)) or not s.experiment.training.epochs:
         return
     trial = _trial(s, learner, steps)
     yield _line(s.experiment, trial, steps)

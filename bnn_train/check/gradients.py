@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bnn_train.binary.fixed_point import hold
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.check.line import Line, judge, some
@@ -70,6 +71,7 @@ LossOf = Callable[[nn.Module], Tensor]
 def _in_float64(s: Subject) -> tuple[nn.Module, int]:
     """The network, and how many norms had to be exchanged for differentiable ones."""
     real = s.copy().double()
+    hold(real)
     return real, plain_norms(real)
 
 

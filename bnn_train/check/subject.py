@@ -26,6 +26,7 @@ from bnn_train.training.losses.terms import Term
 from bnn_train.training.position import position_of, steps_per_epoch
 from bnn_train.training.progress import Progress
 from bnn_train.training.setup import Learner, build_learner, build_model, choose_device, load_weights
+from bnn_train.training.solve import solve_weights
 from bnn_train.training.stages import start_weights
 
 Batch = tuple[Tensor, Tensor]
@@ -108,6 +109,7 @@ def open_subject(experiment: Experiment, checkpoint: Checkpoint | None, config: 
     model = build_model(experiment, data.shape, len(data.classes), device)
     if checkpoint is None:
         start_weights(model, experiment)
+        solve_weights(model, experiment, data)
     else:
         same_classes(checkpoint, data)
         load_weights(model, checkpoint.section("model"))

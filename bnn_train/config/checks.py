@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bnn_train.config import checks_data, checks_method
+from bnn_train.config import checks_data, checks_method, checks_numbers
 from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.errors import BnnError
@@ -43,7 +43,7 @@ def _schedule(e: Experiment) -> Problems:
         yield ("schedule", "rates"), "the table must begin at epoch 0, the rate of the first epoch"
     if isinstance(s, Exponential | Cosine | Linear) and s.end > e.optimizer.lr:
         yield ("schedule", "end"), f"is above optimizer.lr ({e.optimizer.lr:g}), so the rate would rise"
-    if s.warmup >= e.training.epochs:
+    if s.warmup and s.warmup >= e.training.epochs:
         yield ("schedule", "warmup"), f"must be shorter than the run ({e.training.epochs} epochs)"
 
 
@@ -74,6 +74,7 @@ def _homes(e: Experiment) -> Problems:
 
 CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_method.CHECKS,
+    *checks_numbers.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
     _optimizer,

@@ -44,6 +44,7 @@ from bnn_train.spec.learning import (
     Poly,
     Schedule,
     ShiftAdaMax,
+    Solve,
     SquareHinge,
     Step,
     Table,
@@ -93,6 +94,7 @@ __all__ = [
     "Schedule",
     "ShiftAdaMax",
     "Signed",
+    "Solve",
     "SquareHinge",
     "Step",
     "Table",
@@ -119,7 +121,10 @@ class Training(Record):
         InitFrom | None, BeforeValidator(from_path, json_schema_input_type=str | InitFrom | None)
     ] = None
     """Weights to start from; default: those that the method draws."""
-    epochs: Count = 10
+    solve: Solve = Solve()
+    """For methods that solve for their weights before the first step."""
+    epochs: Natural = 10
+    """0: none; the weights that the run starts from are evaluated and reported."""
     select: Literal["validation", "last", "test"] = "validation"
     """The epoch that is reported: best on the validation split (ties: the later), the last one, or the
     best on the test set, which the report then says."""

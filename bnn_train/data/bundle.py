@@ -109,6 +109,14 @@ class DataBundle:
         for images, labels in split.source.batches(left, epoch, size, self.spares("train")):
             yield self.normalizer(images), labels
 
+    def calibration_batches(self, images: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first training images of the first epoch's order, not augmented."""
+        split = self.splits["train"]
+        order = permutation(self.seed, 0, len(split.positions))[:images]
+        size, spares = self.config.eval_batch_size, self.spares("train")
+        for pixels, labels in split.source.batches(split.positions[order], None, size, spares):
+            yield self.normalizer(pixels), labels
+
     def spares(self, split: str) -> Ids | None:
         """The images that may take a damaged one's place where a split is not scored; None: none may."""
         may = split == "train" and self.config.on_error == "skip"

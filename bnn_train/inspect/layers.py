@@ -115,7 +115,7 @@ def _row(name: str, module: nn.Module, output: Tensor | None, macs: int, counted
         output=None if output is None else tuple(output.shape[1:]),
         params_binary=binary,
         params_real=real,
-        bits=quantizer.bits if quantizer is not None else 0,
+        bits=_bits(quantizer, codes),
         bytes=packed + REAL_BYTES * (real + statistics),
         bytes_real=REAL_BYTES * (binary + real + statistics),
         **{_arithmetic(module): macs},
@@ -132,7 +132,21 @@ def _quantizing(module: nn.Module) -> WeightQuantizer | None:
     return None if quantizer is None or quantizer.evaluates_latent else quantizer
 
 
+def _bits(quantizer: WeightQuantizer | None, codes: Sequence[Tensor]) -> int:
+    """Of a stored weight, at least 1."""
+    if quantizer is None:
+        return 0
+    own = [quantizer.quantizer.bytes_of(weight) for weight in codes]
+    return (
+        max((round(8 * size / w.numel()) or 1 for size, w in zip(own, codes, strict=True) if size), default=0)
+        or quantizer.bits
+    )
+
+
 def _packed_bytes(weight: Tensor, quantizer: WeightQuantizer) -> int:
+    own = quantizer.quantizer.bytes_of(weight)
+    if own is not None:
+        return own
     filters, n = weight.shape[0], weight[0].numel()
     factors = quantizer.decompose(weight).factors
     computed = isinstance(factors, Tensor) and quantizer.scale.alpha is None  # a learned α is a parameter

@@ -181,7 +181,7 @@ def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
 def head(layers: Layers, features: int, classes: int, *final: nn.Module) -> nn.Sequential:
     """``final``, the global average, and the last layer with the norms that it and the method want around
     it."""
-    centre = [layers.norm1d(features)] if layers.quantizes_input("last") else []
+    centre = [layers.norm1d(features)] if layers.bends_input("last") else []
     output = [layers.norm1d(classes, output=True)] if layers.method.block.output_norm else []
     last = layers.linear("last", features, classes)
     return sequence(*final, GlobalAverage(), nn.Flatten(), *centre, last, *output)

@@ -46,7 +46,9 @@ def _headline(report: Report) -> Iterator[str]:
             f"- top-1 **{report['top1']:.2f} %**, 95 % interval {_range(report['top1_interval'])}:"
             f" {report['correct']:,} of {report['total']:,} test images",
             *_top5(report),
-            f"- selection: {report['selection_rule']} (epoch {report['best_epoch']} of {report['epochs']})",
+            f"- selection: {report['selection_rule']} (epoch {report['best_epoch']} of {report['epochs']})"
+            if report["epochs"]
+            else "- not trained: the weights that the run started from",
             *_published(report),
             *_unscored(report),
         ]

@@ -100,7 +100,7 @@ def number_at(number: Annealed, position: Position) -> float:
     """The value of a number at a position of the run."""
     if not isinstance(number, Curve):
         return number
-    length = number.over or position.epochs
+    length = number.over or position.epochs or 1  # a run of no epochs asks, too
     epoch = min(position.epoch, length)
     t = (epoch if number.per == "step" else math.floor(epoch)) / length
     return CURVES[number.curve](number.begin, number.to, t)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from bnn_train.spec.annealed import AboveZero
 from bnn_train.spec.record import Record
-from bnn_train.spec.scalars import Positive, named
+from bnn_train.spec.scalars import Positive, Shared, named
 
 
 class _Estimator(Record):
@@ -56,7 +56,25 @@ class TanhEDE(_Estimator):
     t: AboveZero = 1.0
 
 
+class PositiveWindow(_Estimator):
+    """1 between 0 and an end, which themselves give 0 (TSQ)."""
+
+    name: Literal["positive_window"] = "positive_window"
+    end: float = Field(default=3 * 0.6487, gt=0)
+    range: ClassVar[str] = "positive"
+
+
+class FixedPointGradient(_Estimator, Shared):
+    """1 everywhere, the gradient itself in fixed point (training with low-precision multiplications)."""
+
+    name: Literal["fixed_point_gradient"] = "fixed_point_gradient"
+    range: ClassVar[str] = "any"
+
+
 Estimator = Annotated[
-    Annotated[Identity | Clip | ClipOpen | ApproxSign | Unit | TanhEDE, Field(discriminator="name")],
+    Annotated[
+        Identity | Clip | ClipOpen | ApproxSign | Unit | TanhEDE | PositiveWindow | FixedPointGradient,
+        Field(discriminator="name"),
+    ],
     BeforeValidator(named),
 ]

@@ -197,8 +197,8 @@ def from_path(value: Any) -> Any:
     """A bare path stands for a mapping with that `checkpoint`, also below keys that `--set` lays over it."""
     if isinstance(value, str):
         return {"checkpoint": value}
-    if isinstance(value, dict) and "name" in value and "checkpoint" not in value:
-        return {"checkpoint" if key == "name" else key: inner for key, inner in value.items()}
+    if isinstance(value, dict) and "name" in value:  # a checkpoint laid over the bare path replaces it
+        return {"checkpoint": value["name"]} | {key: inner for key, inner in value.items() if key != "name"}
     return value
 
 
@@ -225,6 +225,15 @@ class InitFrom(CheckpointFile):
     (`first`, `last`; `last` with the norm behind it)."""
     strict: bool = False
     """Refuse tensors that only one side has; those under `skip` may be missing."""
+
+
+class Solve(Record):
+    """The images on which weights are solved for, before the first step of a run that starts from another."""
+
+    images: Count = 512
+    """Training images of the first epoch's order, not augmented."""
+    positions: Count = 16
+    """Places of each map, drawn by the seed."""
 
 
 class Distillation(Record):

@@ -70,6 +70,11 @@ class ActivationSpec(Record):
     estimator: Estimator = Clip()
     """The derivative that stands in for the quantizer's."""
 
+    @property
+    def only_rounds(self) -> bool:
+        """Whether a nonlinearity stands before it all the same, as in the network that it was made for."""
+        return self.quantizer.keeps_shape or self.pre.measures
+
 
 class LatentSpec(Record):
     """Rules for the latent weights of binarized layers."""
@@ -162,8 +167,15 @@ class NormSpec(Record):
     """The weight of the newest batch in the running statistics."""
     gamma: Literal["ones", "uniform"] = "ones"
     """Initial γ: 1, or U(0, 1) as in Torch7."""
+    affine: bool = True
+    """Whether norms learn γ and β; without, they give numbers of mean 0 and deviation 1."""
     reestimate: bool = False
     """Recompute the statistics with the test-time weights before every evaluation."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether norms are torch's own."""
+        return self.kind == "batch"
 
 
 class Method(Record):

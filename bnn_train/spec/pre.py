@@ -14,6 +14,8 @@ class Pre(Record):
     """Options of a step before the quantizer."""
 
     prepares: ClassVar[bool] = True
+    measures: ClassVar[bool] = False
+    """It is set on images, where a method solves for its weights."""
 
 
 class AsItIs(Pre):
@@ -57,9 +59,16 @@ class Pact(Pre):
     """L2 on α, which draws it to where few numbers are cut off; default: that of the real weights."""
 
 
+class Measured(Pre):
+    """Clipped to [0, s], s the largest input on the images that weights are solved on; activations only."""
+
+    name: Literal["measured"] = "measured"
+    measures: ClassVar[bool] = True
+
+
 WeightPre = Annotated[
     Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
 ]
 ActivationPre = Annotated[
-    Annotated[AsItIs | Shift | Pact, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[AsItIs | Shift | Pact | Measured, Field(discriminator="name")], BeforeValidator(named)
 ]

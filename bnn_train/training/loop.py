@@ -45,6 +45,8 @@ def train(
     training, per_epoch = experiment.training, steps_per_epoch(experiment, data)
     kept = Kept(learner.model)
     recorder.begins(progress)
+    if not training.epochs:
+        recorder.finish_untrained(progress)
     for epoch in range(progress.epochs_finished, training.epochs):
         sums = EpochSums(progress.meter, learner.device)
         rate = partial(_rate, experiment, per_epoch)

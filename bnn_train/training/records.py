@@ -104,9 +104,7 @@ class Recorder:
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
         self._place(progress)
-        if self.experiment.method.norm.reestimate:
-            batches = self.data.eval_batches("train", scored=False)
-            reestimate_norms(self.learner.evaluated, batches, amp=self.learner.amp)
+        self._reestimate()
         progress.damaged += self.data.take_damaged()
         entry = self._entry(progress, epoch)
         self.tell(self.data.remarks)
@@ -119,6 +117,22 @@ class Recorder:
         progress.damaged = 0
         self.signs = diagnostics.packed_codes(self.learner.model)
         self.save(progress, best=best)
+
+    def finish_untrained(self, progress: Progress) -> None:
+        """Evaluate and save a network that is not trained."""
+        self._place(progress)
+        self._reestimate()
+        split = SELECTION_SPLITS[self.experiment.training.select]
+        if split is not None:
+            entry = _prefixed(split, self.evaluate(split))
+            self.log.write("untrained", progress.step, 0, **entry)
+            tqdm.write(f"untrained  {split} {entry[f'{split}_top1']:.2f} %")
+        self.save(progress, best=True)
+
+    def _reestimate(self) -> None:
+        if self.experiment.method.norm.reestimate:
+            batches = self.data.eval_batches("train", scored=False)
+            reestimate_norms(self.learner.evaluated, batches, amp=self.learner.amp)
 
     def _place(self, progress: Progress) -> None:
         """Let both networks compute as a checkpoint that is saved now will."""

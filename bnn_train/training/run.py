@@ -36,6 +36,7 @@ from bnn_train.training.records import Recorder
 from bnn_train.training.restore import evaluate_checkpoint, experiment_of
 from bnn_train.training.setup import Learner, build_learner, build_model, choose_device
 from bnn_train.training.signals import StopRequest
+from bnn_train.training.solve import Solved, solve_weights
 from bnn_train.training.source import pinned, refuse_within
 from bnn_train.training.stages import Started, start_weights
 
@@ -98,6 +99,7 @@ class _Beginning:
     data: DataBundle
     learner: Learner
     started: Started | None
+    solved: Solved | None
 
 
 def _prepared(experiment: Experiment) -> _Beginning:
@@ -110,9 +112,10 @@ def _prepared(experiment: Experiment) -> _Beginning:
         term.check(data)
     model = build_model(experiment, data.shape, len(data.classes), device)
     started = start_weights(model, experiment)
+    solved = solve_weights(model, experiment, data)
     drawn = data.config.validation
     experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
-    return _Beginning(experiment, data, build_learner(experiment, model, device, terms), started)
+    return _Beginning(experiment, data, build_learner(experiment, model, device, terms), started, solved)
 
 
 def _begin(beginning: _Beginning, folder: RunFolder, begun: Warn) -> dict[str, Any]:
@@ -123,13 +126,14 @@ def _begin(beginning: _Beginning, folder: RunFolder, begun: Warn) -> dict[str, A
     manifest.write(experiment, data, folder, Progress(), [], origins=_origins(beginning))
     signs = diagnostics.packed_codes(learner.model)
     begun(f"run folder: {folder.path}")
-    return _run(experiment, data, learner, Progress(), folder, signs, beginning.started)
+    return _run(experiment, data, learner, Progress(), folder, signs, beginning)
 
 
 def _origins(beginning: _Beginning) -> list[str]:
     """Sentences on the other networks that went into a run, for its report."""
     started = [] if beginning.started is None else [beginning.started.told()]
-    return [*started, *(term.told() for term in beginning.learner.terms)]
+    solved = [] if beginning.solved is None else [beginning.solved.told()]
+    return [*started, *solved, *(term.told() for term in beginning.learner.terms)]
 
 
 def _begin_again(experiment: Experiment | None, folder: RunFolder, warn: Warn, begun: Warn) -> dict[str, Any]:
@@ -189,7 +193,7 @@ def _run(
     progress: Progress,
     folder: RunFolder,
     signs: dict[str, torch.Tensor],
-    started: Started | None = None,
+    beginning: _Beginning | None = None,
     *,
     resumed: bool = False,
 ) -> dict[str, Any]:
@@ -199,9 +203,9 @@ def _run(
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
     recorder.tell(data.remarks)
-    if started is not None:
-        recorder.tell([started.told()])
-        log.write("start", progress.step, 0, **started.to_json())
+    if beginning is not None and beginning.started is not None:
+        recorder.tell(one.told() for one in (beginning.started, beginning.solved) if one is not None)
+        log.write("start", progress.step, 0, **beginning.started.to_json())
     try:
         with StopRequest() as stop:
             train(experiment, data, learner, progress, recorder, log, stop)

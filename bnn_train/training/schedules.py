@@ -40,6 +40,8 @@ def learning_rate(schedule: Schedule, lr: float, *, step: int, steps_per_epoch: 
     t = step / steps_per_epoch
     length = curve_epochs(schedule, epochs)
     at = t if schedule.per == "step" else math.floor(t)
-    rate = CURVES[schedule.name](schedule, lr, at if length is None else min(at, length), length or epochs)
+    rate = CURVES[schedule.name](
+        schedule, lr, at if length is None else min(at, length), length or epochs or 1
+    )
     warmup_steps = schedule.warmup * steps_per_epoch
     return rate * min(1.0, (step + 1) / warmup_steps) if warmup_steps else rate

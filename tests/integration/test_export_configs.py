@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from bnn_train.binary.quantizers import Quantizer
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.normalize import Normalizer
@@ -27,7 +28,16 @@ SMALLEST = 64
 CLASSES = 10
 
 
-EXPERIMENTS = {label(path): load(path) for path in PATHS}
+def packs(e: Experiment) -> bool:
+    """Whether a packed file can hold the network: no refusal, and no quantized input before real weights."""
+    with torch.device("meta"):
+        model = build(e.model, e.method, input_shape(e.data), num_classes(e.data))
+    if any(isinstance(m, Quantizer) and m.refusal for m in model.modules()):
+        return False
+    return e.method.weight.quantizer.quantizes or not e.method.activation.quantizer.quantizes
+
+
+EXPERIMENTS = {label(path): e for path in PATHS if packs(e := load(path))}
 ONE_EACH = {(e.method.name, e.model.name): name for name, e in EXPERIMENTS.items()}
 """A config of every method on every network."""
 WHITENED = {name for name, e in EXPERIMENTS.items() if any(step.name == "zca" for step in e.data.normalize)}

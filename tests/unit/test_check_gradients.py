@@ -181,6 +181,8 @@ ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "approx_sign": bireal,
     "unit": lambda x: x.clamp(0, 1),
     "tanh_ede": torch.tanh,
+    "fixed_point_gradient": lambda x: x,
+    "positive_window": lambda x: x.clamp(0, 3 * 0.6487),
 }
 
 

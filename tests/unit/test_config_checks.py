@@ -39,7 +39,12 @@ def test_every_row_with_plain_defaults_passes(row: str) -> None:
     for network, name in product(NETWORKS, ("mnist", "cifar10", "svhn", "imagenet")):
         select = "last" if name == "imagenet" else "validation"
         sections = {"method": row, "model": network, "data": name, "optimizer": optimizer}
-        assert found(**sections, training={"select": select}) == {}
+        training = {"select": select}
+        if METHODS[row].weight.quantizer.solves:
+            training["init_from"] = "runs/digits/fp"
+        if METHODS[row].activation.quantizer.wants_plain_norm:
+            assert not METHODS[row].norm.affine
+        assert found(**sections, training=training) == {}
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,8 @@ def test_mistakes_in_overrides_name_the_override() -> None:
 
 def test_mistakes_name_the_file_they_are_in() -> None:
     write("a.yaml", BASE + "\nseed: -1\n")
-    assert mistakes("extends: a.yaml\ntraining: {epochs: 0}\n") == [
-        "c.yaml:2: training.epochs: must be at least 1, not 0",
+    assert mistakes("extends: a.yaml\ntraining: {epochs: -1}\n") == [
+        "c.yaml:2: training.epochs: must be at least 0, not -1",
         "a.yaml:6: seed: must be at least 0, not -1",
     ]
 

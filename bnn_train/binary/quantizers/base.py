@@ -4,7 +4,7 @@ store."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bnn_train.binary.estimators import Estimator
 from bnn_train.binary.placed import Placed
+from bnn_train.binary.solving import Problem
 from bnn_train.binary.tables import Table
 from bnn_train.packed.bits import code_numbers
 from bnn_train.packed.program import Code
@@ -121,6 +122,30 @@ class Quantizer(Placed, ABC):
 
     def initialise(self) -> None:
         """Set what is learned to where training starts."""
+
+    def begin(self, w: Tensor) -> None:
+        """Set what is kept for a weight to what suits it; on a new layer, and when other weights come in."""
+
+    def solve(self, problem: Problem) -> Tensor:
+        """The latent weight whose quantized one responds as the problem asks; the real one where nothing is
+        solved for."""
+        return problem.weight
+
+    def settle(self, quantizers: Sequence[Quantizer]) -> Sequence[float] | None:
+        """Share out among all layers' quantizers, of which this is the first, what their network may cost;
+        the error that each layer is left with. None: there is nothing to share."""
+        return None
+
+    def store(self, w: Tensor) -> None:
+        """Hold the rule for the latent weight itself, in place; at the beginning and after each step."""
+
+    def bytes_of(self, weight: Tensor) -> int | None:
+        """Bytes of a stored weight; None: those of its planes of signs and its factors."""
+        return None
+
+    def preimage(self, codes: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The bounds of the inputs that have these codes; None where nobody needs them."""
+        return None
 
     def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
         """Codes and their factor; the codes' gradient is that with respect to x̂, through the estimator."""
