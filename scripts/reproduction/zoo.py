@@ -19,7 +19,7 @@ NO_BOARD: dict[str, str] = {}
 WANTS: dict[str, tuple[str, ...]] = {
     "bop": ("optimizer.binary={name: bop, threshold: 1.0e-6, gamma: 1.0e-3}",),
 }
-"""What a row needs beside its name, laid over the board's config."""
+"""Settings that a row needs beside its name, laid over the board's config."""
 STAGED: dict[str, tuple[Stage, ...]] = {}
 """Trainings before that of a row."""
 FAMILY = ("block", "norm")
