@@ -105,8 +105,8 @@ class Thresholds(Record):
     y > t), else passed; NaN passes.
 
     Of a ``Code`` with P planes there are L = 2^P − 1 thresholds; the count of those passed, written in P
-    binary digits, is the pattern of bits, a digit 0 as the sign −1. Of ``Planes`` there are L = P: plane p is
-    +1 iff threshold p is passed.
+    binary digits, is the pattern of bits, a digit 0 as the sign −1. So it is with ``Planes`` that are
+    ``digits``; of others there are L = P: plane p is +1 iff threshold p is passed.
 
     int32 thresholds lie in [−b − 1, b + 1], b = ``tensor_rules.product_bound``; one that always passes is −b
     − 1 (``flip``: b + 1), one that never does b + 1 (−b − 1). Real ones are finite; one that passes (fails)
@@ -175,8 +175,9 @@ class Pool(Record):
     """Pooling, channel by channel; padded and (where the window of ``ceil`` leaves the map) missing taps
     never win a maximum.
 
-    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane or of ``Planes``, plane by plane:
-    the pixel is +1 if any tap is +1; where ``flip`` (a channel whose threshold falls), only if all taps are.
+    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane or of ``Planes`` that are no
+    ``digits``, plane by plane: the pixel is +1 if any tap is +1; where ``flip`` (a channel whose threshold
+    falls), only if all taps are.
     ``average``, ``f32``: the sum in row order, divided by the number of taps inside the padded map
     (``include_padding``) or inside the map. As in PyTorch, ``ceil`` drops a last window that would begin
     outside the map and its left padding.

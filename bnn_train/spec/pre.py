@@ -14,6 +14,8 @@ class Pre(Record):
     """Options of a step before the quantizer."""
 
     prepares: ClassVar[bool] = True
+    rectifies: ClassVar[bool] = False
+    """It leaves no number below 0."""
 
 
 class AsItIs(Pre):
@@ -49,6 +51,7 @@ class Pact(Pre):
     """Clipped to [0, α], α learned (PACT); activations only."""
 
     name: Literal["pact"] = "pact"
+    rectifies: ClassVar[bool] = True
     start: Positive = 8.0
     """α at the beginning: the paper says only that it must be large; 8 is Distiller's."""
     rate: Positive = 1.0
@@ -57,9 +60,24 @@ class Pact(Pre):
     """L2 on α, which draws it to where few numbers are cut off; default: that of the real weights."""
 
 
+class Clamp(Pre):
+    """Clipped to [−limit, limit]; activations only."""
+
+    name: Literal["clamp"] = "clamp"
+    limit: Positive = 2.0
+    """LS has 2 for CIFAR and 3 for ImageNet."""
+
+
+class Relu(Pre):
+    """max(x, 0); activations only."""
+
+    name: Literal["relu"] = "relu"
+    rectifies: ClassVar[bool] = True
+
+
 WeightPre = Annotated[
     Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
 ]
 ActivationPre = Annotated[
-    Annotated[AsItIs | Shift | Pact, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[AsItIs | Shift | Pact | Clamp | Relu, Field(discriminator="name")], BeforeValidator(named)
 ]
