@@ -84,6 +84,9 @@ COPIED = {
     "imagenet/bnn_extraction",
     "imagenet/bnn_resnet18",
     "imagenet/dorefa_alexnet",
+    "imagenet/ls1_resnet18",
+    "imagenet/ls2_resnet18",
+    "imagenet/lst_resnet18",
     "mnist/twn_lenet5",
 }
 
@@ -215,6 +218,9 @@ FACTS: list[tuple[str, str, Any]] = [
     ("svhn/bnn_convnet_lab", "optimizer.lr", 5e-4),
     ("svhn/bnn_convnet_lab", "schedule.at", (15, 25)),
     ("svhn/bnn_convnet_lab", "model.width", 64),
+    ("imagenet/ls2_resnet18", "method.activation.pre.limit", 3.0),
+    ("imagenet/lqnets_resnet34", "method.weight.quantizer.bases", 1),
+    ("mnist/rebnet_mlp256", "model.depth", 4),
 ]
 
 
