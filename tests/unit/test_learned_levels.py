@@ -67,10 +67,10 @@ def test_activations_follow_their_numbers(bases: int) -> None:
         basis = made.quantizer.state_dict()["basis"].flatten()
         np.testing.assert_allclose(basis.numpy(), sorted(v, key=abs), rtol=1e-6)
     made.eval()
-    x = torch.from_numpy(RNG.normal(size=(6, 40)))
-    expected, _ = nearest(np.maximum(x.numpy(), 0), v, (0, 1))
-    np.testing.assert_allclose(made(x).numpy(), expected, atol=1e-6)
-    np.testing.assert_allclose(made.decompose(x).value.numpy(), expected, atol=1e-6)
+    x = RNG.normal(size=(6, 40))
+    expected, _ = nearest(np.maximum(x, 0), v, (0, 1))
+    np.testing.assert_allclose(made(torch.from_numpy(x)).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(made.decompose(torch.from_numpy(x)).value.numpy(), expected, atol=1e-6)
     np.testing.assert_array_equal(made.quantizer.state_dict()["basis"], basis[:, None])
 
 

@@ -69,9 +69,9 @@ class Folded(Quantizer):
             x = x - v * signs[0]
         return torch.stack(signs), torch.stack(factors[::-1])
 
-    @torch.no_grad()
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        factors, signs = self.found(x, None, drawn=drawn), list[Tensor]()
+        x = x.detach()
+        factors, signs = [v.detach() for v in self.found(x, None, drawn=drawn)], list[Tensor]()
         for v in factors:
             signs.insert(0, sign(x))
             x = x - v * signs[0]
@@ -144,7 +144,6 @@ class Measured(Folded):
     def measure(self, m: Tensor, inside: Tensor | None) -> list[Tensor]:
         """v₁, v₂ … N×1 of magnitudes N×n; padded taps are among them, and 0."""
 
-    @torch.no_grad()
     def found(self, x: Tensor, inside: Tensor | None, *, drawn: bool) -> list[Tensor]:
         if self.spec.averages and not drawn:
             return list(self.average)

@@ -130,10 +130,9 @@ class UnsignedLevels(_Levels):
         """½|v₁| … ½|v_K|, ½Σv."""
         return torch.cat([self.basis.abs(), self.basis.sum(dim=0, keepdim=True)]).flatten() / 2
 
-    @torch.no_grad()
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         parts = self.parts()
-        signs = self.nearest(x.reshape(1, -1), parts[-1], parts[:-1, None]).reshape(-1, *x.shape)
+        signs = self.nearest(x.detach().reshape(1, -1), parts[-1], parts[:-1, None]).reshape(-1, *x.shape)
         return torch.cat([signs, torch.ones_like(signs[:1])])
 
     @torch.no_grad()
