@@ -20,6 +20,7 @@ from packed_programs import (
 )
 from packed_streams import bend_cases, stream_programs
 
+DIGITS_2 = Planes(count=2, digits=True)
 SAME = Geometry(kernel=(3, 3), padding=(1, 1))
 Case = tuple[str, dict[str, Any]]
 
@@ -177,7 +178,7 @@ def _planes() -> Iterator[Case]:
     """Real factors on either side and on both, at the edges of words, blocks and windows."""
     one, two, three = (Planes(count=count) for count in (1, 2, 3))
     sides = {"sign": SIGN, "u2": UNSIGNED_2, "ternary": TERNARY, "p1": one, "p2": two, "p3": three}
-    for a_name, a in sides.items():
+    for a_name, a in {**sides, "d2": DIGITS_2}.items():
         for w_name, w in sides.items():
             if isinstance(a, Planes) or isinstance(w, Planes):
                 arguments = {"source": a, "weight": w, "channels": 35, "outputs": 70, "code": two}
@@ -200,6 +201,10 @@ def _planes() -> Iterator[Case]:
         )
     whole = {"code": Planes(count=8), "outputs": 70, "whole_thresholds": True, "parts": ""}
     yield "planes-whole", whole
+    for count in (2, 3, 8):
+        digits = {"code": Planes(count=count, digits=True), "outputs": 70}
+        yield f"planes-digits-{count}", digits
+        yield f"planes-digits-{count}-whole", {**digits, "whole_thresholds": True, "parts": ""}
     yield "planes-whole-pixels", {**whole, "source": "u8", "weight": "int3", "channels": 3}
     yield "planes-real", {"source": "f32", "weight": three, "channels": 19, "code": two}
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.product import exact, gradients, lowered
-from bnn_train.binary.quantizers.base import Factors
+from bnn_train.binary.quantizers.base import Factors, over_inputs
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 
 Terms = list[tuple[Tensor, Tensor | None]]
@@ -59,8 +59,8 @@ class _Bases(torch.autograd.Function):
         x, factors, w, codes, alpha = ctx.saved_tensors
         quantizer: WeightQuantizer = ctx.quantizer
         low, wanted = codes.dtype, ctx.needs_input_grad
-        shape = (-1, *[1] * (x.dim() - 1))
-        seen = (x * factors.view(shape).to(low)).sum(dim=0) if ctx.several else x * factors.to(low)
+        factors = over_inputs(factors, x) if ctx.several else factors
+        seen = (x * factors.to(low)).sum(dim=0) if ctx.several else x * factors.to(low)
         weight = codes if alpha is None else codes * alpha.to(low)
         weight = weight.sum(dim=0) if quantizer.bases else weight
         grad_x, grad_w = gradients(
@@ -71,7 +71,7 @@ class _Bases(torch.autograd.Function):
             grad_x = grad_x.to(ctx.dtype)
             if ctx.several:
                 grad_factors = (x * grad_x).flatten(1).sum(dim=1).to(factors.dtype)
-                grad_x = factors.view(shape) * grad_x
+                grad_x = factors * grad_x
         if grad_w is not None:
             grad_w = grad_w.to(w.dtype)
             grad_alpha = quantizer.learned_gradient(grad_w, codes.to(w.dtype)) if wanted[3] else None
@@ -123,8 +123,9 @@ def bases_product(
 ) -> Tensor:
     """The product of an input with ``bases`` bases and a weight, one of which has several.
 
-    ``x``: Q×N×… signs with ``factors`` Q, or the codes N×… of one basis with their unit. Gradients reach the
-    signs and factors of an input of several bases by the chain rule, the codes of one as in ``product``.
+    ``x``: Q×N×… signs with ``factors`` Q (or, without gradient, one for each image: Q×N×1×…), or the codes
+    N×… of one basis with their unit. Gradients reach the signs and factors of an input of several bases by
+    the chain rule, the codes of one as in ``product``.
     """
     result: Tensor = _Bases.apply(  # type: ignore[no-untyped-call]  # in torch
         x, factors, w, quantizer.scale.alpha, quantizer, geometry, signs, bases > 0

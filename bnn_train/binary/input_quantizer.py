@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.pre import PRES
 from bnn_train.binary.quantizers import Codes, quantizer
-from bnn_train.binary.quantizers.base import Factors, is_one
+from bnn_train.binary.quantizers.base import Factors, is_one, over_inputs
 from bnn_train.spec.method import ActivationSpec
 
 
@@ -65,7 +65,7 @@ class InputQuantizer(nn.Module):
         u, span = self.prepared(x.detach()), self.pre.span()
         codes, factors = self.quantizer.coded(u, self.estimator, drawn=False, span=span)
         if self.bases and isinstance(factors, Tensor):
-            factors = factors.view(-1, *[1] * x.dim())
+            factors = over_inputs(factors, codes)
         return Codes(codes, None if is_one(factors) else factors, self.quantizer.code, self.bases)
 
     def around(self, x0: Tensor) -> Callable[[Tensor], Tensor]:

@@ -79,7 +79,9 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
         if inputs is None:
             y: Tensor = self._conv_forward(self.read_input(x), self.read_weight(), self.bias)
             return y
-        if quantizer is None or self.reads_latent:
+        if inputs.quantizer.by_window:
+            y = self._windowed(x, inputs)
+        elif quantizer is None or self.reads_latent:
             y = self._real_product(self.read_input(x), inputs)
         else:
             codes, factors = self._coded(x, inputs)
@@ -90,7 +92,7 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
             y = y * self._over_outputs(scale)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
-    def windows(self, x: Tensor) -> Tensor:
+    def columns(self, x: Tensor) -> Tensor:
         """N×C×H×W → N×(H′·W′)×n: the numbers under a filter at every place of the output, as the product sees
         them."""
         x, geometry = self._padded(self.read_input(x), self.method.padding if self.quantizes_input else 0)
@@ -104,6 +106,43 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
             return F.conv2d(x, self.weight, None, self.stride, 0, self.dilation, self.groups)
         x, geometry = self._padded(x, self.method.padding)
         return F.conv2d(x, self.weight, None, *geometry)
+
+    def windows(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The windows of a map, each a map of its own, one after the other: N·H′·W′×I×Kh×Kw; and 0 on taps
+        that lie outside, else 1."""
+        inside = self._cut(torch.ones_like(x[:1, :1])).repeat(len(x), 1, 1, 1) if any(self.border) else None
+        return self._cut(x), inside
+
+    def _cut(self, x: Tensor) -> Tensor:
+        padded, walk = self._zero_padded(x)
+        columns = F.unfold(padded, self.kernel_size, walk.dilation, walk.padding, walk.stride)
+        return columns.transpose(1, 2).reshape(-1, x.shape[1], *self.kernel_size)
+
+    def dropped_windows(self, codes: Tensor, x: Tensor) -> Tensor:
+        """Codes of windows, those of dropped numbers of their map 0."""
+        return codes * self.windows(self._dropped(torch.ones_like(x)))[0] if self.dropout else codes
+
+    def joined(self, y: Tensor, x: Tensor) -> Tensor:
+        """Results of windows N·H′·W′×O×1×1 as the map N×O×H′×W′."""
+        left, right, top, bottom = self.border
+        sizes = (x.shape[2] + top + bottom, x.shape[3] + left + right)
+        settings = zip(sizes, self.kernel_size, self.stride, self.dilation, strict=True)
+        height, width = ((size - (k - 1) * d - 1) // s + 1 for size, k, s, d in settings)
+        return y.view(len(x), height, width, -1).permute(0, 3, 1, 2)
+
+    def _windowed(self, x: Tensor, inputs: InputQuantizer) -> Tensor:
+        """The product where each window has factors of its own."""
+        u, quantizer = inputs.prepared(x), self.weight_quantizer
+        patches, inside = self.windows(u)
+        codes, factors = inputs.quantizer.windowed(patches, inside, inputs.estimator, drawn=self.training)
+        codes, alone = self.dropped_windows(codes, u), Geometry((1, 1), (0, 0), (1, 1), self.groups)
+        if quantizer is None or self.reads_latent:
+            seen = (codes * factors).sum(dim=0)
+            y = F.conv2d(seen, self.weight, groups=self.groups)
+        else:
+            zeros = inside is not None
+            y = self._multiplied(codes, factors, quantizer, inputs, alone, zeros=zeros)
+        return self.joined(y, u)
 
     def _over_outputs(self, scale: Tensor) -> Tensor:
         """N×groups×H′×W′ spread over the outputs of each group."""
@@ -179,7 +218,7 @@ class BinaryLinear(QuantizedLayer, nn.Linear):
         rows = self._rows(input.reshape(-1, input.shape[-1]), self.input_quantizer)
         return rows.view(*input.shape[:-1], self.out_features)
 
-    def windows(self, x: Tensor) -> Tensor:
+    def columns(self, x: Tensor) -> Tensor:
         """N×…×I → N×L×I: the numbers under a filter, as the product sees them."""
         return self.read_input(x).reshape(len(x), -1, self.in_features)
 

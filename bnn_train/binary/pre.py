@@ -141,6 +141,24 @@ class Measured(Pre):
         return torch.where(self.top == 0, 1.0, self.top)
 
 
+@PRES.builds(spec.Clamp)
+class Clamp(Pre):
+    """clip(x, −limit, limit), with 1[|x| ≤ limit] as its gradient (LS, arXiv 2001.02786)."""
+
+    spec: spec.Clamp
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        return x.clamp(-self.spec.limit, self.spec.limit)
+
+
+@PRES.builds(spec.Relu)
+class Relu(Pre):
+    """max(x, 0), with 1[x > 0] as its gradient."""
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        return x.relu()
+
+
 class _Clip(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, alpha: Tensor) -> Tensor:

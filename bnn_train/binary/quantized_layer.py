@@ -126,11 +126,14 @@ class QuantizedLayer(nn.Module):
         zeros |= bool(self.dropout and self.training)
         weight = quantizer.prepared(self.weight)
         signs = inputs.quantizer.signs and not zeros
-        if not (inputs.bases or quantizer.bases):
-            return product(codes, weight, quantizer, unit=factors, geometry=geometry, signs=signs)
-        return bases_product(
-            codes, factors, weight, quantizer, bases=inputs.bases, geometry=geometry, signs=signs
-        )
+        if inputs.bases or quantizer.bases:
+            y = bases_product(
+                codes, factors, weight, quantizer, bases=inputs.bases, geometry=geometry, signs=signs
+            )
+        else:
+            y = product(codes, weight, quantizer, unit=factors, geometry=geometry, signs=signs)
+        quantizer.observe(weight)
+        return y
 
     def codes(self) -> Codes:
         """The deterministic codes of the weight and their factors, as an export stores them.

@@ -27,6 +27,10 @@ class Scale(nn.Module):
         """α for the numbers ``w`` and their codes, or None. ``dims``: the axes over which one α reaches."""
         return None
 
+    def learned(self, g: Tensor) -> Tensor:
+        """The gradient of the parameter from ``g``, that of α; its numbers one after the other."""
+        return g
+
     def initialise(self, w: Tensor, dims: Dims) -> None:
         """Set a learned α to the best one for the weights as they are."""
 
@@ -76,3 +80,18 @@ class Learned(Scale):
     @torch.no_grad()
     def initialise(self, w: Tensor, dims: Dims) -> None:
         self.alpha.copy_(w.abs().mean(dim=dims, keepdim=True).flatten())
+
+
+@SCALES.builds(spec.LearnedMagnitude)
+class LearnedMagnitude(Learned):
+    """α = |γ|, γ a parameter that starts at 1; ∂L/∂γ = sign(γ)·Σⱼ gⱼ·q(wⱼ) (ReBNet, arXiv 1711.01243)."""
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        return self.alpha.abs().view(-1, *[1] * (w.dim() - 1))
+
+    def learned(self, g: Tensor) -> Tensor:
+        return g * self.alpha.sign()
+
+    @torch.no_grad()
+    def initialise(self, w: Tensor, dims: Dims) -> None:
+        self.alpha.fill_(1)

@@ -26,6 +26,7 @@ class WeightQuantizer(nn.Module):
         self.dims = tuple(range(0 if spec.per_layer else 1, weight.dim()))
         self.pre = PRES.build(spec.pre)
         self.quantizer = quantizer(spec.quantizer)
+        self.quantizer.attach(weight, self.dims)
         self.scale = SCALES.build(spec.scale, weight, self.dims)
         self.estimator = ESTIMATORS.build(spec.estimator)
         self.gradient = GRADIENTS[spec.gradient]
@@ -54,6 +55,11 @@ class WeightQuantizer(nn.Module):
         """The quantizer's input."""
         return w if self.pre.identity else self.pre.prepare(w, self.dims)
 
+    def observe(self, u: Tensor) -> None:
+        """Let the quantizer learn from a prepared weight that a training pass has read."""
+        if self.training and not self.quantizer.held:
+            self.quantizer.observe(u.detach(), self.dims)
+
     def quantized(self, u: Tensor, *, drawn: bool = True) -> tuple[Tensor, Tensor | None]:
         """Codes of the prepared weight and α, or None where there is no factor. ``drawn``: at random where
         the quantizer draws."""
@@ -64,7 +70,9 @@ class WeightQuantizer(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         """ŵ, shaped as ``w``; its gradient returns as the method says."""
-        result: Tensor = _Quantize.apply(self.prepared(w), self.scale.alpha, self)  # type: ignore[no-untyped-call]  # in torch
+        u = self.prepared(w)
+        result: Tensor = _Quantize.apply(u, self.scale.alpha, self)  # type: ignore[no-untyped-call]  # in torch
+        self.observe(u)
         return result
 
     @torch.no_grad()
@@ -89,7 +97,7 @@ class WeightQuantizer(nn.Module):
 
     def learned_gradient(self, g: Tensor, codes: Tensor) -> Tensor:
         """∂L/∂α = Σⱼ gⱼ·q(wⱼ) over the weights that share a learned α, one number for each."""
-        return (g * codes).sum(dim=self.dims).reshape(-1)
+        return self.scale.learned((g * codes).sum(dim=self.dims).reshape(-1))
 
     def gain(self, w: Tensor) -> int:
         """The factor on the gradient that is no derivative."""

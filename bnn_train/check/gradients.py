@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bnn_train.binary.fixed_point import hold
+from bnn_train.binary.fixed_point import hold as hold_grids
 from bnn_train.binary.layers import BinaryLayer
+from bnn_train.binary.quantizers.base import hold
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.check.line import Line, judge, some
 from bnn_train.check.subject import Subject, inputs_of
@@ -71,7 +72,8 @@ LossOf = Callable[[nn.Module], Tensor]
 def _in_float64(s: Subject) -> tuple[nn.Module, int]:
     """The network, and how many norms had to be exchanged for differentiable ones."""
     real = s.copy().double()
-    hold(real)
+    hold_grids(real)
+    hold(real)  # passes of the network and of its surrogate see the same quantizers
     return real, plain_norms(real)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnn_train.binary.estimators import line
+from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
 
 Near = Callable[[Tensor], Tensor]
@@ -40,6 +41,9 @@ class SurrogateLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """As the layer's; its generator draws in the same order: input, dropout, weight."""
         layer = self.layer
+        inputs = layer.input_quantizer
+        if isinstance(layer, BinaryConv2d) and inputs is not None and inputs.quantizer.by_window:
+            return self._windowed(layer, inputs, x)
         quantized = self._input(x)
         if layer.dropout:
             drop = F.dropout2d if layer.channel_dropout else F.dropout
@@ -54,6 +58,17 @@ class SurrogateLayer(nn.Module):
             )
         y = y if scale is None else y * scale
         return y if layer.bias is None else y + (layer.bias.view(-1, 1, 1) if conv else layer.bias)
+
+    def _windowed(self, layer: BinaryConv2d, inputs: InputQuantizer, x: Tensor) -> Tensor:
+        """A convolution whose windows are quantized each by itself."""
+        patches, inside = layer.windows(inputs.prepared(self._x0).detach())
+        near = inputs.quantizer.near(
+            patches, inside, inputs.estimator, lambda x: layer.windows(inputs.prepared(x))[0]
+        )
+        self._input_near = self._input_near or near
+        quantized = layer.dropped_windows(self._input_near(x), x)
+        y = layer.joined(F.conv2d(quantized, self._weight(), groups=layer.groups), x)
+        return y if layer.bias is None else y + layer.bias.view(-1, 1, 1)
 
     def _input(self, x: Tensor) -> Tensor:
         quantizer = self.layer.input_quantizer

@@ -147,17 +147,15 @@ def _activation(e: Experiment) -> Problems:
 
 def _block(e: Experiment) -> Problems:
     block = e.method.block
-    if e.model.residual:
-        for key in ("product_relu", "before_last"):
-            if getattr(block, key) != BlockSpec.model_fields[key].default:
-                yield ("method", "block", key), f"has no effect in {e.model.name}: it belongs to plain chains"
-        return
+    if e.model.residual and block.before_last != BlockSpec.model_fields["before_last"].default:
+        path = ("method", "block", "before_last")
+        yield path, f"has no effect in {e.model.name}: it belongs to plain chains"
     if block.product_relu and not block.norms_first:
         yield (
             ("method", "block", "product_relu"),
             f"belongs to the order bn-act-conv-pool; in {block.order} a ReLU or a sign follows anyway",
         )
-    if block.rectifies_last:
+    if block.rectifies_last or e.model.residual:
         return
     path = ("method", "block", "before_last")
     if not block.norms_first:

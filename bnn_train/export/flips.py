@@ -43,7 +43,9 @@ def _check(step: Conv, lowered: Lowering, op: Op, tensors: Tensors) -> int:
     passed = np.where(flip, numbers[:, None] <= levels, numbers[:, None] >= levels)  # M×L×C
     code = lowered.program.values[step.bits].code or Code()
     true = _codes(lowered, step.bits, op, numbers)
-    if isinstance(code, Planes):
+    if isinstance(code, Planes) and code.digits:
+        wrong = true != passed.sum(axis=1)
+    elif isinstance(code, Planes):
         wrong = true != np.where(passed, 1, -1).swapaxes(0, 1)
     else:
         wrong = true != code_numbers(code)[passed.sum(axis=1)]

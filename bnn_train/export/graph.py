@@ -47,12 +47,14 @@ class Key:
     @property
     def pools(self) -> bool:
         """Whether a maximum of numbers is the maximum of their planes: of more binary digits it is not."""
-        return isinstance(self.code, Planes) or self.code.planes == 1
+        return self.code.apart
 
 
 def code_of(quantizer: Quantizer) -> Code | Planes:
     """How a file has the codes of a quantizer."""
-    return Planes(count=quantizer.bases) if quantizer.bases else quantizer.code
+    if not quantizer.bases:
+        return quantizer.code
+    return Planes(count=quantizer.bases, digits=quantizer.digits)
 
 
 ELEMENTWISE = ("norm", "relu", "hardtanh", "prelu")

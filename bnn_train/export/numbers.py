@@ -114,11 +114,15 @@ def bias_of(op: Op) -> F32 | None:
 
 
 def codes_function(layer: BinaryLayer) -> Function:
-    """The quantizer on a layer's input: numbers M×C → codes M×C, of several bases P×M×C."""
+    """The quantizer on a layer's input: numbers M×C → codes M×C, of several bases P×M×C, but where those are
+    digits the numbers that they write."""
     quantizer = layer.input_quantizer
     if quantizer is None:
         raise TypeError(f"{type(layer).__name__} of role {layer.role} has a real input")
-    return lambda x: quantizer.decompose(x).numbers
+    if not quantizer.quantizer.digits:
+        return lambda x: quantizer.decompose(x).numbers
+    places = 2.0 ** torch.arange(quantizer.bases)
+    return lambda x: torch.einsum("pmc,p->mc", (quantizer.decompose(x).numbers > 0).float(), places)
 
 
 def chain_function(modules: Sequence[nn.Module]) -> Function:

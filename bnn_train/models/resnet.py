@@ -148,7 +148,8 @@ def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -
 def convolution(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     conv = layers.conv("body", inputs, outputs, 3, stride=stride, padding=1)
     if layers.method.block.norms_first:
-        return [layers.norm2d(inputs), layers.nonlinearity("body"), conv]
+        behind = [nn.ReLU()] if layers.method.block.product_relu else []
+        return [layers.norm2d(inputs), layers.nonlinearity("body"), conv, *behind]
     return [conv, layers.norm2d(outputs)]
 
 

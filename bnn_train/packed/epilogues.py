@@ -93,8 +93,8 @@ class Thresholds(Record):
     y > t), else passed; NaN passes.
 
     Of a ``Code`` with P planes there are L = 2^P − 1 thresholds; the count of those passed, written in P
-    binary digits, is the pattern of bits, a digit 0 as the sign −1. Of ``Planes`` there are L = P: plane p is
-    +1 iff threshold p is passed.
+    binary digits, is the pattern of bits, a digit 0 as the sign −1. So it is with ``Planes`` that are
+    ``digits``; of others there are L = P: plane p is +1 iff threshold p is passed.
 
     int32 thresholds lie in [−b − 1, b + 1], b = ``tensor_rules.product_bound``; one that always passes is −b
     − 1 (``flip``: b + 1), one that never does b + 1 (−b − 1). Real ones are finite; one that passes (fails)

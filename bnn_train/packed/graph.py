@@ -47,6 +47,8 @@ def _check_value(i: int, value: Value) -> None:
 def check_code(where: str, code: Code | Planes) -> None:
     """Every sum of a code's signs must divide without remainder."""
     if isinstance(code, Planes):
+        if code.digits and code.count == 1:
+            raise PackedFileError(f"{where}: the digit of one plane is its threshold; leave digits out")
         return
     total = code.offset + sum(code.values)
     if total % code.denominator or any(2 * v % code.denominator for v in code.values):

@@ -94,6 +94,8 @@ def _check_weight(step: Conv, source: Value) -> None:
         _refuse(f"{source.type} inputs have no product with {weight.kind} weights")
     if isinstance(weight, BitWeight):
         check_code("its weight", weight.code)
+        if isinstance(weight.code, Planes) and weight.code.digits:
+            _refuse("its weight's planes are digits of no thresholds; leave digits out")
         if weight.gain is not None and source.type != "u8":
             _refuse(f"a gain is for u8 inputs; its input is {source.type}")
         _check_factors("the weight's planes", weight.code, weight.factors)
@@ -131,8 +133,8 @@ def _check_epilogue(e: Epilogue, values: Values, size: tuple[int, int], channels
 def _check_pool(step: Pool, source: Value, result: Value) -> None:
     if source.type == "u8" or (source.type == "bits" and step.kind == "average"):
         _refuse(f"there is no {step.kind} of {source.type}")
-    if isinstance(source.code, Code) and source.code.planes > 1:
-        _refuse("bits of a code are pooled with one plane only")
+    if source.code is not None and not source.code.apart:
+        _refuse("bits of a code or of digits are pooled with one plane only")
     if step.flip is not None and source.type != "bits":
         _refuse("flip is for bits; its input is f32")
     if step.geometry.groups != 1:

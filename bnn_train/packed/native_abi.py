@@ -197,7 +197,7 @@ def _code(code: Code | Planes | None) -> CCode:
     if code is None:
         return CCode(0, 1, 0)
     if isinstance(code, Planes):
-        return CCode(0, 1, code.planes, 1, (_Int * 8)())
+        return CCode(0, 1, code.planes, 2 if code.digits else 1, (_Int * 8)())
     return CCode(code.offset, code.denominator, code.planes, 0, (_Int * 8)(*code.values))
 
 

@@ -39,17 +39,30 @@ class Code(Record):
         """P."""
         return len(self.values)
 
+    @property
+    def apart(self) -> bool:
+        """Whether each plane has a threshold of its own."""
+        return self.planes == 1
 
-class Planes(Record):
-    """P signs of one number that stand for no whole number: each has a threshold of its own, and real factors
-    stand where they are multiplied (ABC-Net's bases, Lin et al. 2017, eq. 6 and 11). Since version 2."""
+
+class Planes(Later):
+    """P signs of one number that stand for no whole number: real factors stand where they are multiplied, and
+    each has a threshold of its own (ABC-Net's bases, Lin et al. 2017, eq. 6 and 11), or, as ``digits``, they
+    have those of a ``Code`` together (the residual signs of ReBNet, LQ-Nets' levels). Since version 2."""
 
     count: int = Field(ge=1, le=8)
+    digits: Annotated[bool, LATER] = False
+    """Plane p is the binary digit p of the count of thresholds passed; of values of two planes or more."""
 
     @property
     def planes(self) -> int:
         """P."""
         return self.count
+
+    @property
+    def apart(self) -> bool:
+        """Whether each plane has a threshold of its own."""
+        return not self.digits
 
 
 def _spelled_as(code: Any) -> str:
@@ -70,8 +83,8 @@ def term_code(code: Code | Planes) -> Code:
 
 
 def threshold_count(code: Code | Planes) -> int:
-    """The count of thresholds that make a number's bits: 2^P − 1 of a code, P of planes."""
-    return 2 ** len(code.values) - 1 if isinstance(code, Code) else code.count
+    """The count of thresholds that make a number's bits: P of planes apart, else 2^P − 1."""
+    return code.planes if code.apart else 2**code.planes - 1
 
 
 def term_count(code: Code | Planes) -> int:

@@ -125,8 +125,9 @@ class Pool(Record):
     """Pooling, channel by channel; padded and (where the window of ``ceil`` leaves the map) missing taps
     never win a maximum.
 
-    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane or of ``Planes``, plane by plane:
-    the pixel is +1 if any tap is +1; where ``flip`` (a channel whose threshold falls), only if all taps are.
+    ``max``, ``f32``: the maximum; NaN wins. ``max``, ``bits`` of one plane or of ``Planes`` that are no
+    ``digits``, plane by plane: the pixel is +1 if any tap is +1; where ``flip`` (a channel whose threshold
+    falls), only if all taps are.
     ``average``, ``f32``: the sum in row order, divided by the number of taps inside the padded map
     (``include_padding``) or inside the map. As in PyTorch, ``ceil`` drops a last window that would begin
     outside the map and its left padding.

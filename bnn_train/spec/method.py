@@ -124,7 +124,8 @@ class BlockSpec(Record):
     output_norm: bool = False
     """Batch-normalize the network's output, as the square-hinge networks do."""
     product_relu: bool = False
-    """Plain chains in the order `bn-act-conv-pool`: a ReLU behind every layer that has a norm before it.
+    """In the order `bn-act-conv-pool`: a ReLU behind every layer that has a norm before it, in residual
+    networks behind every convolution of a block, before its shortcut is added (least squares quantization).
     XNOR-Net's paper calls it optional, the authors' code has none, the PyTorch port has it."""
     before_last: Literal["norm_relu", "norm", "none"] = "norm_relu"
     """Plain chains in the order `bn-act-conv-pool`: what stands before a real last layer. The authors'

@@ -16,6 +16,8 @@ class Pre(Record):
     prepares: ClassVar[bool] = True
     measures: ClassVar[bool] = False
     """It is set on images, where a method solves for its weights."""
+    rectifies: ClassVar[bool] = False
+    """It leaves no number below 0."""
 
 
 class AsItIs(Pre):
@@ -51,6 +53,7 @@ class Pact(Pre):
     """Clipped to [0, α], α learned (PACT); activations only."""
 
     name: Literal["pact"] = "pact"
+    rectifies: ClassVar[bool] = True
     start: Positive = 8.0
     """α at the beginning: the paper says only that it must be large; 8 is Distiller's."""
     rate: Positive = 1.0
@@ -66,9 +69,25 @@ class Measured(Pre):
     measures: ClassVar[bool] = True
 
 
+class Clamp(Pre):
+    """Clipped to [−limit, limit]; activations only."""
+
+    name: Literal["clamp"] = "clamp"
+    limit: Positive = 2.0
+    """LS has 2 for CIFAR and 3 for ImageNet."""
+
+
+class Relu(Pre):
+    """max(x, 0); activations only."""
+
+    name: Literal["relu"] = "relu"
+    rectifies: ClassVar[bool] = True
+
+
 WeightPre = Annotated[
     Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
 ]
 ActivationPre = Annotated[
-    Annotated[AsItIs | Shift | Pact | Measured, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[AsItIs | Shift | Pact | Measured | Clamp | Relu, Field(discriminator="name")],
+    BeforeValidator(named),
 ]

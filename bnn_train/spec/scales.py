@@ -54,8 +54,16 @@ class Learned(_Scale):
     learns: ClassVar[bool] = True
 
 
+class LearnedMagnitude(_Scale):
+    """|γ|, γ a parameter of its own that starts at 1 (ReBNet)."""
+
+    name: Literal["learned_magnitude"] = "learned_magnitude"
+    learns: ClassVar[bool] = True
+
+
 WeightScale = Annotated[
-    Annotated[NoScale | L1 | L1Masked | Pow2 | Learned, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[NoScale | L1 | L1Masked | Pow2 | Learned | LearnedMagnitude, Field(discriminator="name")],
+    BeforeValidator(named),
 ]
 
 

@@ -119,7 +119,7 @@ class _Looks:
         draw = torch.Generator().manual_seed(stream_seed(self.experiment.seed, "solve", name))
         rows, targets = [], []
         for images in self.images:
-            windows = layer.windows(_seen(self.model, images, layer)[0])
+            windows = layer.columns(_seen(self.model, images, layer)[0])
             y = _seen(self.real, images, theirs)[1]
             y = y.flatten(2).transpose(1, 2) if y.dim() == 4 else y.reshape(len(y), -1, y.shape[-1])
             most = self.experiment.training.solve.positions

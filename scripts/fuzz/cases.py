@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.limits import memory
-from bnn_train.packed.program import Geometry, Header, Images, Planes, Preprocess, version_of
+from bnn_train.packed.program import Geometry, Header, Images, Preprocess, version_of
 from fuzz.damage import damage
 from fuzz.draw import Draw
 from fuzz.epilogue_steps import add_conv, add_map
@@ -177,7 +177,7 @@ def grow(g: Grower) -> None:
     if v.type == "u8":
         add_conv(g, source)
     elif v.type == "bits":
-        pooled = isinstance(v.code, Planes) or (v.code is not None and v.code.planes == 1)
+        pooled = v.code is not None and v.code.apart
         (add_pool if pooled and g.draw.often(0.25) else add_conv)(g, source)
     else:
         g.draw.one(_REAL_STEPS)(g, source)

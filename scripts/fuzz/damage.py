@@ -56,6 +56,7 @@ def _code(draw: Draw, header: Header, tensors: Tensors) -> Broken:
             Code(values=(1,) * 8, denominator=2),
             Planes(count=1),
             Planes(count=3),
+            Planes(count=3, digits=True),
             None,
         )
     )

@@ -84,6 +84,12 @@ class Draw:
         """A code, and now and then planes of real factors."""
         return Planes(count=1 + self.below(self.one((3, 3, 8)))) if self.often(0.25) else self.code()
 
+    def value_code(self) -> Code | Planes:
+        """A code of a value: planes may be digits of a level's number."""
+        code = self.any_code()
+        digits = isinstance(code, Planes) and code.count > 1 and self.often(0.4)
+        return Planes(count=code.planes, digits=True) if digits else code
+
     def octets(self, *shape: int) -> NDArray[np.uint8]:
         """Random bytes; now and then all alike."""
         count = math.prod(shape)

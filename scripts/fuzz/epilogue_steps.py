@@ -146,7 +146,7 @@ def _results(
     real = g.value("f32", *r) if results != "bits" else None
     if results == "f32":
         return real, None, None
-    code = draw.any_code()
+    code = draw.value_code()
     if threshold_count(code) * r.channels > 4 * g.budget.weights:
         code = Code()
     shape = (threshold_count(code), r.channels)

@@ -109,13 +109,13 @@ def test_all_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_windows_are_the_numbers_under_a_filter() -> None:
     layer = BinaryConv2d(3, 5, 3, stride=2, padding=1, dilation=1, method="dorefa", role="body")
     x = torch.rand(2, 3, 7, 7)
-    y = layer.windows(x) @ layer.read_weight().flatten(1).T + layer.bias
+    y = layer.columns(x) @ layer.read_weight().flatten(1).T + layer.bias
     torch.testing.assert_close(y.transpose(1, 2).view(2, 5, 4, 4), layer(x))
     real = BinaryConv2d(3, 5, 3, padding=1, method="bc", role="first")
-    y = real.windows(x) @ real.read_weight().flatten(1).T
+    y = real.columns(x) @ real.read_weight().flatten(1).T
     torch.testing.assert_close(y.transpose(1, 2).view(2, 5, 7, 7), real(x))
     dense = BinaryLinear(4, 3, method="bnn", role="body")
-    torch.testing.assert_close(dense.windows(torch.randn(2, 4)).shape, torch.Size([2, 1, 4]))
+    torch.testing.assert_close(dense.columns(torch.randn(2, 4)).shape, torch.Size([2, 1, 4]))
 
 
 def test_check_looks_at_what_was_solved_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,8 +111,13 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (method("bwn", weight={"scale": "learned"}), "method.weight.gradient", "detached"),
         (method("bwn", block={"product_relu": True}), "method.block.product_relu", "bn-act-conv-pool"),
         (
-            {**method("xnor", block={"product_relu": True}), "model": "resnet20", "data": "cifar10"},
+            {**method("bwn", block={"product_relu": True}), "model": "resnet20", "data": "cifar10"},
             "method.block.product_relu",
+            "bn-act-conv-pool",
+        ),
+        (
+            {**method("xnor", block={"before_last": "none"}), "model": "resnet20", "data": "cifar10"},
+            "method.block.before_last",
             "plain chains",
         ),
         (method("bwn", block={"before_last": "norm"}), "method.block.before_last", "bn-act-conv-pool"),
@@ -120,6 +125,11 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
             method("xnor", scope={"real": ["first"]}, block={"before_last": "none"}),
             "method.block.before_last",
             "real last layer",
+        ),
+        (
+            method("ls2", activation={"pre": "relu"}),
+            "method.activation.pre",
+            "leaves no number below 0",
         ),
         # rules without their object
         (method("fp", weight={"scale": "l1"}), "method.weight.scale", "no effect"),

@@ -87,6 +87,9 @@ COPIED = {
     "imagenet/bwnh_alexnet",
     "imagenet/bwnh_resnet18",
     "imagenet/dorefa_alexnet",
+    "imagenet/ls1_resnet18",
+    "imagenet/ls2_resnet18",
+    "imagenet/lst_resnet18",
     "mnist/twn_lenet5",
     "cifar10/tsq_vgg_small_2",
     "imagenet/tsq_alexnet_2",
@@ -220,6 +223,9 @@ FACTS: list[tuple[str, str, Any]] = [
     ("svhn/bnn_convnet_lab", "optimizer.lr", 5e-4),
     ("svhn/bnn_convnet_lab", "schedule.at", (15, 25)),
     ("svhn/bnn_convnet_lab", "model.width", 64),
+    ("imagenet/ls2_resnet18", "method.activation.pre.limit", 3.0),
+    ("imagenet/lqnets_resnet34", "method.weight.quantizer.bases", 1),
+    ("mnist/rebnet_mlp256", "model.depth", 4),
 ]
 
 

@@ -21,7 +21,7 @@ from bnn_train.packed import build, native_library
 from bnn_train.packed import kernels as selection
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.preprocess_rules import KINDS
-from bnn_train.packed.program import Prelu
+from bnn_train.packed.program import Planes, Prelu
 from bnn_train.packed.validate import check
 from fuzz.attempt import Way, attempt
 from fuzz.cases import Case, generate
@@ -100,6 +100,7 @@ def test_programs_reach_the_edges() -> None:
         found.update(
             f"{v.code.__class__.__name__} {v.code.planes}" for v in case.header.program.values if v.code
         )
+        found.update(digits(v.code) for v in case.header.program.values)
     wanted = {
         *("conv", "map", "pool", "input_scale", "subsample", "mean", "groups"),
         *("concat", "channels", "gate", "gate of the map"),
@@ -107,6 +108,7 @@ def test_programs_reach_the_edges() -> None:
         *(f"preprocess {kind}" for kind in KINDS),
         *(f"{op} {line} {name}" for op in ("conv", "map") for line in LINES for name in ACTIVATIONS),
         *(f"{kind} {p}" for kind in ("Code", "Planes") for p in range(1, 9)),
+        *(f"digits {p}" for p in (2, 3)),
         "factors of weights",
         "factors of inputs",
         "factors of both",
@@ -114,6 +116,10 @@ def test_programs_reach_the_edges() -> None:
         *("itself", "residual", "input scale", "bias of classes"),
     }
     assert wanted <= set(found), wanted - set(found)
+
+
+def digits(code: Any) -> str:
+    return f"digits {code.count}" if isinstance(code, Planes) and code.digits else ""
 
 
 def edges(step: Any) -> Iterator[str]:

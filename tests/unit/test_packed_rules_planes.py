@@ -154,4 +154,4 @@ def test_codes_of_several_planes_are_not_pooled() -> None:
         "include_padding": True, "flip": None,
     }  # fmt: skip
     at["steps"].append(step)
-    refused(file_of(raw, {}), "bits of a code are pooled with one plane only")
+    refused(file_of(raw, {}), "bits of a code or of digits are pooled with one plane only")

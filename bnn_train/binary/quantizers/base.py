@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnn_train.binary.estimators import Estimator
 from bnn_train.binary.placed import Placed
@@ -27,6 +27,11 @@ Factors = Tensor | float
 def is_one(factors: Factors) -> bool:
     """Whether there is nothing to multiply with; a tensor may hold 1, and is multiplied with."""
     return isinstance(factors, float) and factors == 1
+
+
+def over_inputs(factors: Tensor, codes: Tensor) -> Tensor:
+    """Factors of bases, Q or one for each image Q×N×1×…, laid out to multiply codes Q×N×…"""
+    return factors.view(-1, *[1] * (codes.dim() - 1)) if factors.dim() == 1 else factors
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,13 @@ class Quantizer(Placed, ABC):
     whole-number code."""
     code: Code = SIGN
     """How a packed file writes its codes."""
+    digits = False
+    """Whether the signs of its bases are the binary digits, lowest first, of the number of a level: monotone
+    together, each by itself not."""
+    by_window = False
+    """Whether a convolution hands it each window by itself."""
+    held = False
+    """Whether it stays as it is, and learns nothing from what passes in training."""
     refusal = ""
     """Why a packed file cannot hold its codes, a clause that follows the layer's name; empty where it can."""
 
@@ -147,10 +159,32 @@ class Quantizer(Placed, ABC):
         """The bounds of the inputs that have these codes; None where nobody needs them."""
         return None
 
+    def attach(self, weight: Tensor, dims: Dims) -> None:
+        """Make room for what it keeps about such a weight; ``dims``: the axes that share it."""
+
+    def observe(self, x: Tensor, dims: Dims) -> None:
+        """Learn from a weight after a training pass has read it."""
+
     def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
         """Codes and their factor; the codes' gradient is that with respect to x̂, through the estimator."""
         result: Tensor = _StraightThrough.apply(x, self, estimator, drawn, 1.0, span)  # type: ignore[no-untyped-call]  # in torch
         return result, self.unit(span)
+
+    def windowed(
+        self, x: Tensor, inside: Tensor | None, estimator: Estimator, *, drawn: bool
+    ) -> tuple[Tensor, Factors]:
+        """``coded`` for windows N×I×Kh×Kw, where ``by_window``; ``inside``: 0 on their padded taps."""
+        raise NotImplementedError
+
+    def near(
+        self,
+        u0: Tensor,
+        inside: Tensor | None,
+        estimator: Estimator,
+        prepared: Callable[[Tensor], Tensor],
+    ) -> Callable[[Tensor], Tensor]:
+        """``around`` for windows, where ``by_window``."""
+        raise NotImplementedError
 
     def value(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> Tensor:
         """x̂, in the shape of ``x``."""
@@ -187,3 +221,10 @@ class _StraightThrough(torch.autograd.Function):
 
 
 QUANTIZERS: Table[Quantizer] = Table()
+
+
+def hold(model: nn.Module) -> None:
+    """Let no quantizer learn from what passes, so that equal inputs give equal results."""
+    for module in model.modules():
+        if isinstance(module, Quantizer):
+            module.held = True

@@ -16,7 +16,8 @@ struct BnnTensor {
   int64_t bytes;
 };
 
-// factored: the planes stand for no whole number together, and real factors are given where they are multiplied.
+// factored: the planes stand for no whole number together, and real factors are given where they are multiplied: 1, each has a
+// threshold of its own; 2, they are the binary digits of the count of thresholds passed, as of a code.
 struct BnnCode {
   int64_t offset, denominator, planes, factored, values[8];
 };

@@ -14,7 +14,7 @@ constexpr int64_t kMostSide = int64_t(1) << 24;
 bool within(int64_t x, int64_t low, int64_t high) { return low <= x && x <= high; }
 
 void check_code(const BnnCode& c, const std::string& at) {
-  if (!within(c.factored, 0, 1)) fault(at, "has no possible code");
+  if (!within(c.factored, 0, 2)) fault(at, "has no possible code");
   if (c.factored) {
     if (!within(c.planes, 1, 8) || c.offset != 0 || c.denominator != 1) fault(at, "has no possible planes");
     return;
@@ -124,7 +124,10 @@ class StepCheck {
   void check_conv() const {
     need(in().channels % s_.groups == 0 && result().channels % s_.groups == 0, "has groups that do not divide the channels");
     need(within(s_.weight_kind, kBitWeight, kBf16Weight), "has an unknown kind of weights");
-    if (s_.weight_kind == kBitWeight) check_code(s_.weight_code, at_);
+    if (s_.weight_kind == kBitWeight) {
+      check_code(s_.weight_code, at_);
+      need(s_.weight_code.factored <= 1, "has weights whose planes are digits");
+    }
     if (in().type == kBits) need(s_.weight_kind == kBitWeight, "has real weights for signs");
     if (in().type == kU8) need(s_.weight_kind == kBitWeight || s_.weight_kind == kIntWeight, "has real weights for bytes");
     if (s_.weight_kind == kIntWeight) need(within(s_.digits, 1, in().type == kU8 ? 3 : 1), "has too many digits");
@@ -138,7 +141,10 @@ class StepCheck {
 
   void check_pool() const {
     need(in().type == result().type && in().type != kU8 && in().channels == result().channels, kShape);
-    if (in().type == kBits) need(!s_.average && in().code.planes == result().code.planes, kShape);
+    if (in().type == kBits) {
+      need(!s_.average && in().code.planes == result().code.planes, kShape);
+      need(in().code.factored == 1 || in().code.planes == 1, "pools bits whose planes are digits");
+    }
     need(s_.kernel[0] <= kMaxRows, "has a pooling window of more than 64 rows");
   }
 

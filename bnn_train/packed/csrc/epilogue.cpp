@@ -43,7 +43,7 @@ Epilogue::Epilogue(const Preparation& prep, const Wholes& wholes, int classes) :
   if (input_scale >= 0) data_.input_scale_groups = int(prep.value(input_scale).shape.channels);
   if (data_.to_bits) {
     data_.planes = int(prep.value(bits).shape.code.planes);
-    data_.apart = int(prep.value(bits).shape.code.factored);
+    data_.apart = prep.value(bits).shape.code.factored == 1;
     data_.levels = data_.apart ? data_.planes : (1 << data_.planes) - 1;
     data_.plane_bytes = prep.value(bits).layout.plane;
     thresholds(step, wholes);

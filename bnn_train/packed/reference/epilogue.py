@@ -75,7 +75,7 @@ def threshold(y: Array, rule: Thresholds, code: Code | Planes, tensors: Tensors)
     """The bits of each number as words N×H×W×P×⌈O/32⌉."""
     limits = tensors[rule.tensor]
     falls = tensors[rule.flip].astype(np.bool_) if rule.flip is not None else np.zeros(y.shape[3], np.bool_)
-    if isinstance(code, Planes):
+    if code.apart:
         failed = [np.where(falls, y > limit, y < limit) for limit in limits]
         return bits.pack_words(np.stack(failed, axis=-2))
     passed = np.zeros(y.shape, np.int32)
