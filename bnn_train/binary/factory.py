@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from bnn_train.binary.nonlinear import STREAMS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.spec.method import Method, Role
 
+Norm = TypeVar("Norm", nn.BatchNorm1d, nn.BatchNorm2d)
 Named = Iterator[tuple[str, nn.Module]]
 
 NORMS_1D: dict[str, type[nn.BatchNorm1d]] = {"batch": nn.BatchNorm1d, "shift": ShiftNorm1d}
@@ -98,17 +99,21 @@ class Layers:
 
     def norm2d(self, channels: int, *, output: bool = False) -> nn.BatchNorm2d:
         """Batch norm over N×C×H×W; ``output``: on the network's output."""
-        norm = NORMS_2D[self._norm_kind(output)]
-        made = norm(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
-        GAMMAS[self.method.norm.gamma](made.weight)
-        return made
+        return self._normed(NORMS_2D[self._norm_kind(output)], channels, affine=self._affine(output))
 
     def norm1d(self, features: int, *, output: bool = False) -> nn.BatchNorm1d:
         """Batch norm over N×F; ``output``: on the network's output."""
-        norm = NORMS_1D[self._norm_kind(output)]
-        made = norm(features, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
-        GAMMAS[self.method.norm.gamma](made.weight)
+        return self._normed(NORMS_1D[self._norm_kind(output)], features, affine=self._affine(output))
+
+    def _normed(self, norm: Callable[..., Norm], channels: int, *, affine: bool) -> Norm:
+        plain = {} if affine else {"affine": False}
+        made = norm(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum, **plain)
+        if affine:
+            GAMMAS[self.method.norm.gamma](made.weight)
         return made
+
+    def _affine(self, output: bool) -> bool:
+        return output or self.method.norm.affine
 
     def _norm_kind(self, output: bool) -> str:
         return OUTPUT_NORM if output else self.method.norm.kind

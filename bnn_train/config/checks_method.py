@@ -16,7 +16,7 @@ Problems = Iterator[tuple[KeyPath, str]]
 WEIGHT: KeyPath = ("method", "weight")
 ACTIVATION: KeyPath = ("method", "activation")
 LATENT: KeyPath = ("method", "latent")
-RANGES = {"signed": "numbers around 0", "unit": "numbers in [0, 1]"}
+RANGES = {"signed": "numbers around 0", "unit": "numbers in [0, 1]", "half": "numbers above 0"}
 
 
 def _stored(e: Experiment) -> Problems:

@@ -8,12 +8,14 @@ from pydantic import BeforeValidator, Field
 
 from bnn_train.spec.annealed import AboveZero
 from bnn_train.spec.record import Record
-from bnn_train.spec.scalars import named
+from bnn_train.spec.scalars import Positive, named
 
 
 class _Estimator(Record):
     range: ClassVar[str] = "signed"
-    """The quantizers that it belongs to: `signed`, `unit`, or `any`."""
+    """The quantizers that it belongs to: `signed`, `unit`, `half`, or `any`."""
+    straight: ClassVar[bool] = False
+    """It changes nothing."""
 
 
 class Identity(_Estimator):
@@ -21,6 +23,7 @@ class Identity(_Estimator):
 
     name: Literal["identity"] = "identity"
     range: ClassVar[str] = "any"
+    straight: ClassVar[bool] = True
 
 
 class Clip(_Estimator):
@@ -55,7 +58,18 @@ class TanhEDE(_Estimator):
     t: AboveZero = 1.0
 
 
+class ReluClip(_Estimator):
+    """1 above 0 up to a top: a clipped ReLU's (HWGQ)."""
+
+    name: Literal["relu_clip"] = "relu_clip"
+    range: ClassVar[str] = "half"
+    top: Positive = 1.614
+    """The highest level of the quantizer."""
+
+
 Estimator = Annotated[
-    Annotated[Identity | Clip | ClipOpen | ApproxSign | Unit | TanhEDE, Field(discriminator="name")],
+    Annotated[
+        Identity | Clip | ClipOpen | ApproxSign | Unit | TanhEDE | ReluClip, Field(discriminator="name")
+    ],
     BeforeValidator(named),
 ]

@@ -35,7 +35,9 @@ REAL = {  # the twin: plain networks of real layers
     "norm.eps": 1e-5,
     "norm.momentum": 0.1,
     "norm.gamma": "ones",
+    "norm.affine": True,
     "norm.reestimate": False,
+    "output_gradient.name": "none",
     "padding": 0,
 }
 

@@ -84,6 +84,8 @@ COPIED = {
     "imagenet/bnn_extraction",
     "imagenet/bnn_resnet18",
     "imagenet/dorefa_alexnet",
+    "imagenet/hwgq_resnet18",
+    "imagenet/ttq_alexnet",
     "mnist/twn_lenet5",
 }
 
@@ -175,6 +177,13 @@ FACTS: list[tuple[str, str, Any]] = [
     ("cifar10/bnn_convnet", "schedule.end", 3e-7),
     ("cifar10/bop_convnet", "optimizer.binary.threshold", 1e-8),
     ("cifar10/dorefa_resnet20", "method.activation.quantizer.bits", 1),
+    ("cifar10/ttq_resnet20", "schedule.at", (82, 123, 150)),
+    ("cifar10/hwgq_vgg_small", "optimizer.lr", 0.01),
+    ("cifar10/hwgq_vgg_small", "training.epochs", 200),
+    ("cifar10/adabin_resnet20", "optimizer.weight_decay_binary", 1e-4),
+    ("imagenet/adabin_resnet18", "training.epochs", 120),
+    ("imagenet/dorefa_alexnet", "method.output_gradient.bits", 6),
+    ("imagenet/wrpn_alexnet", "model.width", 2.0),
     ("svhn/bc_convnet", "data.extra", True),
     ("svhn/bc_convnet", "model.width", 64),
     ("imagenet/bwn_alexnet", "schedule.rates", {0: 1e-2, 18: 5e-3, 29: 1e-3, 43: 5e-4, 52: 1e-4}),
