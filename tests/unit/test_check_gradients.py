@@ -181,6 +181,7 @@ ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "approx_sign": bireal,
     "unit": lambda x: x.clamp(0, 1),
     "tanh_ede": torch.tanh,
+    "relu_clip": lambda x: x.clamp(0, 1.614),
 }
 
 

@@ -56,8 +56,8 @@ class MeasuredPair(Quantizer):
 @QUANTIZERS.builds(LearnedPairSpec)
 class LearnedPair(Quantizer, Learns):
     """x̂ = α·sign(u) + β (AdaBin eq. 9), or α·(sign(u) + β) as the authors' code has it; u = (x − β)/α, whose
-    sign has the estimator's slope. α and β, one of each for the layer, start at 1 and 0 and decay like real
-    weights (the authors' code)."""
+    sign has the estimator's slope. |α| stands for α in u and beside the sign, which is the same but at u = 0.
+    α and β, one of each for the layer, start at 1 and 0 and decay like real weights (the authors' code)."""
 
     bases = 2
     spec: LearnedPairSpec
@@ -72,14 +72,15 @@ class LearnedPair(Quantizer, Learns):
         self.center.zero_()
 
     def _moved(self, x: Tensor) -> Tensor:
-        """u."""
-        moved: Tensor = (x - self.center) / torch.where(self.distance == 0, 1.0, self.distance)
+        """u, which rises with x."""
+        distance = self.distance.abs()
+        moved: Tensor = (x - self.center) / torch.where(distance == 0, 1.0, distance)
         return moved
 
     def _both(self) -> Tensor:
         """The factor of the sign, and the offset."""
         offset = self.center if self.spec.at_threshold else self.distance * self.center
-        return torch.stack([self.distance, offset])
+        return torch.stack([self.distance.abs(), offset])
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         return with_ones(sign(self._moved(x)))
