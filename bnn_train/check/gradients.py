@@ -18,7 +18,7 @@ from bnn_train.check.surrogate import plain_gradients, plain_norms, replace, rep
 from bnn_train.training.losses import criterion
 
 IMAGES = 16
-STEPS = (1e-4, 1e-5, 1e-6)
+STEPS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 """Widths of the central difference; the best counts: wide ones bend, narrow ones drown in rounding."""
 ENTRIES = 3
 """Numbers tried of each binary weight: the largest gradient and random ones; one of every other parameter."""

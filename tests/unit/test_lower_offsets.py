@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bnn_train.binary.layers import BinaryConv2d
+from bnn_train.binary.nonlinear import STREAMS
 from bnn_train.errors import ExportError
 from bnn_train.packed.program import BitWeight, Planes
 from bnn_train.spec.method import Method
@@ -117,4 +118,11 @@ def test_a_first_layer_of_planes_is_refused() -> None:
     first = BinaryConv2d(3, CHANNELS, 3, method=everywhere, role="first")
     model = nn.Sequential(first, norm(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 5))
     with pytest.raises(ExportError, match="pixels with weights of several bases"):
+        pair(scramble(model, SHAPE), SHAPE)
+
+
+def test_a_maxout_is_refused() -> None:
+    """AdaBin's residual networks have one behind each addition; its plain chains pack."""
+    model = network(conv(ROWS["adabin"], padding=1), norm(), STREAMS["maxout"](CHANNELS))
+    with pytest.raises(ExportError, match="no step for PReLU"):
         pair(scramble(model, SHAPE), SHAPE)
