@@ -86,7 +86,8 @@ class WeightQuantizer(nn.Module):
         u = self.prepared(w)
         stated = self.stated(u)
         if stated is not None:
-            return instead(self.decompose(w).value, stated)
+            codes, alpha = self.quantized(u.detach())
+            return instead(Codes(codes, alpha, self.quantizer.code, self.bases).value.detach(), stated)
         result: Tensor = _Quantize.apply(u, self.scale.alpha, self)  # type: ignore[no-untyped-call]  # in torch
         return result
 

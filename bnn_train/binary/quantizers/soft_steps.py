@@ -65,14 +65,12 @@ class SoftSteps(Quantizer, Learns):
         step: Tensor = (self.upper - self.lower).clamp(min=NARROW) / self.steps
         return step
 
-    @torch.no_grad()
     def _placed(self, x: Tensor) -> Placed:
         """NaN lies above."""
-        step = self._step()
-        upper = self.lower + step * self.steps
-        below, above = x < self.lower, ~(x <= upper)
-        interval = ((x - self.lower) / step).floor_().clamp_(0, self.steps - 1)
-        upper_half = ~(x < self.lower + (interval + 0.5) * step)
+        x, lower, step = x.detach(), self.lower.detach(), self._step().detach()
+        below, above = x < lower, ~(x <= lower + step * self.steps)
+        interval = ((x - lower) / step).floor_().clamp_(0, self.steps - 1)
+        upper_half = ~(x < lower + (interval + 0.5) * step)
         code = torch.where(below, 0.0, torch.where(above, float(self.steps), interval + upper_half))
         return Placed(interval, code.to(x.dtype), below | above)
 
