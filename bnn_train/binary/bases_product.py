@@ -34,9 +34,10 @@ class _Bases(torch.autograd.Function):
         geometry: Geometry | None,
         signs: bool,
         several: bool,
+        read: Tensor,
     ) -> Tensor:
         ctx.dtype, ctx.several = x.dtype, several
-        codes, alpha = quantizer.quantized(w)
+        codes, alpha = quantizer.quantized(read)
         x, codes = lowered(x, codes)
         spread = factors if isinstance(factors, Tensor) else w.new_tensor(factors)
         ctx.save_for_backward(x, spread, w, codes, alpha)
@@ -75,8 +76,9 @@ class _Bases(torch.autograd.Function):
         if grad_w is not None:
             grad_w = grad_w.to(w.dtype)
             grad_alpha = quantizer.learned_gradient(grad_w, codes.to(w.dtype)) if wanted[3] else None
-            grad_w = quantizer.latent_gradient(grad_w, w, alpha)
-        return grad_x, grad_factors if wanted[1] else None, grad_w, grad_alpha, None, None, None, None
+            if not quantizer.quantizer.leads_back:
+                grad_w = quantizer.latent_gradient(grad_w, w, alpha)
+        return grad_x, grad_factors if wanted[1] else None, grad_w, grad_alpha, *[None] * 5
 
 
 def _sum(
@@ -126,8 +128,19 @@ def bases_product(
     ``x``: Q×N×… signs with ``factors`` Q (or, without gradient, one for each image: Q×N×1×…), or the codes
     N×… of one basis with their unit. Gradients reach the signs and factors of an input of several bases by
     the chain rule, the codes of one as in ``product``.
+
+    Where the weight's quantizer leads back itself, that with respect to ŵ goes to the ŵ that it states.
     """
+    stated = quantizer.stated(w)
     result: Tensor = _Bases.apply(  # type: ignore[no-untyped-call]  # in torch
-        x, factors, w, quantizer.scale.alpha, quantizer, geometry, signs, bases > 0
+        x,
+        factors,
+        w if stated is None else stated,
+        quantizer.scale.alpha,
+        quantizer,
+        geometry,
+        signs,
+        bases > 0,
+        w.detach(),
     )
     return result

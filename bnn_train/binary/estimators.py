@@ -124,6 +124,20 @@ class Unit(Estimator):
         return line(x, x0, (x0 >= 0) & (x0 <= 1))
 
 
+@ESTIMATORS.builds(spec.ReluClip)
+class ReluClip(Estimator):
+    """g · 1[0 < x ≤ top], the derivative of a ReLU that is clipped at the highest level (HWGQ, arXiv
+    1702.00953 §4.2; the authors' quant_layer.cpp, whose clip_thr is top)."""
+
+    spec: spec.ReluClip
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        return g * ((x > 0) & (x <= self.spec.top))
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return line(x, x0, (x0 > 0) & (x0 <= self.spec.top))
+
+
 @ESTIMATORS.builds(spec.TanhEDE)
 class TanhEDE(Estimator):
     """g · k·t·(1 − tanh²(t·x)), k = max(1/t, 1): error decay (IR-Net, arXiv 1909.10788 eqs. 11–12). Computed

@@ -13,8 +13,8 @@ from bnn_train.binary.nonlinear import STREAMS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.spec.method import Method, Role
 
-Named = Iterator[tuple[str, nn.Module]]
 Norm = TypeVar("Norm", nn.BatchNorm1d, nn.BatchNorm2d)
+Named = Iterator[tuple[str, nn.Module]]
 
 NORMS_1D: dict[str, type[nn.BatchNorm1d]] = {"batch": nn.BatchNorm1d, "shift": ShiftNorm1d}
 NORMS_2D: dict[str, type[nn.BatchNorm2d]] = {"batch": nn.BatchNorm2d, "shift": ShiftNorm2d}
@@ -105,23 +105,21 @@ class Layers:
         """Batch norm over N×C×H×W; ``output``: on the network's output; ``affine``: with γ and β, where the
         method has them."""
         kind = self._norm_kind(output) if affine else PLAIN_NORM
-        made = NORMS_2D[kind](channels, **(self._norm_options() | ({} if affine else {"affine": False})))
-        return self._with_gamma(made)
+        return self._normed(NORMS_2D[kind], channels, affine=affine and self._affine(output))
 
     def norm1d(self, features: int, *, output: bool = False) -> nn.BatchNorm1d:
         """Batch norm over N×F; ``output``: on the network's output."""
-        made = NORMS_1D[self._norm_kind(output)](features, **self._norm_options())
-        return self._with_gamma(made)
+        return self._normed(NORMS_1D[self._norm_kind(output)], features, affine=self._affine(output))
 
-    def _norm_options(self) -> dict[str, Any]:
-        norm = self.method.norm
-        options: dict[str, Any] = {"eps": norm.eps, "momentum": norm.momentum}
-        return options if norm.affine else {**options, "affine": False}
+    def _normed(self, norm: Callable[..., Norm], channels: int, *, affine: bool) -> Norm:
+        plain = {} if affine else {"affine": False}
+        made = norm(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum, **plain)
+        if affine:
+            GAMMAS[self.method.norm.gamma](made.weight)
+        return made
 
-    def _with_gamma(self, norm: Norm) -> Norm:
-        if norm.affine:
-            GAMMAS[self.method.norm.gamma](norm.weight)
-        return norm
+    def _affine(self, output: bool) -> bool:
+        return output or self.method.norm.affine
 
     def _norm_kind(self, output: bool) -> str:
         return OUTPUT_NORM if output else self.method.norm.kind

@@ -69,10 +69,10 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """N×I×H×W → N×O×H′×W′, and one image I×H×W → O×H′×W′."""
         if input.dim() == 3:
-            return self._convolved(input.unsqueeze(0)).squeeze(0)
+            return self.output_gradient(self._convolved(input.unsqueeze(0))).squeeze(0)  # type: ignore[no-any-return]  # modules return Any
         if input.dim() != 4:
             raise RuntimeError(f"expected N×C×H×W or C×H×W input, not {input.dim()} axes")
-        return self._convolved(input)
+        return self.output_gradient(self._convolved(input))  # type: ignore[no-any-return]  # modules return Any
 
     def _convolved(self, x: Tensor) -> Tensor:
         inputs, quantizer = self.input_quantizer, self.weight_quantizer
@@ -211,12 +211,15 @@ class BinaryLinear(QuantizedLayer, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """N×…×I → N×…×O."""
+        return self.output_gradient(self._multiply(input))  # type: ignore[no-any-return]  # modules return Any
+
+    def _multiply(self, x: Tensor) -> Tensor:
         if self.input_quantizer is None:
-            return F.linear(self.read_input(input), self.read_weight(), self.bias)
-        if input.dim() == 2:
-            return self._rows(input, self.input_quantizer)
-        rows = self._rows(input.reshape(-1, input.shape[-1]), self.input_quantizer)
-        return rows.view(*input.shape[:-1], self.out_features)
+            return F.linear(self.read_input(x), self.read_weight(), self.bias)
+        if x.dim() == 2:
+            return self._rows(x, self.input_quantizer)
+        rows = self._rows(x.reshape(-1, x.shape[-1]), self.input_quantizer)
+        return rows.view(*x.shape[:-1], self.out_features)
 
     def columns(self, x: Tensor) -> Tensor:
         """N×…×I → N×L×I: the numbers under a filter, as the product sees them."""

@@ -75,6 +75,28 @@ class Standardize(Pre):
         return centred / torch.where(deviation == 0, 1.0, deviation)
 
 
+@PRES.builds(spec.TanhMax)
+class TanhMax(Pre):
+    """tanh(w)/max|tanh(w)| (DoReFa-Net, arXiv 1606.06160 eq. 9). The gradient passes tanh and, unless
+    ``detach``, the maximum. Weights of 0 alone give 0."""
+
+    spec: spec.TanhMax
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        bent = torch.tanh(x)
+        largest = bent.abs().amax(dim=dims, keepdim=True)
+        largest = largest.detach() if self.spec.detach else largest
+        return bent / torch.where(largest == 0, 1.0, largest)
+
+
+@PRES.builds(spec.ClipUnit)
+class ClipUnit(Pre):
+    """clip(w, −1, 1), whose derivative is 1 on [−1, 1] (WRPN, arXiv 1709.01134)."""
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        return x.clamp(-1, 1)
+
+
 @PRES.builds(spec.Shift)
 class Shift(Pre):
     """x + s[c], s learned and 0 at first: the threshold of a sign moves to −s (ReActNet's RSign, arXiv

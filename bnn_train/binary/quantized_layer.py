@@ -13,6 +13,7 @@ from bnn_train.binary.bases_product import bases_product
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.inits import INITS
 from bnn_train.binary.input_quantizer import InputQuantizer
+from bnn_train.binary.output_gradients import OUTPUT_GRADIENTS, OutputGradient
 from bnn_train.binary.output_scales import OUTPUT_SCALES, OutputScale
 from bnn_train.binary.product import product
 from bnn_train.binary.quantizers import Codes
@@ -35,6 +36,7 @@ class QuantizedLayer(nn.Module):
     input_quantizer: InputQuantizer | None
     """None where the product sees the input as it is; the first layer reads the image."""
     output_scale: OutputScale
+    output_gradient: OutputGradient
 
     def _adopt(
         self, method: Method | str, role: Role, dropout: float, channel_dropout: bool, channels: int
@@ -49,6 +51,7 @@ class QuantizedLayer(nn.Module):
         )
         self.input_quantizer = InputQuantizer(row.activation, channels) if quantizes else None
         self.output_scale = OUTPUT_SCALES.build(row.output_scale)
+        self.output_gradient = OUTPUT_GRADIENTS.build(row.output_gradient)
         self.to(self.weight.device, self.weight.dtype)
         self.initialise()
 

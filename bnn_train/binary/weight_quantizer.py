@@ -12,6 +12,7 @@ from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.gradients import GAINS, GRADIENTS, Context, Near
 from bnn_train.binary.pre import PRES
 from bnn_train.binary.quantizers import Codes, quantizer
+from bnn_train.binary.quantizers.base import instead, is_one
 from bnn_train.binary.scales import SCALES
 from bnn_train.spec.method import WeightSpec
 
@@ -37,9 +38,19 @@ class WeightQuantizer(nn.Module):
     def initialise(self, w: Tensor) -> None:
         """Set what is learned to what suits the weights as they are."""
         self.pre.initialise()
-        self.quantizer.initialise()
+        self.quantizer.initialise(self.prepared(w))
         self.quantizer.begin(w)
         self.scale.initialise(self.prepared(w), self.dims)
+
+    @property
+    def untrue(self) -> str | None:
+        """The formula of a gradient that is no derivative of the loss; None for one that is."""
+        return None if self.quantizer.leads_back else self.gradient.untrue
+
+    @property
+    def unit(self) -> float:
+        """The worth of one unit of a code, beside α."""
+        return float(self.quantizer.unit(1.0))
 
     @property
     def bases(self) -> int:
@@ -66,11 +77,24 @@ class WeightQuantizer(nn.Module):
         codes = self.quantizer.codes(u, self.dims, drawn=drawn and self.draws)
         if self.bases:
             return codes, self.quantizer.factors(u, codes, self.dims)
-        return codes, self.scale.find(u, codes, self.dims)
+        alpha = self.scale.find(u, codes, self.dims)
+        if is_one(self.unit):
+            return codes, alpha
+        return codes, u.new_full([1] * u.dim(), self.unit) if alpha is None else alpha * self.unit
+
+    def stated(self, u: Tensor) -> Tensor | None:
+        """ŵ as its quantizer states it, for the gradient alone; None where a rule leads back."""
+        if not self.quantizer.leads_back:
+            return None
+        return self.quantizer.near(u.detach(), self.dims, self.estimator)(u)
 
     def forward(self, w: Tensor) -> Tensor:
         """ŵ, shaped as ``w``; its gradient returns as the method says."""
         u = self.prepared(w)
+        stated = self.stated(u)
+        if stated is not None:
+            codes, alpha = self.quantized(u.detach())
+            return instead(Codes(codes, alpha, self.quantizer.code, self.bases).value.detach(), stated)
         result: Tensor = _Quantize.apply(u, self.scale.alpha, self)  # type: ignore[no-untyped-call]  # in torch
         self.observe(u)
         return result
@@ -85,7 +109,7 @@ class WeightQuantizer(nn.Module):
         """∂L/∂u from g = ∂L/∂ŵ, by the method's rule and gain; shaped as ``u``."""
         context = Context(
             w=u,
-            alpha=alpha,
+            alpha=alpha if alpha is None or is_one(self.unit) else alpha / self.unit,
             estimator=self.estimator,
             dims=self.dims,
             centered=self.centered,
@@ -97,7 +121,7 @@ class WeightQuantizer(nn.Module):
 
     def learned_gradient(self, g: Tensor, codes: Tensor) -> Tensor:
         """∂L/∂α = Σⱼ gⱼ·q(wⱼ) over the weights that share a learned α, one number for each."""
-        return self.scale.learned((g * codes).sum(dim=self.dims).reshape(-1))
+        return self.scale.learned((g * codes).sum(dim=self.dims).reshape(-1)) * self.unit
 
     def gain(self, w: Tensor) -> int:
         """The factor on the gradient that is no derivative."""
@@ -107,6 +131,9 @@ class WeightQuantizer(nn.Module):
         """The function near ``w0`` that has the value of the forward pass there, and the gradient of training
         (without the gain) for its true derivative."""
         u0 = self.prepared(w0).detach().clone()
+        if self.quantizer.leads_back:
+            stated = self.quantizer.near(u0, self.dims, self.estimator)
+            return lambda w: stated(self.prepared(w))
         start = self(w0).detach().clone()
         first = self._alpha(u0).detach().clone()
         codes = start if self.bases else start / first

@@ -16,11 +16,11 @@ from bnn_train.binary.quantizers.base import hold
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.check.line import Line, judge, some
 from bnn_train.check.subject import Subject, inputs_of
-from bnn_train.check.surrogate import plain_norms, replace, replaced
+from bnn_train.check.surrogate import plain_gradients, plain_norms, replace, replaced
 from bnn_train.training.losses import criterion
 
 IMAGES = 16
-STEPS = (1e-4, 1e-5, 1e-6)
+STEPS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 """Widths of the central difference; the best counts: wide ones bend, narrow ones drown in rounding."""
 ENTRIES = 3
 """Numbers tried of each binary weight: the largest gradient and random ones; one of every other parameter."""
@@ -45,7 +45,7 @@ class _Case:
 
 def gradients(s: Subject) -> Iterator[Line]:
     """Autograd through the layers against differences of the surrogate, and the surrogate's value itself."""
-    real, shifted = _in_float64(s)
+    real, exchanged = _in_float64(s)
     loss_of = _loss_of(s)
     losses: list[Tensor] = []
     inputs = inputs_of(replaced(real), lambda: losses.append(loss_of(real)))
@@ -60,7 +60,7 @@ def gradients(s: Subject) -> Iterator[Line]:
     with torch.no_grad():
         for case in cases:
             errors[case.name] = max(errors[case.name], _error(case, lambda: float(loss_of(twin))))
-    yield _compared(errors, len(cases), real, shifted)
+    yield _compared(errors, len(cases), real, exchanged)
     silent = _silent(real)
     if silent:
         yield _no_gradient(silent)
@@ -69,12 +69,14 @@ def gradients(s: Subject) -> Iterator[Line]:
 LossOf = Callable[[nn.Module], Tensor]
 
 
-def _in_float64(s: Subject) -> tuple[nn.Module, int]:
-    """The network, and how many norms had to be exchanged for differentiable ones."""
+def _in_float64(s: Subject) -> tuple[nn.Module, list[str]]:
+    """The network, and what of it had to be exchanged for something differentiable."""
     real = s.copy().double()
     hold_grids(real)
     hold(real)  # passes of the network and of its surrogate see the same quantizers
-    return real, plain_norms(real)
+    shifted = plain_norms(real)
+    said = [f"{shifted} shift norms stood as batch norms"] if shifted else []
+    return real, said + sorted(set(plain_gradients(real)))
 
 
 def _loss_of(s: Subject) -> LossOf:
@@ -175,15 +177,14 @@ def _forward(real: float, twin: float) -> Line:
     )
 
 
-def _compared(errors: dict[str, float], count: int, model: nn.Module, shifted: int) -> Line:
+def _compared(errors: dict[str, float], count: int, model: nn.Module, exchanged: list[str]) -> Line:
     name = max(errors, key=lambda key: errors[key])
     rules = dict(_untrue(model))
     formulas = [
         f"{rule} is no derivative of the loss and was held against {formula}"
         for rule, formula in sorted(rules.items())
     ]
-    if shifted:
-        formulas.append(f"{shifted} shift norms stood as batch norms")
+    formulas += exchanged
     lost = [key for key, error in errors.items() if math.isinf(error)]
     if lost:
         formulas.append(f"NaN or infinity in {some(lost)}")
@@ -204,8 +205,8 @@ def _untrue(model: nn.Module) -> Iterator[tuple[str, str]]:
     """Weight gradients that are not the chain rule's: their formula is compared, not a derivative of the
     loss."""
     for module in model.modules():
-        if isinstance(module, WeightQuantizer) and module.gradient.untrue is not None:
-            yield module.spec.gradient, module.gradient.untrue
+        if isinstance(module, WeightQuantizer) and module.untrue is not None:
+            yield module.spec.gradient, module.untrue
 
 
 def _no_gradient(names: list[str]) -> Line:

@@ -21,6 +21,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bnn_train.binary.estimators import line
 from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
+from bnn_train.binary.output_gradients import OUTPUT_GRADIENTS
+from bnn_train.spec.output_gradients import RealGradient
 
 Near = Callable[[Tensor], Tensor]
 
@@ -62,7 +64,7 @@ class SurrogateLayer(nn.Module):
     def _windowed(self, layer: BinaryConv2d, inputs: InputQuantizer, x: Tensor) -> Tensor:
         """A convolution whose windows are quantized each by itself."""
         patches, inside = layer.windows(inputs.prepared(self._x0).detach())
-        near = inputs.quantizer.near(
+        near = inputs.quantizer.around_windows(
             patches, inside, inputs.estimator, lambda x: layer.windows(inputs.prepared(x))[0]
         )
         self._input_near = self._input_near or near
@@ -158,3 +160,12 @@ def plain_norms(model: nn.Module) -> int:
                 setattr(parent, name, norm.to(child.weight))
                 count += 1
     return count
+
+
+def plain_gradients(model: nn.Module) -> list[str]:
+    """Let gradients at outputs pass as they are; a clause on each layer that rounds them."""
+    rounding = [m for m in model.modules() if isinstance(m, BinaryLayer) and m.output_gradient.untrue]
+    said = [str(layer.output_gradient.untrue) for layer in rounding]
+    for layer in rounding:
+        layer.output_gradient = OUTPUT_GRADIENTS.build(RealGradient())
+    return said

@@ -38,18 +38,6 @@ def _untrained(e: Experiment) -> Problems:
         yield ("training", "epochs"), "0 trains nothing, so training.init_from must name trained weights"
 
 
-def _norms(e: Experiment) -> Problems:
-    norm, quantizer = e.method.norm, e.method.activation.quantizer
-    path: KeyPath = ("method", "norm", "affine")
-    if quantizer.wants_plain_norm and norm.affine:
-        yield (
-            path,
-            f"must be false: the constants of {quantizer.name} are for numbers of mean 0 and deviation 1",
-        )
-    if not norm.affine and not norm.plain:
-        yield path, f"false belongs to norms of kind batch, not {norm.kind}"
-
-
 def _averages(e: Experiment) -> Problems:
     for side in ("weight", "activation"):
         quantizer = getattr(e.method, side).quantizer
@@ -70,4 +58,4 @@ def _coarse(e: Experiment) -> Problems:
             )
 
 
-CHECKS: tuple[Callable[[Experiment], Problems], ...] = (_solving, _untrained, _norms, _averages, _coarse)
+CHECKS: tuple[Callable[[Experiment], Problems], ...] = (_solving, _untrained, _averages, _coarse)

@@ -13,7 +13,9 @@ from bnn_train.spec.scalars import Positive, Shared, named
 
 class _Estimator(Record):
     range: ClassVar[str] = "signed"
-    """The quantizers that it belongs to: `signed`, `unit`, or `any`."""
+    """The quantizers that it belongs to: `signed`, `unit`, `positive`, or `any`."""
+    straight: ClassVar[bool] = False
+    """It changes nothing."""
 
 
 class Identity(_Estimator):
@@ -21,6 +23,7 @@ class Identity(_Estimator):
 
     name: Literal["identity"] = "identity"
     range: ClassVar[str] = "any"
+    straight: ClassVar[bool] = True
 
 
 class Clip(_Estimator):
@@ -71,9 +74,26 @@ class FixedPointGradient(_Estimator, Shared):
     range: ClassVar[str] = "any"
 
 
+class ReluClip(_Estimator):
+    """1 above 0 up to a top: a clipped ReLU's (HWGQ)."""
+
+    name: Literal["relu_clip"] = "relu_clip"
+    range: ClassVar[str] = "positive"
+    top: Positive = 1.614
+    """The highest level of the quantizer."""
+
+
 Estimator = Annotated[
     Annotated[
-        Identity | Clip | ClipOpen | ApproxSign | Unit | TanhEDE | PositiveWindow | FixedPointGradient,
+        Identity
+        | Clip
+        | ClipOpen
+        | ApproxSign
+        | Unit
+        | TanhEDE
+        | PositiveWindow
+        | FixedPointGradient
+        | ReluClip,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

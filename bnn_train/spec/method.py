@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from bnn_train.spec.estimators import Clip, ClipOpen, Estimator
+from bnn_train.spec.output_gradients import OutputGradient, RealGradient
 from bnn_train.spec.pre import ActivationPre, AsItIs, WeightPre
 from bnn_train.spec.quantizers import ActivationQuantizer, Real, WeightQuantizer
 from bnn_train.spec.record import Record
@@ -169,7 +170,7 @@ class NormSpec(Record):
     gamma: Literal["ones", "uniform"] = "ones"
     """Initial γ: 1, or U(0, 1) as in Torch7."""
     affine: bool = True
-    """Whether norms learn γ and β; without, they give numbers of mean 0 and deviation 1."""
+    """Learned factor γ and summand β; without them numbers stay near N(0, 1). The output's norm has them."""
     reestimate: bool = False
     """Recompute the statistics with the test-time weights before every evaluation."""
 
@@ -177,6 +178,11 @@ class NormSpec(Record):
     def plain(self) -> bool:
         """Whether norms are torch's own."""
         return self.kind == "batch"
+
+    @property
+    def draws_gamma(self) -> bool:
+        """Whether γ starts at random."""
+        return self.gamma != "ones"
 
 
 class Method(Record):
@@ -193,6 +199,8 @@ class Method(Record):
     norm: NormSpec = NormSpec()
     output_scale: OutputScale = Unscaled()
     """The factor on the output of a product, beside the weight's scale."""
+    output_gradient: OutputGradient = RealGradient()
+    """The rounding of the gradient with respect to a layer's output."""
     padding: Literal[-1, 0, 1] = 0
     """The value of padded taps at the inputs of layers with quantized activations."""
 

@@ -84,8 +84,23 @@ class Relu(Pre):
     rectifies: ClassVar[bool] = True
 
 
+class TanhMax(Pre):
+    """tanh(w) over its largest magnitude, between −1 and 1 (DoReFa-Net); weights only."""
+
+    name: Literal["tanh_max"] = "tanh_max"
+    detach: bool = False
+    """No gradient passes through the largest magnitude (Larq); in the authors' code it does."""
+
+
+class ClipUnit(Pre):
+    """Clipped to [−1, 1] (WRPN); weights only."""
+
+    name: Literal["clip"] = "clip"
+
+
 WeightPre = Annotated[
-    Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[AsItIs | Center | Standardize | TanhMax | ClipUnit, Field(discriminator="name")],
+    BeforeValidator(named),
 ]
 ActivationPre = Annotated[
     Annotated[AsItIs | Shift | Pact | Measured | Clamp | Relu, Field(discriminator="name")],

@@ -37,6 +37,7 @@ REAL = {  # the twin: plain networks of real layers
     "norm.gamma": "ones",
     "norm.affine": True,
     "norm.reestimate": False,
+    "output_gradient.name": "none",
     "padding": 0,
 }
 

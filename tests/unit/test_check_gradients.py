@@ -183,6 +183,7 @@ ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh_ede": torch.tanh,
     "fixed_point_gradient": lambda x: x,
     "positive_window": lambda x: x.clamp(0, 3 * 0.6487),
+    "relu_clip": lambda x: x.clamp(0, 1.614),
 }
 
 

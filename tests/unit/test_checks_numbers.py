@@ -40,7 +40,7 @@ def found(**sections: Any) -> dict[str, str]:
         (
             {"method": {"name": "bnn", "norm": {"affine": False, "kind": "shift"}}},
             "method.norm.affine",
-            "kind batch",
+            "shift",
         ),
         ({"method": {"name": "dorefa", "activation": {"pre": "measured"}}}, "method.activation.pre", "pact"),
         ({"method": "lowprec", "training": {"amp": "bf16"}}, "training.amp", "would round"),

@@ -87,6 +87,9 @@ class Quantizer(Placed, ABC):
     """Whether a convolution hands it each window by itself."""
     held = False
     """Whether it stays as it is, and learns nothing from what passes in training."""
+    leads_back = False
+    """As a weight quantizer: it states ŵ as a function with a derivative (``near``), and no rule of
+    ``gradients`` leads the gradient back."""
     refusal = ""
     """Why a packed file cannot hold its codes, a clause that follows the layer's name; empty where it can."""
 
@@ -132,8 +135,14 @@ class Quantizer(Placed, ABC):
         """Factors that a quantizer of several bases finds for weights, P×O×1×… or P×1×1×…"""
         return None
 
-    def initialise(self) -> None:
-        """Set what is learned to where training starts."""
+    def initialise(self, x: Tensor | None = None) -> None:
+        """Set what is learned to where training starts. ``x``: the prepared weight, if it quantizes one."""
+
+    def near(self, u0: Tensor, dims: Dims, estimator: Estimator) -> Callable[[Tensor], Tensor]:
+        """ŵ as a function of a prepared weight near ``u0``, and of the numbers that are learned: its value at
+        u₀ is the quantized weight, its true derivative the gradient of training. For those that lead back
+        themselves."""
+        raise TypeError(f"{type(self).__name__} has its gradient from a rule")
 
     def begin(self, w: Tensor) -> None:
         """Set what is kept for a weight to what suits it; on a new layer, and when other weights come in."""
@@ -176,7 +185,7 @@ class Quantizer(Placed, ABC):
         """``coded`` for windows N×I×Kh×Kw, where ``by_window``; ``inside``: 0 on their padded taps."""
         raise NotImplementedError
 
-    def near(
+    def around_windows(
         self,
         u0: Tensor,
         inside: Tensor | None,
@@ -197,6 +206,40 @@ class Quantizer(Placed, ABC):
         """The function of x near a point that has the value ``start`` there, and the gradient of training for
         its true derivative. ``prepared``: x → the quantizer's input, ``u0`` at the point."""
         return lambda x: start + estimator.piece(prepared(x), u0)
+
+
+def through(codes: Tensor, u: Tensor, estimator: Estimator) -> Tensor:
+    """``codes``, whose gradient goes on to ``u`` through the estimator."""
+    result: Tensor = _Through.apply(codes, u, estimator)  # type: ignore[no-untyped-call]  # in torch
+    return result
+
+
+def instead(value: Tensor, of: Tensor) -> Tensor:
+    """``value``, whose gradient is that of another tensor of its shape: what stands for it in the graph."""
+    result: Tensor = _Instead.apply(value, of)  # type: ignore[no-untyped-call]  # in torch
+    return result
+
+
+class _Through(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, u: Tensor, estimator: Estimator) -> Tensor:
+        ctx.save_for_backward(u)
+        ctx.estimator = estimator
+        return codes.view_as(codes)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
+        return None, ctx.estimator.slope(grads[0], *ctx.saved_tensors), None
+
+
+class _Instead(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, of: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
+        return None, grads[0]
 
 
 class _StraightThrough(torch.autograd.Function):

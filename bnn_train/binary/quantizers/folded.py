@@ -90,9 +90,9 @@ class Folded(Quantizer):
         return self.chained(x, inside, estimator, drawn=drawn)
 
     def around(self, start: Tensor, u0: Tensor, estimator: Estimator, prepared: Near) -> Near:
-        return self.near(u0, None, estimator, prepared)
+        return self.around_windows(u0, None, estimator, prepared)
 
-    def near(self, u0: Tensor, inside: Tensor | None, estimator: Estimator, prepared: Near) -> Near:
+    def around_windows(self, u0: Tensor, inside: Tensor | None, estimator: Estimator, prepared: Near) -> Near:
         """As ``around``, for windows too."""
         within: Tensor | float = 1.0 if inside is None else inside
         points: list[tuple[Tensor, Tensor]] = []
@@ -135,7 +135,7 @@ class Measured(Folded):
             self.refusal = f"the factors of {spec.name} are measured on each image; train with stat: ema"
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialise(self, x: Tensor | None = None) -> None:
         if self.spec.averages:
             self.average.copy_(torch.tensor(self.start))
             self.seen.zero_()
@@ -233,7 +233,7 @@ class ResidualSigns(Folded, Learns):
         self.initialise()
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialise(self, x: Tensor | None = None) -> None:
         parts = torch.arange(self.bases, 0, -1)
         self.gamma.copy_(parts / parts.sum())
 

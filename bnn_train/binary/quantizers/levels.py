@@ -80,7 +80,7 @@ class Levels(_Levels):
         return start
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialise(self, x: Tensor | None = None) -> None:
         self.basis.copy_(self._start().expand_as(self.basis))
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
@@ -114,7 +114,7 @@ class UnsignedLevels(_Levels):
         return start
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialise(self, x: Tensor | None = None) -> None:
         self.basis.copy_(self._start())
 
     @property

@@ -67,7 +67,7 @@ class LearnedSigns(Quantizer, Learns):
         self.initialise()
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialise(self, x: Tensor | None = None) -> None:
         self.shifts.copy_(torch.tensor(spread(self.bases)) / 2)
         self.weights.fill_(1 / self.bases)
 
