@@ -26,17 +26,19 @@ class WeightQuantizer(nn.Module):
         self.dims = tuple(range(0 if spec.per_layer else 1, weight.dim()))
         self.pre = PRES.build(spec.pre)
         self.quantizer = quantizer(spec.quantizer)
+        self.quantizer.adopt(weight)
         self.scale = SCALES.build(spec.scale, weight, self.dims)
         self.estimator = ESTIMATORS.build(spec.estimator)
         self.gradient = GRADIENTS[spec.gradient]
         self.evaluates_latent = spec.evaluates_latent
-        self.draws = spec.quantizer.draws
+        self.draws = spec.quantizer.draws or spec.quantizer.softens
 
     @torch.no_grad()
     def initialise(self, w: Tensor) -> None:
         """Set what is learned to what suits the weights as they are."""
         self.pre.initialise()
         self.quantizer.initialise()
+        self.quantizer.start(self.prepared(w))
         self.scale.initialise(self.prepared(w), self.dims)
 
     @property
@@ -97,13 +99,14 @@ class WeightQuantizer(nn.Module):
     def around(self, w0: Tensor) -> Callable[[Tensor], Tensor]:
         """The function near ``w0`` that has the value of the forward pass there, and the gradient of training
         (without the gain) for its true derivative."""
+        prepared = self.pre.near(w0.detach(), self.dims)
         u0 = self.prepared(w0).detach().clone()
         start = self(w0).detach().clone()
         first = self._alpha(u0).detach().clone()
         codes = start if self.bases else start / first
 
         def near(w: Tensor) -> Tensor:
-            u = self.prepared(w)
+            u = prepared(w)
             now = self._alpha(u)
             learns = self.scale.alpha is not None
             return self.gradient.near(

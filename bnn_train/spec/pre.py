@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bnn_train.spec.annealed import AboveZero, UpperQuantile
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Positive, named
 
@@ -14,6 +15,8 @@ class Pre(Record):
     """Options of a step before the quantizer."""
 
     prepares: ClassVar[bool] = True
+    clamps: ClassVar[bool] = False
+    """It limits weights itself, in units of their own deviation."""
 
 
 class AsItIs(Pre):
@@ -57,9 +60,33 @@ class Pact(Pre):
     """L2 on α, which draws it to where few numbers are cut off; default: that of the real weights."""
 
 
+class RectifiedClamp(Pre):
+    """Standardized, and clamped to the quantile τ of their magnitude (ReCU); weights only."""
+
+    name: Literal["rectified_clamp"] = "rectified_clamp"
+    tau: UpperQuantile = 0.99
+    """τ: the share 2 − 2τ of Laplace's weights is clamped."""
+    clamps: ClassVar[bool] = True
+
+
+class SampleDeviation(Pre):
+    """Divided by each image's own deviation while training (ReCU); activations only."""
+
+    name: Literal["sample_deviation"] = "sample_deviation"
+
+
+class Tanh(Pre):
+    """tanh(ν·x), which ν sharpens towards the sign (Self-Binarizing Networks)."""
+
+    name: Literal["tanh"] = "tanh"
+    nu: AboveZero = 1.0
+
+
 WeightPre = Annotated[
-    Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[AsItIs | Center | Standardize | RectifiedClamp | Tanh, Field(discriminator="name")],
+    BeforeValidator(named),
 ]
 ActivationPre = Annotated[
-    Annotated[AsItIs | Shift | Pact, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[AsItIs | Shift | Pact | SampleDeviation | Tanh, Field(discriminator="name")],
+    BeforeValidator(named),
 ]

@@ -25,6 +25,14 @@ class Quantizer(Record):
     """Its codes are random while training."""
     scales_itself: ClassVar[bool] = False
     """It has factors of its own, one for each of its bases."""
+    softens: ClassVar[bool] = False
+    """While training it has other numbers than in evaluations and exports, or keeps track of its codes."""
+    remembers: ClassVar[bool] = False
+    """Its codes depend on those that it had before, which it keeps."""
+    fires: ClassVar[bool] = False
+    """Its codes are 0 and 1."""
+    remark: ClassVar[str] = ""
+    """A sentence that a run with it tells at its start."""
     latent: ClassVar[bool] = True
     """As a weight quantizer: real latent weights stand behind the codes."""
     range: ClassVar[str] = "signed"
@@ -97,11 +105,58 @@ class LearnedSigns(Quantizer):
     scales_itself: ClassVar[bool] = True
 
 
+class Heaviside(Quantizer):
+    """1 from 0 on, else 0 (Eedn)."""
+
+    name: Literal["heaviside"] = "heaviside"
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    fires: ClassVar[bool] = True
+
+
+class Hysteresis(Quantizer):
+    """+1, −1 or 0 for weights near them; between, what the weight was before (Eedn)."""
+
+    name: Literal["hysteresis"] = "hysteresis"
+    band: float = Field(default=0.1, ge=0, lt=0.5)
+    """h: from ½ − h to ½ + h a weight keeps its code."""
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    softens: ClassVar[bool] = True
+    remembers: ClassVar[bool] = True
+
+
+class TernaryShare(Quantizer):
+    """0 for a share of the weights, the smallest, and the sign of the others (Bitwise Neural Networks)."""
+
+    name: Literal["ternary_share"] = "ternary_share"
+    share: float = Field(default=0.25, ge=0, lt=1)
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+
+
+class LateSign(Quantizer):
+    """The number itself while training, its sign in evaluations and exports (Self-Binarizing Networks)."""
+
+    name: Literal["late_sign"] = "late_sign"
+    softens: ClassVar[bool] = True
+    remark: ClassVar[str] = (
+        "what late_sign quantizes is real while training, and evaluations take the signs: before the end,"
+        " validation measures another network than the one that is trained"
+    )
+
+
 WeightQuantizer = Annotated[
-    Annotated[Real | Sign | StochasticSign | Ternary | Stored | ShiftedSigns, Field(discriminator="name")],
+    Annotated[
+        Real | Sign | StochasticSign | Ternary | Stored | ShiftedSigns | Hysteresis | TernaryShare | LateSign,
+        Field(discriminator="name"),
+    ],
     BeforeValidator(named),
 ]
 ActivationQuantizer = Annotated[
-    Annotated[Real | Sign | StochasticSign | Uniform | LearnedSigns, Field(discriminator="name")],
+    Annotated[
+        Real | Sign | StochasticSign | Uniform | LearnedSigns | Heaviside | LateSign,
+        Field(discriminator="name"),
+    ],
     BeforeValidator(named),
 ]

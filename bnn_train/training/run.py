@@ -198,7 +198,7 @@ def _run(
         folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
-    recorder.tell(data.remarks)
+    recorder.tell([*experiment.method.remarks, *data.remarks])
     if started is not None:
         recorder.tell([started.told()])
         log.write("start", progress.step, 0, **started.to_json())

@@ -77,6 +77,9 @@ def test_band_is_the_sampling_error_of_the_published_number(path: Path) -> None:
 COPIED = {
     "cifar10/bc_vgg_small",
     "cifar10/bnn_vgg_small",
+    "cifar10/bnnplus_resnet20",
+    "cifar10/bnnplus_vgg_small",
+    "cifar10/reste_resnet20",
     "cifar10/xnor_vgg_small",
     "imagenet/abcnet_resnet18",
     "imagenet/abcnet_resnet18_1x1",
@@ -84,6 +87,8 @@ COPIED = {
     "imagenet/bnn_extraction",
     "imagenet/bnn_resnet18",
     "imagenet/dorefa_alexnet",
+    "imagenet/reste_resnet18",
+    "imagenet/reste_resnet34",
     "mnist/twn_lenet5",
 }
 

@@ -87,7 +87,8 @@ class Quantizer(Placed, ABC):
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         """Codes in the shape of ``x``, after an axis of bases if there are any.
 
-        ``dims``: the axes over which one threshold reaches. ``drawn``: at random where the quantizer draws.
+        ``dims``: the axes over which one threshold reaches. ``drawn``: at random where the quantizer draws,
+        and as in training where it has other numbers there.
         """
 
     def unit(self, span: Factors) -> Factors:
@@ -104,6 +105,12 @@ class Quantizer(Placed, ABC):
 
     def initialise(self) -> None:
         """Set what is learned to where training starts."""
+
+    def adopt(self, weight: Tensor) -> None:
+        """Make room for what is remembered of each number of a weight."""
+
+    def start(self, u: Tensor) -> None:
+        """Set what is remembered to what suits the prepared weight as it is."""
 
     def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
         """Codes and their factor; the codes' gradient is that with respect to x̂, through the estimator."""
