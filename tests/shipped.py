@@ -68,6 +68,8 @@ def trial(path: Path, sets: Path, run: Path, **more: Any) -> list[str]:
     changes = TRIAL | {"data.root": sets / experiment.data.name, "run.dir": run, "data.test_limit": "null"}
     if experiment.data.name == "svhn":
         changes["data.validation.size"] = 30  # equally many of ten classes, two thirds from train
+    if experiment.training.init_from is not None:  # a run that is not there
+        changes["training.init_from"] = "null"
     width = WIDTHS.get(experiment.model.name)
     changes |= ({"model.width": width} if width else {}) | more
     if experiment.training.init_from is not None:

@@ -192,3 +192,57 @@ class FixedPointGradient(Estimator):
 
     def piece(self, x: Tensor, x0: Tensor) -> Tensor:
         return x - x0
+
+
+@ESTIMATORS.builds(spec.Swish)
+class Swish(Estimator):
+    """g · β(2 − βx·tanh(βx/2))/(1 + cosh βx), the derivative of SwishSign 2σ(βx)[1 + βx(1 − σ(βx))] − 1
+    (BNN+, arXiv 1812.11800). Computed with e^(−|βx|), since cosh overflows."""
+
+    masks = False
+    spec: spec.Swish
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        beta = self.number(self.spec.beta)
+        z = (x * beta).abs_().clamp_(max=1000)  # beyond it the slope is 0, and ∞·0 would be NaN
+        e = torch.exp(-z)
+        return (2 - z * (1 - e) / (1 + e)).mul_(e).mul_(2 * beta).div_((1 + e).square_()).mul_(g)
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        return self._swish_sign(x) - self._swish_sign(x0)
+
+    def _swish_sign(self, x: Tensor) -> Tensor:
+        z = x * self.number(self.spec.beta)
+        return 2 * torch.sigmoid(z) * (1 + z * torch.sigmoid(-z)) - 1
+
+
+@ESTIMATORS.builds(spec.Triangle)
+class Triangle(Estimator):
+    """g · max(0, 1 − |x|): half of ApproxSign's, since a step from 0 to 1 jumps by 1 and not by 2 (Eedn,
+    arXiv 1603.08270)."""
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        return x.abs().neg_().add_(1).clamp_(min=0).mul_(g)
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        side = x0.sign()
+        return ((x - side * x.square() / 2) - (x0 - side * x0.square() / 2)) * (x0.abs() < 1)
+
+
+@ESTIMATORS.builds(spec.Reste)
+class Reste(Estimator):
+    """g · |x|^(1/o − 1)/o for m < |x| ≤ t, g · m^(1/o − 1) for |x| ≤ m, 0 beyond t: the derivative of
+    sign(x)·|x|^(1/o), near 0 its difference quotient (ReSTE, arXiv 2308.06689; the authors' code)."""
+
+    spec: spec.Reste
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        power, m = 1 / self.number(self.spec.o), self.spec.flat
+        far = x.abs()
+        steep = far.clamp(min=m).pow_(power - 1).mul_(power)
+        return steep.masked_fill_(far <= m, m ** (power - 1)).masked_fill_(far > self.spec.cut, 0).mul_(g)
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        power, m, far = 1 / self.number(self.spec.o), self.spec.flat, x0.abs()
+        bent = x0.sign() * (x.abs() ** power - far**power)
+        return torch.where(far <= m, m ** (power - 1) * (x - x0), bent) * (far <= self.spec.cut)

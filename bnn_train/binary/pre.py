@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from bnn_train.binary.tables import Table
 from bnn_train.spec import pre as spec
 
 Dims = tuple[int, ...]
+EPS = 1e-5
+"""Added to variances, as ReCU's authors do."""
 
 
 class Pre(Placed, Learns):
@@ -31,6 +34,11 @@ class Pre(Placed, Learns):
     def prepare(self, x: Tensor, dims: Dims) -> Tensor:
         """The quantizer's input. ``dims``: the axes of a weight over which one mean reaches."""
         return x
+
+    def near(self, x0: Tensor, dims: Dims) -> Callable[[Tensor], Tensor]:
+        """The function near ``x0`` whose true derivative is the gradient of ``prepare``: that itself, unless
+        it holds something constant."""
+        return lambda x: self.prepare(x, dims)
 
     def span(self) -> Tensor | float:
         """The upper end of the range [0, span] that it clips to, without gradient; 1.0 where it does not
@@ -192,3 +200,72 @@ class _Clip(torch.autograd.Function):
         x, alpha = ctx.saved_tensors
         inside, beyond = (x >= 0) & (x <= alpha), x >= alpha
         return grads[0] * inside, (grads[0] * beyond).sum().to(alpha.dtype)
+
+
+def deviation(x: Tensor, dims: Dims) -> Tensor:
+    """√(σ² + 1e-5), n − 1 in the divisor of σ² where n is above 1."""
+    several = math.prod(x.shape[d] for d in dims) > 1
+    return (x.var(dim=dims, keepdim=True, correction=int(several)) + EPS).sqrt()
+
+
+@PRES.builds(spec.RectifiedClamp)
+class RectifiedClamp(Pre):
+    """u = 2√2·(w − mean)/√(σ² + 1e-5), clamped to ±Q, Q = −E|u|·ln(2 − 2τ) (ReCU, arXiv 2103.12369; the
+    authors' code). Mean and σ², n − 1 in its divisor, are those of a filter, E|u| is that of the layer; Q is
+    a constant in the gradient. A weight beyond ±Q has no gradient of its own: it moves only through mean and
+    σ."""
+
+    spec: spec.RectifiedClamp
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        u = self._standardized(x, dims)
+        bound = self._bound(u.detach())
+        return u.clamp(-bound, bound)
+
+    def near(self, x0: Tensor, dims: Dims) -> Callable[[Tensor], Tensor]:
+        bound = self._bound(self._standardized(x0, dims))
+        return lambda x: self._standardized(x, dims).clamp(-bound, bound)
+
+    def _standardized(self, x: Tensor, dims: Dims) -> Tensor:
+        centred = x - x.mean(dim=dims, keepdim=True)
+        return centred * (2 * math.sqrt(2)) / deviation(centred, dims)
+
+    def _bound(self, u: Tensor) -> Tensor:
+        return u.abs().mean() * -math.log(2 - 2 * self.number(self.spec.tau))
+
+
+@PRES.builds(spec.SampleDeviation)
+class SampleDeviation(Pre):
+    """x/√(σ² + 1e-5) while training, σ² the variance of an image over channels and pixels, n − 1 in its
+    divisor; x elsewhere (ReCU's authors' code). No sign changes by it, but gradients do."""
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        if not self.training:
+            return x
+        return x / deviation(x, tuple(range(1, x.dim())))
+
+
+@PRES.builds(spec.Tanh)
+class Tanh(Pre):
+    """tanh(ν·x), gradient ν/cosh²(ν·x) (Self-Binarizing Networks, arXiv 1902.00730; with ν = 1 the first
+    stage of Bitwise Neural Networks, arXiv 1601.06071). Not 1 − tanh², which is 0 in half precision long
+    before 1/cosh² is."""
+
+    spec: spec.Tanh
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        result: Tensor = _Tanh.apply(x, self.number(self.spec.nu))  # type: ignore[no-untyped-call]  # in torch
+        return result
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, nu: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.nu = nu
+        return torch.tanh(x * nu)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return torch.cosh(x * ctx.nu).square_().reciprocal_().mul_(ctx.nu).mul_(grads[0]), None

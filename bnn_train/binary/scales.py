@@ -17,6 +17,8 @@ class Scale(nn.Module):
 
     alpha: nn.Parameter | None
     """A learned α: O numbers, or one for the layer."""
+    reads_curvature = False
+    """Whether ``take`` wants the second moment of the weight's gradient after each step."""
 
     def __init__(self, spec: object, weight: Tensor, dims: Dims) -> None:
         super().__init__()
@@ -33,6 +35,9 @@ class Scale(nn.Module):
 
     def initialise(self, w: Tensor, dims: Dims) -> None:
         """Set a learned α to the best one for the weights as they are."""
+
+    def take(self, moment: Tensor) -> None:
+        """Learn the optimizer's estimate of E[g²] of each weight, in its shape."""
 
 
 SCALES: Table[Scale] = Table()
@@ -95,3 +100,38 @@ class LearnedMagnitude(Learned):
     @torch.no_grad()
     def initialise(self, w: Tensor, dims: Dims) -> None:
         self.alpha.fill_(1)
+
+
+@SCALES.builds(spec.Curvature)
+class Curvature(Scale):
+    """α = Σ D·|w| / Σ D, which minimises Σ D·(α·sign(w) − w)² (LAB, arXiv 1611.01600): D = √v + 1e-8, v the
+    optimizer's second moment of the weight's gradient. Before the first step D is 1 everywhere, and α is mean
+    |w|. Where the optimizer corrects v for its beginning at 0, D is all of one factor larger, which α does
+    not see but beside 1e-8. D is a buffer: evaluations, exports and resumed runs have the same α."""
+
+    reads_curvature = True
+    curvature: Tensor
+
+    def __init__(self, spec: object, weight: Tensor, dims: Dims) -> None:
+        super().__init__(spec, weight, dims)
+        self.register_buffer("curvature", torch.ones_like(weight))
+
+    def take(self, moment: Tensor) -> None:
+        self.curvature.copy_(moment.sqrt().add_(1e-8))
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        weighted = (self.curvature * w.abs()).sum(dim=dims, keepdim=True)
+        return weighted / self.curvature.sum(dim=dims, keepdim=True)
+
+    def initialise(self, w: Tensor, dims: Dims) -> None:
+        self.curvature.fill_(1)
+
+
+@SCALES.builds(spec.LearnedUniform)
+class LearnedUniform(Learned):
+    """α, a parameter that starts in U(0, 1) and has no bounds; ∂L/∂α = Σⱼ gⱼ·q(wⱼ) (ReCU, arXiv
+    2103.12369)."""
+
+    @torch.no_grad()
+    def initialise(self, w: Tensor, dims: Dims) -> None:
+        self.alpha.uniform_(0, 1)

@@ -32,7 +32,7 @@ class WeightQuantizer(nn.Module):
         self.estimator = ESTIMATORS.build(spec.estimator)
         self.gradient = GRADIENTS[spec.gradient]
         self.evaluates_latent = spec.evaluates_latent
-        self.draws = spec.quantizer.draws
+        self.draws = spec.quantizer.draws or spec.quantizer.softens
 
     @torch.no_grad()
     def initialise(self, w: Tensor) -> None:
@@ -130,6 +130,7 @@ class WeightQuantizer(nn.Module):
     def around(self, w0: Tensor) -> Callable[[Tensor], Tensor]:
         """The function near ``w0`` that has the value of the forward pass there, and the gradient of training
         (without the gain) for its true derivative."""
+        prepared = self.pre.near(w0.detach(), self.dims)
         u0 = self.prepared(w0).detach().clone()
         if self.quantizer.leads_back:
             stated = self.quantizer.near(u0, self.dims, self.estimator)
@@ -139,7 +140,7 @@ class WeightQuantizer(nn.Module):
         codes = start if self.bases else start / first
 
         def near(w: Tensor) -> Tensor:
-            u = self.prepared(w)
+            u = prepared(w)
             now = self._alpha(u)
             learns = self.scale.alpha is not None
             return self.gradient.near(

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bnn_train.config import checks_bases, checks_data, checks_method, checks_numbers, checks_weights
+from bnn_train.config import (
+    checks_bases,
+    checks_data,
+    checks_gradients,
+    checks_method,
+    checks_numbers,
+    checks_weights,
+)
 from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.errors import BnnError
@@ -77,6 +84,7 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_numbers.CHECKS,
     *checks_bases.CHECKS,
     *checks_weights.CHECKS,
+    *checks_gradients.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
     _optimizer,

@@ -45,8 +45,9 @@ class Curve(Record):
     """The value of the first epoch."""
     to: float
     """The value at the end of the curve, and after it."""
-    curve: Literal["linear", "cosine", "exponential"] = "linear"
-    """`linear`: from + (to − from)·t; `cosine`: half a wave; `exponential`: from·(to/from)^t."""
+    curve: Literal["linear", "cosine", "exponential", "quarter_wave", "exponential_rise"] = "linear"
+    """`linear`: from + (to − from)·t; `cosine`: half a wave; `exponential`: from·(to/from)^t; `quarter_wave`:
+    from + (to − from)·(1 − cos(π·t/2)) (ReSTE); `exponential_rise`: A·eᵗ + B through both ends (ReCU)."""
     over: Count | None = None
     """Epochs that the curve takes; default: the whole run."""
     per: Literal["epoch", "step"] = "epoch"
@@ -85,13 +86,31 @@ def _not_negative(number: Annealed) -> Annealed:
     return number
 
 
+def _at_least_one(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if min(ends) < 1:
+        raise PydanticCustomError("at_least_one", "must be 1 or more from the first epoch to the last")
+    return number
+
+
+def _quantile(number: Annealed) -> Annealed:
+    ends = (number.begin, number.to) if isinstance(number, Curve) else (number,)
+    if not 0.5 < min(ends) <= max(ends) < 1:
+        raise PydanticCustomError("quantile", "must lie between 0.5 and 1 from the first epoch to the last")
+    return number
+
+
 AboveZero = Annotated[Annealed, AfterValidator(_above_zero)]
+AtLeastOne = Annotated[Annealed, AfterValidator(_at_least_one)]
+UpperQuantile = Annotated[Annealed, AfterValidator(_quantile)]
 NotNegative = Annotated[Annealed, AfterValidator(_not_negative)]
 
 CURVES: dict[str, Callable[[float, float, float], float]] = {
     "linear": lambda begin, to, t: begin + (to - begin) * t,
     "cosine": lambda begin, to, t: to + (begin - to) * (1 + math.cos(math.pi * t)) / 2,
     "exponential": lambda begin, to, t: begin * (to / begin) ** t,
+    "quarter_wave": lambda begin, to, t: to - (to - begin) * math.cos(math.pi * t / 2),
+    "exponential_rise": lambda begin, to, t: begin + (to - begin) * math.expm1(t) / math.expm1(1),
 }
 """By name the value at t, which runs from 0 to 1."""
 

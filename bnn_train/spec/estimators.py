@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bnn_train.spec.annealed import AboveZero
+from bnn_train.spec.annealed import AboveZero, AtLeastOne
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Positive, Shared, named
 
@@ -83,6 +83,31 @@ class ReluClip(_Estimator):
     """The highest level of the quantizer."""
 
 
+class Swish(_Estimator):
+    """The slope of SwishSign: steep at 0, below 0 a little farther off, then nothing (BNN+)."""
+
+    name: Literal["swish"] = "swish"
+    beta: AboveZero = 5.0
+    """β, the slope at 0."""
+
+
+class Triangle(_Estimator):
+    """A triangle, 1 − |x|, for steps from 0 to 1 (Eedn)."""
+
+    name: Literal["triangle"] = "triangle"
+
+
+class Reste(_Estimator):
+    """The slope of sign(x)·|x|^(1/o), which o bends from the identity towards the sign (ReSTE)."""
+
+    name: Literal["reste"] = "reste"
+    o: AtLeastOne = 3.0
+    flat: Positive = 0.1
+    """m: on [−m, m] the slope is the difference quotient, since the power's own is infinite at 0."""
+    cut: Positive = 1.5
+    """t: 0 beyond ±t."""
+
+
 Estimator = Annotated[
     Annotated[
         Identity
@@ -93,7 +118,10 @@ Estimator = Annotated[
         | TanhEDE
         | PositiveWindow
         | FixedPointGradient
-        | ReluClip,
+        | ReluClip
+        | Swish
+        | Triangle
+        | Reste,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

@@ -49,6 +49,8 @@ BinaryOptimizer = Annotated[
 
 
 class _Optimizer(Record):
+    second_moment: ClassVar[bool] = False
+    """It keeps an estimate of E[g²] of every number that it trains."""
     lr: Positive = 1e-3
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 on everything that is not a latent binary weight: real weights, biases, and the γ and β of norms."""
@@ -64,6 +66,7 @@ class _Optimizer(Record):
 class Adam(_Optimizer):
     """Adam."""
 
+    second_moment: ClassVar[bool] = True
     name: Literal["adam"]
     betas: tuple[Rate, Rate] = Field(default=(0.9, 0.999), strict=False)
     eps: Positive = 1e-8
@@ -80,6 +83,7 @@ class RAdam(_Optimizer):
 class AdaMax(_Optimizer):
     """AdaMax."""
 
+    second_moment: ClassVar[bool] = True
     name: Literal["adamax"]
     betas: tuple[Rate, Rate] = Field(default=(0.9, 0.999), strict=False)
     eps: Positive = 1e-8
@@ -88,6 +92,7 @@ class AdaMax(_Optimizer):
 class ShiftAdaMax(_Optimizer):
     """Shift-based AdaMax (BNN): the rate and 1/v rounded to powers of two, AP2(x) = 2^round(log₂ x)."""
 
+    second_moment: ClassVar[bool] = True
     name: Literal["shift_adamax"]
     form: Literal["paper", "code"] = "paper"
     """`paper`: v = max(β₂·v, |g|), divided out as AP2(1/v). `code`, the authors' Torch7: v itself becomes
@@ -236,7 +241,19 @@ class Solve(Record):
     """Places of each map, drawn by the seed."""
 
 
-class Distillation(Record):
+class _Term(Record):
+    """Facts of a term that config checks ask."""
+
+    needs_spikes: ClassVar[bool] = False
+    needs_binary_weights: ClassVar[bool] = False
+
+    @property
+    def needs_scale(self) -> bool:
+        """Whether it reads the scales of the binary weights."""
+        return False
+
+
+class Distillation(_Term):
     """T²·KL(teacher ‖ network) of the softmax of logits over T (Hinton et al., arXiv 1503.02531)."""
 
     name: Literal["distillation"]
@@ -250,8 +267,42 @@ class Distillation(Record):
     """The network to learn from; frozen, and evaluated as its own run evaluated it."""
 
 
+class Regularizer(_Term):
+    """mean |α − |w|| or mean (α − |w|)² of binary weights, which draws them to ±α (BNN+, arXiv
+    1812.11800)."""
+
+    name: Literal["regularizer"]
+    weight: NotNegative = 1e-3
+    """Factor on the term, beside a base loss of factor 1."""
+    form: Literal["l1", "l2"] = "l1"
+    """`l1`: R₁, the mean distance; `l2`: R₂, the mean square."""
+    alpha: Literal["one", "mean", "median", "scale"] = "mean"
+    """α: 1; the mean or the median of |w|, constants; or the layer's own scale, which learns from it."""
+    needs_binary_weights: ClassVar[bool] = True
+
+    @property
+    def needs_scale(self) -> bool:
+        """With α the layer's own."""
+        return self.alpha == "scale"
+
+
+class Spikes(_Term):
+    """Half the mean square of how active the channels are, which makes spikes rare (Eedn, arXiv
+    1603.08270)."""
+
+    name: Literal["spikes"]
+    weight: NotNegative = 1e-2
+    """Factor on the term, beside a base loss of factor 1."""
+    needs_spikes: ClassVar[bool] = True
+
+
+LossTerm = Annotated[
+    Annotated[Distillation | Regularizer | Spikes, Field(discriminator="name")], BeforeValidator(named)
+]
+
+
 class _Loss(Record):
-    terms: tuple[Annotated[Distillation, BeforeValidator(named)], ...] = Field(default=(), strict=False)
+    terms: tuple[LossTerm, ...] = Field(default=(), strict=False)
     """Added to the loss while training; evaluations have the base alone."""
 
 

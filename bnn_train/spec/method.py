@@ -204,6 +204,12 @@ class Method(Record):
     padding: Literal[-1, 0, 1] = 0
     """The value of padded taps at the inputs of layers with quantized activations."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a run of the method tells at its start."""
+        quantizers = (self.weight.quantizer, self.activation.quantizer)
+        return tuple(dict.fromkeys(quantizer.remark for quantizer in quantizers if quantizer.remark))
+
     def binarizes(self, role: Role) -> bool:
         """Whether a layer in this role has quantized weights."""
         return self.weight.quantizer.quantizes and role not in self.scope.real

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bnn_train.spec.annealed import AboveZero, UpperQuantile
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Positive, named
 
@@ -14,6 +15,8 @@ class Pre(Record):
     """Options of a step before the quantizer."""
 
     prepares: ClassVar[bool] = True
+    clamps: ClassVar[bool] = False
+    """It limits weights itself, in units of their own deviation."""
     measures: ClassVar[bool] = False
     """It is set on images, where a method solves for its weights."""
     rectifies: ClassVar[bool] = False
@@ -98,11 +101,39 @@ class ClipUnit(Pre):
     name: Literal["clip"] = "clip"
 
 
+class RectifiedClamp(Pre):
+    """Standardized, and clamped to the quantile τ of their magnitude (ReCU); weights only."""
+
+    name: Literal["rectified_clamp"] = "rectified_clamp"
+    tau: UpperQuantile = 0.99
+    """τ: the share 2 − 2τ of Laplace's weights is clamped."""
+    clamps: ClassVar[bool] = True
+
+
+class SampleDeviation(Pre):
+    """Divided by each image's own deviation while training (ReCU); activations only."""
+
+    name: Literal["sample_deviation"] = "sample_deviation"
+
+
+class Tanh(Pre):
+    """tanh(ν·x), which ν sharpens towards the sign (Self-Binarizing Networks)."""
+
+    name: Literal["tanh"] = "tanh"
+    nu: AboveZero = 1.0
+
+
 WeightPre = Annotated[
-    Annotated[AsItIs | Center | Standardize | TanhMax | ClipUnit, Field(discriminator="name")],
+    Annotated[
+        AsItIs | Center | Standardize | TanhMax | ClipUnit | RectifiedClamp | Tanh,
+        Field(discriminator="name"),
+    ],
     BeforeValidator(named),
 ]
+
 ActivationPre = Annotated[
-    Annotated[AsItIs | Shift | Pact | Measured | Clamp | Relu, Field(discriminator="name")],
+    Annotated[
+        AsItIs | Shift | Pact | Measured | Clamp | Relu | SampleDeviation | Tanh, Field(discriminator="name")
+    ],
     BeforeValidator(named),
 ]

@@ -31,6 +31,14 @@ class Quantizer(Record):
     """It subtracts the mean of what it quantizes."""
     leads_back: ClassVar[bool] = False
     """It has a gradient of its own: as a weight quantizer no rule of `gradient` leads back."""
+    softens: ClassVar[bool] = False
+    """While training it has other numbers than in evaluations and exports, or keeps track of its codes."""
+    remembers: ClassVar[bool] = False
+    """Its codes depend on those that it had before, which it keeps."""
+    fires: ClassVar[bool] = False
+    """Its codes are 0 and 1."""
+    remark: ClassVar[str] = ""
+    """A sentence that a run with it tells at its start."""
     range: ClassVar[str] = "signed"
     """The inputs that it tells apart: `signed` or `unit`, [0, 1]; estimators have theirs."""
     wants_plain_norm: ClassVar[bool] = False
@@ -372,6 +380,47 @@ class SoftSteps(Quantizer):
     leads_back: ClassVar[bool] = True
 
 
+class Heaviside(Quantizer):
+    """1 from 0 on, else 0 (Eedn)."""
+
+    name: Literal["heaviside"] = "heaviside"
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    fires: ClassVar[bool] = True
+
+
+class Hysteresis(Quantizer):
+    """+1, −1 or 0 for weights near them; between, what the weight was before (Eedn)."""
+
+    name: Literal["hysteresis"] = "hysteresis"
+    band: float = Field(default=0.1, ge=0, lt=0.5)
+    """h: from ½ − h to ½ + h a weight keeps its code."""
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    softens: ClassVar[bool] = True
+    remembers: ClassVar[bool] = True
+
+
+class TernaryShare(Quantizer):
+    """0 for a share of the weights, the smallest, and the sign of the others (Bitwise Neural Networks)."""
+
+    name: Literal["ternary_share"] = "ternary_share"
+    share: float = Field(default=0.25, ge=0, lt=1)
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+
+
+class LateSign(Quantizer):
+    """The number itself while training, its sign in evaluations and exports (Self-Binarizing Networks)."""
+
+    name: Literal["late_sign"] = "late_sign"
+    softens: ClassVar[bool] = True
+    remark: ClassVar[str] = (
+        "what late_sign quantizes is real while training, and evaluations take the signs: before the end,"
+        " validation measures another network than the one that is trained"
+    )
+
+
 WeightQuantizer = Annotated[
     Annotated[
         Real
@@ -390,7 +439,10 @@ WeightQuantizer = Annotated[
         | SignedUniform
         | SymmetricUniform
         | MeasuredPair
-        | SoftSteps,
+        | SoftSteps
+        | Hysteresis
+        | TernaryShare
+        | LateSign,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),
@@ -412,7 +464,9 @@ ActivationQuantizer = Annotated[
         | UnsignedLevels
         | HalfWave
         | LearnedPair
-        | SoftSteps,
+        | SoftSteps
+        | Heaviside
+        | LateSign,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

@@ -16,6 +16,8 @@ class _Scale(Record):
     learns: ClassVar[bool] = False
     mean_magnitude: ClassVar[bool] = False
     """It is mean |w|, whose derivative the weight gradients `exact` and `official` have."""
+    reads_curvature: ClassVar[bool] = False
+    """It weighs by the second moment that the optimizer keeps of the weight's gradient."""
     skips_zeros: ClassVar[bool] = False
     """It averages over the weights that are not quantized to 0."""
 
@@ -61,8 +63,25 @@ class LearnedMagnitude(_Scale):
     learns: ClassVar[bool] = True
 
 
+class Curvature(_Scale):
+    """mean |w| weighted by the curvature of the loss, which the optimizer estimates (LAB)."""
+
+    name: Literal["curvature"] = "curvature"
+    reads_curvature: ClassVar[bool] = True
+
+
+class LearnedUniform(_Scale):
+    """A parameter of its own that starts in U(0, 1) and may turn negative (ReCU)."""
+
+    name: Literal["learned_uniform"] = "learned_uniform"
+    learns: ClassVar[bool] = True
+
+
 WeightScale = Annotated[
-    Annotated[NoScale | L1 | L1Masked | Pow2 | Learned | LearnedMagnitude, Field(discriminator="name")],
+    Annotated[
+        NoScale | L1 | L1Masked | Pow2 | Learned | LearnedMagnitude | Curvature | LearnedUniform,
+        Field(discriminator="name"),
+    ],
     BeforeValidator(named),
 ]
 

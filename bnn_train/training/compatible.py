@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from bnn_train.config.schema import CheckpointFile, Drawn, Experiment
@@ -12,6 +13,7 @@ from bnn_train.spec.annealed import curves
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.progress import Progress
 from bnn_train.training.schedules import curve_epochs
+from bnn_train.training.source import taught, teacher_of
 
 FREE_KEYS = (
     "reference",
@@ -155,15 +157,15 @@ def with_digests(experiment: Experiment, stored: Experiment) -> Experiment:
         training = training.model_copy(update={"init_from": _with_digest(start, former)})
     if len(loss.terms) == len(stored.loss.terms):
         terms = [
-            term.model_copy(update={"teacher": _with_digest(term.teacher, earlier.teacher)})
+            taught(term, partial(_with_digest, former=teacher_of(earlier)))
             for term, earlier in zip(loss.terms, stored.loss.terms, strict=True)
         ]
         loss = loss.model_copy(update={"terms": tuple(terms)})
     return experiment.model_copy(update={"training": training, "loss": loss})
 
 
-def _with_digest(source: Source, former: CheckpointFile) -> Source:
-    return source if source.sha256 else source.model_copy(update={"sha256": former.sha256})
+def _with_digest(source: Source, former: CheckpointFile | None) -> Source:
+    return source if source.sha256 or former is None else source.model_copy(update={"sha256": former.sha256})
 
 
 def _free(key: str) -> bool:

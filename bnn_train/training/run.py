@@ -202,7 +202,7 @@ def _run(
         folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
-    recorder.tell(data.remarks)
+    recorder.tell([*experiment.method.remarks, *data.remarks])
     if beginning is not None and beginning.started is not None:
         recorder.tell(one.told() for one in (beginning.started, beginning.solved) if one is not None)
         log.write("start", progress.step, 0, **beginning.started.to_json())

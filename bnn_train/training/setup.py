@@ -115,6 +115,8 @@ def build_learner(
     if training.ema:
         update = get_ema_multi_avg_fn(training.ema)  # type: ignore[no-untyped-call]  # in torch
         average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    for term in terms:
+        term.attach(model)
     return Learner(
         model=model,
         optimizers=Optimizers(model, experiment.optimizer),

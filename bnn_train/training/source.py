@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from bnn_train.config.schema import CheckpointFile, Experiment
 from bnn_train.errors import BnnError, CheckpointError, RunError
 from bnn_train.files import expanded
+from bnn_train.spec.learning import LossTerm
 from bnn_train.training.checkpoint import BEST, Checkpoint
 from bnn_train.training.contents import CHECKPOINTS
 from bnn_train.training.restore import open_checkpoint
@@ -23,8 +25,20 @@ def sources(experiment: Experiment) -> dict[str, list[CheckpointFile]]:
     start = experiment.training.init_from
     return {
         START: [] if start is None else [start],
-        TEACHER: [term.teacher for term in experiment.loss.terms],
+        TEACHER: [teacher for term in experiment.loss.terms if (teacher := teacher_of(term)) is not None],
     }
+
+
+def teacher_of(term: LossTerm) -> CheckpointFile | None:
+    """The checkpoint that a term learns from, if it learns from one."""
+    teacher: CheckpointFile | None = getattr(term, "teacher", None)
+    return teacher
+
+
+def taught(term: LossTerm, by: Callable[[CheckpointFile], CheckpointFile]) -> LossTerm:
+    """A term with another teacher, made of its own; without one as it is."""
+    teacher = teacher_of(term)
+    return term if teacher is None else term.model_copy(update={"teacher": by(teacher)})
 
 
 def open_source(source: CheckpointFile, where: str) -> tuple[Checkpoint, Experiment]:
@@ -75,11 +89,7 @@ def pinned(experiment: Experiment) -> Experiment:
     if training.init_from is not None:
         start = _pinned(training.init_from, START)
         training = training.model_copy(update={"init_from": start})
-    teachers = [_pinned(term.teacher, TEACHER) for term in loss.terms]
-    terms = [
-        term.model_copy(update={"teacher": teacher})
-        for term, teacher in zip(loss.terms, teachers, strict=True)
-    ]
+    terms = [taught(term, lambda teacher: _pinned(teacher, TEACHER)) for term in loss.terms]
     loss = loss.model_copy(update={"terms": tuple(terms)})
     return experiment.model_copy(update={"training": training, "loss": loss})
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bnn_train.binary.latent import enforce
 from bnn_train.binary.placed import place
 from bnn_train.spec.annealed import Position
+from bnn_train.training.curvature import hand_over
 from bnn_train.training.losses.terms import Context, weighted_sum
 from bnn_train.training.precision import precise, widened
 from bnn_train.training.setup import Learner
@@ -83,6 +84,7 @@ def training_step(
     if moved:
         stepped()
         enforce(learner.model)
+        hand_over(learner.model, learner.optimizers)
         if learner.average is not None:
             learner.average.update_parameters(learner.model)
     else:

@@ -13,6 +13,7 @@ from typing import Any
 from bnn_train.config.loader import default_run_dir, load
 from bnn_train.config.schema import Experiment, InitFrom
 from bnn_train.errors import ConfigError
+from bnn_train.training.source import taught
 from reproduction.shorten import shortening
 from reproduction.tables import Row, Stage
 
@@ -140,10 +141,7 @@ def _fed(experiment: Experiment, feeds: str, former: Experiment) -> Experiment:
         start = experiment.training.init_from or InitFrom(checkpoint=str(former.run.dir))
         training = experiment.training.model_copy(update={"init_from": start.model_copy(update=place)})
         return experiment.model_copy(update={"training": training})
-    terms = [
-        term.model_copy(update={"teacher": term.teacher.model_copy(update=place)})
-        for term in experiment.loss.terms
-    ]
+    terms = [taught(term, lambda teacher: teacher.model_copy(update=place)) for term in experiment.loss.terms]
     return experiment.model_copy(update={"loss": experiment.loss.model_copy(update={"terms": tuple(terms)})})
 
 

@@ -69,6 +69,7 @@ def first_losses(method: str, network: str) -> list[float]:
             "loss": "square_hinge" if METHODS[method].block.output_norm else "cross_entropy",
         }
     )
+    torch.manual_seed(0)  # a scale may begin at random
     model = build(experiment.model, experiment.method, SHAPE, CLASSES)
     fill(model.double())
     enforce(model)

@@ -18,7 +18,7 @@ PAGE = ROOT / "bnn_train/binary/README.md"
 BLOCK = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """Kind, file and text of the blocks that name a file."""
 REST = "…"
-NAME = "unipolar"
+NAME = "stepped"
 DRIVER = """
 import json, math, sys
 import method_tables, pytest, torch
@@ -27,9 +27,9 @@ from losses import NETWORKS, first_losses
 
 torch.set_num_threads(1)
 arguments = ["--config", "configs/quickstart.yaml", "--set", f"method={sys.argv[1]}"]
-chosen = ["-k", "heaviside or unipolar or every_option or told", "-p", "no:cacheprovider"]
+chosen = ["-k", "three_steps or stepped or every_option or told", "-p", "no:cacheprovider"]
 short = ["--set", "training.epochs=2", "--set", "run.dir=run", "--set", "run.tensorboard=false"]
-tests = ("heaviside", "methods", "tables_method", "configs", "pages")
+tests = ("three_steps", "methods", "tables_method", "configs", "pages")
 losses = [loss for network in NETWORKS for loss in first_losses(sys.argv[1], network)]
 codes = {
     "dry-run": train.main([*arguments, "--dry-run"]),

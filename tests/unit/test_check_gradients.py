@@ -174,6 +174,24 @@ def bireal(x: Tensor) -> Tensor:
     return torch.where(x < -1, -1.0, torch.where(x >= 1, 1.0, middle))
 
 
+def swish_sign(x: Tensor) -> Tensor:
+    """SwishSign with β = 5, by exponentials."""
+    s = 1 / (1 + torch.exp(-5 * x))
+    return 2 * s * (1 + 5 * x * (1 - s)) - 1
+
+
+def triangle(x: Tensor) -> Tensor:
+    """The integral of 1 − |x|, constant beyond ±1."""
+    x = x.clamp(-1, 1)
+    return torch.where(x < 0, x + x * x / 2, x - x * x / 2)
+
+
+def cube_root(x: Tensor) -> Tensor:
+    """ReSTE's function with o = 3: a line near 0, constant beyond ±1.5."""
+    size = x.abs().clamp(max=1.5)
+    return torch.where(size < 0.1, 0.1 ** (1 / 3) * size / 0.1, size ** (1 / 3)) * torch.sign(x)
+
+
 ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "clip": lambda x: x.clamp(-1, 1),
@@ -184,6 +202,9 @@ ANTIDERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
     "fixed_point_gradient": lambda x: x,
     "positive_window": lambda x: x.clamp(0, 3 * 0.6487),
     "relu_clip": lambda x: x.clamp(0, 1.614),
+    "swish": swish_sign,
+    "triangle": triangle,
+    "reste": cube_root,
 }
 
 

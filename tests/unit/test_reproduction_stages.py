@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bnn_train.config.loader import load
+from bnn_train.training import source
 from reproduction import plans
 from reproduction.outcomes import outcomes
 from reproduction.plans import Options, digest, planned
@@ -50,7 +51,7 @@ def test_stages_feed_each_other(tmp_path: Path) -> None:
     assert wide.training.init_from is not None
     assert wide.training.init_from.checkpoint == real.run.dir
     assert last.training.init_from is None
-    assert [term.teacher.checkpoint for term in last.loss.terms] == [wide.run.dir]
+    assert [teacher.checkpoint for teacher in source.sources(last)[source.TEACHER]] == [wide.run.dir]
 
 
 def test_a_row_of_stages_trains_and_is_recognised(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_the_command_names_every_training(tmp_path: Path) -> None:
     assert wide.training.init_from is not None
     assert wide.training.init_from.checkpoint == real.run.dir
     assert wide.run.dir == "runs/t/plain-wide"
-    assert [term.teacher.checkpoint for term in last.loss.terms] == [wide.run.dir]
+    assert [teacher.checkpoint for teacher in source.sources(last)[source.TEACHER]] == [wide.run.dir]
 
 
 def parsed(line: str) -> tuple[Path, list[str]]:

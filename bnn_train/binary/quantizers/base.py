@@ -120,7 +120,8 @@ class Quantizer(Placed, ABC):
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         """Codes in the shape of ``x``, after an axis of bases if there are any.
 
-        ``dims``: the axes over which one threshold reaches. ``drawn``: at random where the quantizer draws.
+        ``dims``: the axes over which one threshold reaches. ``drawn``: at random where the quantizer draws,
+        and as in training where it has other numbers there.
         """
 
     def unit(self, span: Factors) -> Factors:

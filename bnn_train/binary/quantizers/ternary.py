@@ -21,3 +21,20 @@ class Ternary(Quantizer):
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         delta = x.abs().mean(dim=dims, keepdim=True).mul_(self.spec.threshold)
         return torch.where(x.abs() > delta, sign(x), 0.0)
+
+
+@QUANTIZERS.builds(spec.TernaryShare)
+class TernaryShare(Quantizer):
+    """0 for the k = ⌊λ·n⌋ smallest |w| of n, and those that equal them; else sign(w): the boundary β is where
+    a share λ becomes 0 (Bitwise Neural Networks, arXiv 1601.06071)."""
+
+    code = Code(values=(1, 1), denominator=2)
+    spec: spec.TernaryShare
+
+    def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
+        size = x.abs().reshape(1 if 0 in dims else len(x), -1)
+        count = int(self.spec.share * size.shape[1])
+        if not count:
+            return sign(x)
+        beta = size.kthvalue(count, dim=1).values.view(-1, *[1] * (x.dim() - 1))
+        return torch.where(x.abs() > beta, sign(x), 0.0)

@@ -9,11 +9,15 @@ import torch
 
 from bnn_train.config.schema import Loss
 from bnn_train.training.losses.distillation import Distillation
+from bnn_train.training.losses.regularizer import Regularizer
+from bnn_train.training.losses.spikes import Spikes
 from bnn_train.training.losses.teacher import open_teacher
 from bnn_train.training.losses.terms import Term
 
 TERMS: dict[str, Callable[[Any, torch.device], Term]] = {
     "distillation": lambda section, device: Distillation(section, open_teacher(section.teacher, device)),
+    "regularizer": lambda section, device: Regularizer(section),
+    "spikes": lambda section, device: Spikes(section),
 }
 """By the name in a config, from its section and the device of the run."""
 

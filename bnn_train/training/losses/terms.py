@@ -32,8 +32,10 @@ class Term(ABC):
     def __call__(self, context: Context) -> Tensor:
         """The mean over the batch, without the weight."""
 
-    @abstractmethod
-    def check(self, data: DataBundle) -> None:
+    def attach(self, model: nn.Module) -> None:  # noqa: B027  # few terms read more than a batch
+        """Make the network that trains ready to be read."""
+
+    def check(self, data: DataBundle) -> None:  # noqa: B027  # most can be had on all data
         """Raise RunError unless the term can be had on these data."""
 
     @abstractmethod
