@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+import binary_networks
 from bnn_train.config.schema import Experiment
 from bnn_train.spec.inputs import input_shape
 
@@ -87,4 +88,5 @@ NETWORKS: dict[str, Any] = {
     "resnet18": lambda *a: _resnet((2, 2, 2, 2), *a),
     "resnet34": lambda *a: _resnet((3, 4, 6, 3), *a),
     "resnet20": lambda *a: _resnet((3, 3, 3), *a),
+    **binary_networks.COUNTS,
 }

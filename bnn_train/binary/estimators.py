@@ -6,6 +6,7 @@ claims."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -48,6 +49,12 @@ def window(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
     return torch.ops.aten.hardtanh_backward(g, x, low, high)  # type: ignore[no-any-return]  # an operator
 
 
+def above(bound: float, dtype: torch.dtype) -> float:
+    """The first number above a bound, in a dtype: an open window up to there holds the bound."""
+    spacing = torch.finfo(dtype).eps * 2.0 ** (math.frexp(bound)[1] - 1)
+    return (round(bound / spacing) + 1) * spacing
+
+
 def line(x: Tensor, x0: Tensor, inside: Tensor) -> Tensor:
     """Slope 1 inside, 0 outside: the antiderivative of a window."""
     return (x - x0) * inside
@@ -68,14 +75,16 @@ class Identity(Estimator):
 
 @ESTIMATORS.builds(spec.Clip)
 class Clip(Estimator):
-    """g · 1[|x| ≤ 1], the derivative of Htanh (BNN, arXiv 1602.02830 eq. 4)."""
+    """g · 1[|x| ≤ b], b = 1 the derivative of Htanh (BNN, arXiv 1602.02830 eq. 4)."""
+
+    spec: spec.Clip
 
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
-        beyond = 1 + torch.finfo(x.dtype).eps  # the first number above 1: an open window that holds ±1
+        beyond = above(self.spec.bound, x.dtype)
         return window(g, x, -beyond, beyond)
 
     def piece(self, x: Tensor, x0: Tensor) -> Tensor:
-        return line(x, x0, x0.abs() <= 1)
+        return line(x, x0, x0.abs() <= self.spec.bound)
 
 
 @ESTIMATORS.builds(spec.ClipOpen)

@@ -96,9 +96,12 @@ class Layers:
         plain.role = role  # type: ignore[assignment]  # no parameter, read by reports
         return plain
 
-    def norm2d(self, channels: int, *, output: bool = False) -> nn.BatchNorm2d:
-        """Batch norm over N×C×H×W; ``output``: on the network's output."""
+    def norm2d(self, channels: int, *, output: bool = False, affine: bool = True) -> nn.BatchNorm2d:
+        """Batch norm over N×C×H×W; ``output``: on the network's output; ``affine``: with γ and β."""
         norm = NORMS_2D[self._norm_kind(output)]
+        if not affine:
+            eps, momentum = self.method.norm.eps, self.method.norm.momentum
+            return nn.BatchNorm2d(channels, eps=eps, momentum=momentum, affine=False)
         made = norm(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum)
         GAMMAS[self.method.norm.gamma](made.weight)
         return made

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from bnn_train.binary.sign import sign
 
+CUT_OFF = 0.87962566103423978
+"""Standard deviation of a normal number that is redrawn beyond ±2."""
+
 
 def fans(layer: nn.Module) -> tuple[int, int]:
     """(fan_in, fan_out) of a layer's O×(I/groups)×Kh×Kw or O×I weight: k²·inputs and k²·outputs."""
@@ -37,11 +40,20 @@ def _uniform(bound: Callable[[nn.Module], float]) -> Draw:
     return lambda layer, weight: weight.uniform_(-bound(layer), bound(layer))
 
 
+def truncated_normal(weight: Tensor, deviation: float) -> Tensor:
+    """Normal numbers without those beyond two deviations, widened so that the rest has the deviation asked
+    for: Keras' ``VarianceScaling``."""
+    wide = deviation / CUT_OFF
+    return nn.init.trunc_normal_(weight, 0.0, wide, -2 * wide, 2 * wide)
+
+
 INITS: dict[str, Draw] = {
     "uniform": _uniform(lambda layer: 1.0),
     "glorot": _uniform(glorot),
     "he_in": _normal(0),
     "he_out": _normal(1),
     "normal_005": lambda layer, weight: weight.normal_(0, 0.05),
+    "glorot_normal": lambda layer, weight: truncated_normal(weight, math.sqrt(2 / sum(fans(layer)))),
+    "glorot_uniform": _uniform(lambda layer: math.sqrt(6 / sum(fans(layer)))),
     "sign": lambda layer, weight: weight.copy_(sign(weight.uniform_(-1, 1))),
 }

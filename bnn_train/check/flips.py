@@ -12,7 +12,7 @@ from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.check.line import Line, Verdict, judge, percent, some, worst
 from bnn_train.check.steps import one_step
 from bnn_train.check.subject import Subject
-from bnn_train.config.schema import Experiment
+from bnn_train.config.schema import Bop, Experiment
 from bnn_train.inspect.diagnostics import flip_rates, packed_codes
 from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.schedules import learning_rate
@@ -71,9 +71,9 @@ def flips(s: Subject, steps: int = STEPS) -> Iterator[Line]:
     learner = s.learner()
     if not list(binary_layers(learner.model)):
         return
-    trial, optimizer = _trial(s, learner, steps), s.experiment.optimizer
+    trial = _trial(s, learner, steps)
     yield _line(s.experiment, trial, steps)
-    if optimizer.binary is None:
+    if _bop(s.experiment) is None:
         yield _reach(trial.motions)
     if trial.decay:
         yield _decay(trial.decay, trial.motions)
@@ -129,9 +129,15 @@ def _rate(s: Subject, step: int) -> float:
     )
 
 
+def _bop(experiment: Experiment) -> Bop | None:
+    """The section of an optimizer that flips."""
+    binary = experiment.optimizer.binary
+    return binary if isinstance(binary, Bop) else None
+
+
 def _height(s: Subject, lr: float) -> float:
     """Where the flips' own rate stands: γ of Bop, else ``lr``, over the highest at the start of an epoch."""
-    e, bop = s.experiment, s.experiment.optimizer.binary
+    e, bop = s.experiment, _bop(s.experiment)
     if bop is not None:
         return float(bop.gamma_decay ** (s.progress.epochs_finished // bop.gamma_every))
     per_epoch = steps_per_epoch(e, s.data)
@@ -212,18 +218,18 @@ def _advice(experiment: Experiment, trial: _Trial) -> str:
     rates, motions = trial.rates, trial.motions
     fast = [name for name in rates if rates[name] > HEALTHY[1] or not math.isfinite(motions[name].step)]
     if fast:
-        key = "optimizer.lr" if experiment.optimizer.binary is None else "optimizer.binary.gamma"
+        key = "optimizer.lr" if experiment.optimizer.binary is None else "optimizer.binary.lr"
+        key = key if _bop(experiment) is None else "optimizer.binary.gamma"
         return f"{some(fast)}: signs swing instead of settling: lower {key}."
     slow = _slow(trial) or [name for name in rates if rates[name] < trial.least[0]]
     return f"{some(slow)}: {_why_frozen(experiment, motions[slow[0]], trial.decay)}" if slow else ""
 
 
 def _why_frozen(experiment: Experiment, m: _Motion, decay: float) -> str:
-    optimizer = experiment.optimizer
-    if optimizer.binary is not None:
-        threshold = optimizer.binary.threshold
-        return f"the averaged gradients stay under the threshold {threshold:g}: lower it, or raise gamma."
-    eps = getattr(optimizer, "eps", 0.0)
+    bop = _bop(experiment)
+    if bop is not None:
+        return f"the averaged gradients stay under the threshold {bop.threshold:g}: lower it, or raise gamma."
+    eps = getattr(experiment.optimizer.binary or experiment.optimizer, "eps", 0.0)
     if m.gradient < 10 * eps:
         return (
             f"the gradient, {m.gradient:.1g} on average, is lost in the optimizer's eps of {eps:g} (gradients"

@@ -36,6 +36,7 @@ def listing(configs: Path) -> str:
     ]
     for title, union in (
         ("optimizers", schema.Optimizer),
+        ("optimizers of binary weights (optimizer.binary)", schema.BinaryOptimizer),
         ("schedules", schema.Schedule),
         ("losses", schema.Loss),
         ("normalizations", schema.Normalization),
@@ -44,8 +45,6 @@ def listing(configs: Path) -> str:
         sections.append(
             _section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()})
         )
-    bop = _first_line(schema.Bop.__doc__)
-    sections.insert(4, _section("optimizers of binary weights (optimizer.binary)", {"bop": bop}))
     found = sorted(configs.rglob("*.yaml"))
     if found:
         sections.append("\n".join([f"configs ({len(found)}):", *(f"  {path}" for path in found)]))

@@ -22,7 +22,7 @@ RANGES = {"signed": "numbers around 0", "unit": "numbers in [0, 1]"}
 def _stored(e: Experiment) -> Problems:
     """±1 weights without latent ones, and the optimizer that flips them."""
     quantizer, binary = e.method.weight.quantizer, e.optimizer.binary
-    if quantizer.latent and binary is not None:
+    if quantizer.latent and binary is not None and not binary.latent:
         yield (
             ("optimizer", "binary"),
             f"{binary.name} flips stored ±1 weights, but method {e.method.name} has latent ones"
@@ -30,10 +30,11 @@ def _stored(e: Experiment) -> Problems:
         )
     if quantizer.latent:
         return
-    if binary is None:
+    if binary is None or binary.latent:
         yield (
             ("optimizer", "binary"),
-            f"is missing: method {e.method.name} stores ±1 weights, which only bop can train;"
+            f"{'is missing' if binary is None else f'{binary.name} moves latent weights'}: method"
+            f" {e.method.name} stores ±1 weights, which only bop can train;"
             " set optimizer.binary: bop",
         )
     yield from _stored_alone(e)

@@ -64,7 +64,7 @@ _EXTENDS = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
 }
 # Sections that are no union, yet may be written as a bare name.
-_NAMED = {"#/$defs/Method": list(METHODS), "#/$defs/Data": list(DATASETS), "#/$defs/Bop": ["bop"]}
+_NAMED = {"#/$defs/Method": list(METHODS), "#/$defs/Data": list(DATASETS)}
 
 
 def _loosen(node: Any) -> Any:

@@ -13,7 +13,8 @@ from torch import nn
 from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.models.init import he_in, initialise_real
 from bnn_train.models.sizes import Shape, after, require
-from bnn_train.spec.networks import IMAGENET_FROM, AlexNet
+from bnn_train.spec.network_options import IMAGENET_FROM
+from bnn_train.spec.networks import AlexNet
 
 
 @dataclass(frozen=True)

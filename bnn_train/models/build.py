@@ -9,11 +9,15 @@ from torch import nn
 from bnn_train.binary.factory import Layers
 from bnn_train.models.alexnet import alexnet
 from bnn_train.models.convnet import convnet, vgg_small
+from bnn_train.models.densenet import densenet
 from bnn_train.models.extraction import extraction
 from bnn_train.models.lenet import lenet5
+from bnn_train.models.meliusnet import meliusnet
 from bnn_train.models.mlp import mlp
 from bnn_train.models.nin import nin
+from bnn_train.models.quicknet import quicknet
 from bnn_train.models.resnet import resnet18, resnet20, resnet34
+from bnn_train.models.resnete import resnete
 from bnn_train.models.sizes import Shape
 from bnn_train.spec.method import Method
 from bnn_train.spec.networks import Network
@@ -29,6 +33,10 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet20": resnet20,
+    **dict.fromkeys(("resnete18", "resnete34"), resnete),
+    **dict.fromkeys(("binarydensenet28", "binarydensenet37", "binarydensenet45"), densenet),
+    **dict.fromkeys(("meliusnet22", "meliusnet29", "meliusnet42", "meliusnet59"), meliusnet),
+    "quicknet": quicknet,
 }
 
 

@@ -10,7 +10,8 @@ from bnn_train.binary.factory import ChainLayer, Layers
 from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape, require
 from bnn_train.spec.method import Role
-from bnn_train.spec.networks import IMAGENET_FROM, Extraction
+from bnn_train.spec.network_options import IMAGENET_FROM
+from bnn_train.spec.networks import Extraction
 
 # (channels, kernel) of each stage; a 2×2 pooling behind all but the last.
 STAGES: tuple[tuple[tuple[int, int], ...], ...] = (

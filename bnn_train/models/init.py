@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from bnn_train.binary.inits import truncated_normal
 from bnn_train.binary.layers import BinaryLayer
 
 Draw = Callable[[Tensor], Tensor]
@@ -27,6 +29,17 @@ def glorot(weight: Tensor) -> Tensor:
     return nn.init.xavier_uniform_(weight)
 
 
+def glorot_normal(weight: Tensor) -> Tensor:
+    """N(0, √(2/(fan_in + fan_out))) cut off at two deviations: Keras'."""
+    taps = weight[0, 0].numel()
+    return truncated_normal(weight, math.sqrt(2 / (taps * (weight.shape[0] + weight.shape[1]))))
+
+
+def he_normal(weight: Tensor) -> Tensor:
+    """N(0, √(2/fan_in)) cut off at two deviations: Keras'."""
+    return truncated_normal(weight, math.sqrt(2 / weight[0].numel()))
+
+
 def normal_005(weight: Tensor) -> Tensor:
     """N(0, 0.05): the XNOR-Net port's NIN."""
     return nn.init.normal_(weight, std=0.05)
@@ -40,7 +53,7 @@ def initialise_real(
     for layer in model.modules():
         if isinstance(layer, BinaryLayer) or not isinstance(layer, nn.Conv2d | nn.Linear):
             continue
-        if isinstance(layer, kinds):
+        if isinstance(layer, kinds) and layer.weight.requires_grad:
             draw(layer.weight)
         if layer.bias is not None:
             layer.bias.zero_()

@@ -111,7 +111,8 @@ def resnet20(network: ResNet20, layers: Layers, shape: Shape, classes: int) -> n
     return resnet(layers, stem, widths, (3, 3, 3), network.shortcut == "A", classes)
 
 
-def _sequence(*modules: nn.Module) -> nn.Sequential:
+def sequence(*modules: nn.Module) -> nn.Sequential:
+    """The modules one after the other, without those that do nothing."""
     return nn.Sequential(*(m for m in modules if not isinstance(m, nn.Identity)))
 
 
@@ -121,7 +122,7 @@ def _stem(layers: Layers, channels: int, width: int, *, small: bool) -> nn.Seque
     conv = layers.conv("first", channels, width, kernel, stride=stride, padding=kernel // 2)
     act = nn.ReLU() if layers.method.block.norms_first else layers.stream(width)
     pool = nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1)
-    return _sequence(conv, layers.norm2d(width), act, pool)
+    return sequence(conv, layers.norm2d(width), act, pool)
 
 
 def _stage(layers: Layers, inputs: int, outputs: int, count: int, stride: int, pads: bool) -> nn.Sequential:
@@ -133,18 +134,18 @@ def _stage(layers: Layers, inputs: int, outputs: int, count: int, stride: int, p
 
 def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -> list[nn.Module]:
     """Two 3×3 convolutions, with one shortcut around both or (Bi-Real Net) one around each."""
-    first, second = _conv3(layers, inputs, outputs, stride), _conv3(layers, outputs, outputs, 1)
+    first, second = convolution(layers, inputs, outputs, stride), convolution(layers, outputs, outputs, 1)
     side = _shortcut(layers, inputs, outputs, stride, pads)
     if layers.method.block.shortcut_per_conv:
         return [
-            Residual(_sequence(*first), side, layers.stream(outputs)),
-            Residual(_sequence(*second), nn.Identity(), layers.stream(outputs)),
+            Residual(sequence(*first), side, layers.stream(outputs)),
+            Residual(sequence(*second), nn.Identity(), layers.stream(outputs)),
         ]
     between = [] if layers.method.block.norms_first else [layers.nonlinearity("body")]
-    return [Residual(_sequence(*first, *between, *second), side, layers.stream(outputs))]
+    return [Residual(sequence(*first, *between, *second), side, layers.stream(outputs))]
 
 
-def _conv3(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+def convolution(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     conv = layers.conv("body", inputs, outputs, 3, stride=stride, padding=1)
     if layers.method.block.norms_first:
         return [layers.norm2d(inputs), layers.nonlinearity("body"), conv]
@@ -163,8 +164,8 @@ def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool
     pick = nn.MaxPool2d(1, stride) if narrow and not pooled else nn.Identity()
     conv = layers.conv("downsample", inputs, outputs, 1, stride=1 if pooled or narrow else stride)
     if layers.method.block.norms_first:
-        return _sequence(pool, layers.norm2d(inputs), layers.nonlinearity("downsample"), pick, conv)
-    return _sequence(pool, pick, conv, layers.norm2d(outputs))
+        return sequence(pool, layers.norm2d(inputs), layers.nonlinearity("downsample"), pick, conv)
+    return sequence(pool, pick, conv, layers.norm2d(outputs))
 
 
 def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
@@ -174,7 +175,13 @@ def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
     are far from centred on the threshold.
     """
     final = [layers.norm2d(features), layers.nonlinearity("last")] if layers.method.block.norms_first else []
+    return head(layers, features, classes, *final)
+
+
+def head(layers: Layers, features: int, classes: int, *final: nn.Module) -> nn.Sequential:
+    """``final``, the global average, and the last layer with the norms that it and the method want around
+    it."""
     centre = [layers.norm1d(features)] if layers.quantizes_input("last") else []
     output = [layers.norm1d(classes, output=True)] if layers.method.block.output_norm else []
     last = layers.linear("last", features, classes)
-    return _sequence(*final, GlobalAverage(), nn.Flatten(), *centre, last, *output)
+    return sequence(*final, GlobalAverage(), nn.Flatten(), *centre, last, *output)

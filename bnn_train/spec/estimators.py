@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from bnn_train.spec.annealed import AboveZero
 from bnn_train.spec.record import Record
-from bnn_train.spec.scalars import named
+from bnn_train.spec.scalars import Positive, named
 
 
 class _Estimator(Record):
@@ -24,9 +24,10 @@ class Identity(_Estimator):
 
 
 class Clip(_Estimator):
-    """1 on [−1, 1] (BNN)."""
+    """1 on [−bound, bound]: 1 (BNN), 1.25 or 1.3 (Bethge et al., Larq)."""
 
     name: Literal["clip"] = "clip"
+    bound: Positive = 1.0
 
 
 class ClipOpen(_Estimator):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,7 @@ from bnn_train.spec.scalars import Count, Positive, Rate, named
 class Bop(Record):
     """Flip a binary weight when a moving average of its gradient says so (arXiv 1906.02107)."""
 
+    latent: ClassVar[bool] = False
     name: Literal["bop"] = "bop"
     threshold: float = Field(default=1e-8, ge=0)
     gamma: float = Field(default=1e-4, gt=0, le=1)
@@ -23,6 +24,28 @@ class Bop(Record):
     """Factor on γ after every `gamma_every` epochs."""
     gamma_every: Count = 100
     """Epochs between two of γ's decays."""
+
+
+class BinaryAdam(Record):
+    """Adam with a rate of its own, which the schedule moves by the factor by which it moves the run's."""
+
+    latent: ClassVar[bool] = True
+    """Whether it moves real latent weights, and no stored ±1."""
+    name: Literal["adam"] = "adam"
+    lr: Positive = 1e-2
+    betas: tuple[Rate, Rate] = Field(default=(0.9, 0.999), strict=False)
+    eps: Positive = 1e-8
+
+
+def _bop_unless_named(value: Any) -> Any:
+    """Options without a name are those of Bop, which once was the only one."""
+    value = named(value)
+    return {"name": "bop", **value} if isinstance(value, dict) else value
+
+
+BinaryOptimizer = Annotated[
+    Annotated[Bop | BinaryAdam, Field(discriminator="name")], BeforeValidator(_bop_unless_named)
+]
 
 
 class _Optimizer(Record):
@@ -33,14 +56,23 @@ class _Optimizer(Record):
     """L2 on latent binary weights."""
     weight_decay_epochs: Count | None = None
     """Both decays end after so many epochs (29 in XNOR-Net's code); default: they stay."""
-    binary: Annotated[Bop | None, BeforeValidator(named)] = None
-    """An optimizer for the binary weights alone; the rest is trained by this one."""
+    binary: BinaryOptimizer | None = None
+    """An optimizer for the binary weights alone: `bop`, or `adam` (QuickNet); the rest is trained by this
+    one."""
 
 
 class Adam(_Optimizer):
     """Adam."""
 
     name: Literal["adam"]
+    betas: tuple[Rate, Rate] = Field(default=(0.9, 0.999), strict=False)
+    eps: Positive = 1e-8
+
+
+class RAdam(_Optimizer):
+    """Adam whose step is rectified while E[g²] rests on few gradients (Liu et al., arXiv 1908.03265)."""
+
+    name: Literal["radam"]
     betas: tuple[Rate, Rate] = Field(default=(0.9, 0.999), strict=False)
     eps: Positive = 1e-8
 
@@ -80,7 +112,7 @@ class SGD(_Optimizer):
 
 
 Optimizer = Annotated[
-    Annotated[Adam | AdaMax | ShiftAdaMax | SGD, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[Adam | AdaMax | ShiftAdaMax | SGD | RAdam, Field(discriminator="name")], BeforeValidator(named)
 ]
 
 

@@ -74,8 +74,12 @@ class ActivationSpec(Record):
 class LatentSpec(Record):
     """Rules for the latent weights of binarized layers."""
 
-    init: Literal["uniform", "glorot", "he_in", "he_out", "normal_005", "sign"] = "he_out"
-    """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1."""
+    init: Literal[
+        "uniform", "glorot", "he_in", "he_out", "normal_005", "sign", "glorot_normal", "glorot_uniform"
+    ] = "he_out"
+    """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1.
+    Keras' own: `glorot_uniform`, U(±√(6/(fan_in+fan_out))); `glorot_normal`, N(0, √(2/(fan_in+fan_out))) cut
+    off at two deviations."""
     clip: float | None = Field(default=None, gt=0)
     """Clip to [−clip, clip] after every step."""
     center: bool = False

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from bnn_train.spec.record import Record
+from bnn_train.spec.binary_networks import (
+    BinaryDenseNet28,
+    BinaryDenseNet37,
+    BinaryDenseNet45,
+    MeliusNet22,
+    MeliusNet29,
+    MeliusNet42,
+    MeliusNet59,
+    QuickNet,
+    ResNetE18,
+    ResNetE34,
+)
+from bnn_train.spec.network_options import IMAGENET_FROM, Options
 from bnn_train.spec.scalars import Count, Rate
-
-IMAGENET_FROM = 64
-"""Pixels along the shorter side from which a network takes ImageNet's stem and not that for small images."""
-
-
-class Options(Record):
-    """The options of a network, and the images that it can take."""
-
-    least: ClassVar[int] = 8
-    """The shortest side in pixels; most networks halve their maps three times."""
-    square: ClassVar[bool] = False
-    """Whether height and width must be equal."""
-    residual: ClassVar[bool] = False
-    """It has shortcuts, and no plain chain of layers."""
-
-    @property
-    def least_pixels(self) -> int:
-        """The shortest side of an image; below it, maps vanish or are a single pixel early on."""
-        return self.least
 
 
 class MLP(Options):
@@ -141,10 +134,28 @@ class ResNet20(Options):
 
 
 Network = Annotated[
-    MLP | LeNet5 | ConvNet | VGGSmall | NIN | AlexNet | Extraction | ResNet18 | ResNet34 | ResNet20,
+    MLP
+    | LeNet5
+    | ConvNet
+    | VGGSmall
+    | NIN
+    | AlexNet
+    | Extraction
+    | ResNet18
+    | ResNet34
+    | ResNet20
+    | ResNetE18
+    | ResNetE34
+    | BinaryDenseNet28
+    | BinaryDenseNet37
+    | BinaryDenseNet45
+    | MeliusNet22
+    | MeliusNet29
+    | MeliusNet42
+    | MeliusNet59
+    | QuickNet,
     Field(discriminator="name"),
 ]
 NETWORKS: dict[str, type[Options]] = {
-    cls.model_fields["name"].annotation.__args__[0]: cls  # type: ignore[union-attr]  # a Literal
-    for cls in (MLP, LeNet5, ConvNet, VGGSmall, NIN, AlexNet, Extraction, ResNet18, ResNet34, ResNet20)
+    cls.model_fields["name"].annotation.__args__[0]: cls for cls in get_args(get_args(Network)[0])
 }

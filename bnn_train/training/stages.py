@@ -56,7 +56,7 @@ def start_weights(model: nn.Module, experiment: Experiment) -> Started | None:
 
     The source gives the weights that its evaluations read: its moving average where it kept one. Afterwards
     the latent rules hold, learned scales that the file lacks begin at the best for the new weights, and real
-    weights become their signs where this run's optimizer flips signs. Raises CheckpointError for the file,
+    weights become their signs where this method stores signs. Raises CheckpointError for the file,
     RunError for tensors that do not fit.
     """
     weights = _weights(experiment)
@@ -64,7 +64,7 @@ def start_weights(model: nn.Module, experiment: Experiment) -> Started | None:
     if started is None:
         return None
     _copy(model, {name: weights[name] for name in started.took})
-    if experiment.optimizer.binary is not None:
+    if not experiment.method.weight.quantizer.latent:
         _to_signs(model)
     enforce(model)
     _restart_scales(model, set(started.took))

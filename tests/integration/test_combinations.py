@@ -69,7 +69,7 @@ def assert_trained(run: Path) -> None:
 
 
 def weights_of(model: torch.nn.Module) -> list[tuple[str, Tensor]]:
-    return [(name, p) for name, p in model.named_parameters() if p.dim() > 1]
+    return [(name, p) for name, p in model.named_parameters() if p.dim() > 1 and p.requires_grad]
 
 
 def steps_and_reports(name: str, sets: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +122,7 @@ def test_parameters_at_full_width(path: Path) -> None:
         model = build(e.model, e.method, shape, classes)
     rows = layer_table(model, shape)
     expected = weights(e, classes)
-    assert sum(p.numel() for _, p in weights_of(model)) == expected.total()
+    assert sum(p.numel() for p in model.parameters() if p.dim() > 1) == expected.total()
     quantized = e.method.weight.quantizer.quantizes and not e.method.weight.evaluates_latent
     real = REAL_ROLES[e.method.name] if label(path) in THE_32 else e.method.scope.real
     binary = sum(count for role, count in expected.items() if quantized and role not in real)

@@ -56,6 +56,11 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "optimizer": {"name": "adamax", "lr": 0.01},
         "training": {"accumulate": 2, "clip_grad_norm": 0.1, "epochs": 4},
     },
+    "an optimizer for the binary weights alone": {
+        "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "binary": {"name": "adam", "lr": 0.01}},
+        "schedule": "cosine",
+    },
+    "radam": {"optimizer": {"name": "radam", "lr": 0.01}},
     "moving average": {"training": {"ema": 0.9}},
     "mixed precision": {"method": "xnor", "training": {"amp": "bf16"}},
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},

@@ -74,7 +74,7 @@ def test_table_keys_are_epochs() -> None:
     [
         ("data.batchsize", "data.batchsize", "batch_size"),
         ("data.Batch-Size", "data.Batch-Size", "batch_size"),
-        ("optimizer.learing_rate", "optimizer.learing_rate", "optimizer.lr"),
+        ("optimizer.learing_rate", "optimizer.learing_rate", "optimizer.lr or optimizer.binary.lr"),
         ("epochs", "epochs", "training.epochs"),
         ("model.widht", "model.widht", "width"),
         ("method.weight.quantiser", "method.weight.quantiser", "quantizer"),
@@ -159,7 +159,7 @@ def test_missing_sections_and_names_are_told() -> None:
         f"c.yaml:1: method.name: is missing; choose: {', '.join(METHODS)}",
         f"c.yaml: model: is missing; choose: {', '.join(NETWORKS)}",
         "c.yaml:2: data.name: is missing; choose: mnist, cifar10, svhn, imagenet, digits, synthetic",
-        "c.yaml:3: optimizer.name: is missing; choose: adam, adamax, shift_adamax, sgd",
+        "c.yaml:3: optimizer.name: is missing; choose: adam, adamax, shift_adamax, sgd, radam",
     ]
 
 

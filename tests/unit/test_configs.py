@@ -77,6 +77,7 @@ def test_band_is_the_sampling_error_of_the_published_number(path: Path) -> None:
 COPIED = {
     "cifar10/bc_vgg_small",
     "cifar10/bnn_vgg_small",
+    "cifar10/resnete18_resnete18",
     "cifar10/xnor_vgg_small",
     "imagenet/abcnet_resnet18",
     "imagenet/abcnet_resnet18_1x1",

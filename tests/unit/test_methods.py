@@ -10,6 +10,8 @@ from bnn_train.spec.methods import ENTRIES, METHODS
 from rows import REAL, changes
 
 CHANGES = changes()
+BOUND = "estimator.bound"
+"""Of an estimator that clips; 1 goes without saying."""
 
 
 def facts(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -24,7 +26,8 @@ def test_row(name: str) -> None:
     row = METHODS[name].model_dump()
     assert row.pop("name") == name
     assert row.pop("paper")
-    assert facts(row) == REAL | CHANGES[name]
+    told = {key: fact for key, fact in facts(row).items() if not (key.endswith(BOUND) and fact == 1.0)}
+    assert told == REAL | CHANGES[name]
 
 
 def test_every_row_has_its_parent() -> None:

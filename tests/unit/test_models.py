@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import binary_networks
 from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.errors import BnnError
 from bnn_train.models.build import BUILDERS, build
@@ -46,6 +47,7 @@ SMALLEST: list[tuple[Network, tuple[int, int, int]]] = [
     (ResNet34(name="resnet34", width=4, shortcut="A"), (3, 9, 9)),
     (ResNet20(name="resnet20", width=4), (1, 28, 28)),
     (ResNet20(name="resnet20", width=4, shortcut="B"), (1, 7, 7)),
+    *binary_networks.SMALLEST,
 ]
 
 
@@ -62,7 +64,7 @@ def test_forward(network: Network, shape: tuple[int, int, int], method: str) -> 
     logits = model(x)
     assert logits.shape == (2, 7)
     logits.square().sum().backward()
-    assert all(p.grad is not None for p in model.parameters())
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
     with torch.no_grad():
         evaluated = model.eval()(x)
     assert evaluated.shape == (2, 7)
@@ -164,7 +166,8 @@ def test_only_resnets_and_vgg_have_no_convolution_biases() -> None:
     for network, shape in SMALLEST:
         biased = {m.bias is not None for m in real(build(network, METHODS["fp"], shape, 5), nn.Conv2d)}
         if network.name != "extraction":  # a bias where no norm follows
-            assert biased <= {not network.name.startswith(("resnet", "vgg"))}
+            own = ("resnet", "vgg", "binarydensenet", "meliusnet", "quicknet")
+            assert biased <= {not network.name.startswith(own)}
 
 
 def test_extraction_has_a_bias_where_no_norm_follows() -> None:

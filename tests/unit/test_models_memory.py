@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+import binary_networks
 from bnn_train.models.build import build
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
@@ -20,6 +21,7 @@ SMALL: dict[str, dict[str, float]] = {
     "alexnet": {"width": 0.02},
     "extraction": {"width": 0.05},
     **{name: {"width": 4} for name in ("resnet18", "resnet20", "resnet34")},
+    **binary_networks.SLIM,
 }
 
 

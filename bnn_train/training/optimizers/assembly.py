@@ -11,10 +11,11 @@ from torch.optim import Optimizer
 
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config import schema
+from bnn_train.spec.learning import BinaryAdam, Bop
 from bnn_train.training.optimizers.bop import BOP
-from bnn_train.training.optimizers.groups import parameter_groups
-from bnn_train.training.optimizers.kind import Kind
-from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, SGD
+from bnn_train.training.optimizers.groups import latent_groups, parameter_groups
+from bnn_train.training.optimizers.kind import Groups, Kind
+from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, RADAM, SGD
 from bnn_train.training.optimizers.shift_adamax import SHIFT_ADAMAX
 
 KINDS: dict[str, Kind] = {
@@ -22,9 +23,10 @@ KINDS: dict[str, Kind] = {
     "adamax": ADAMAX,
     "shift_adamax": SHIFT_ADAMAX,
     "sgd": SGD,
+    "radam": RADAM,
     "bop": BOP,
 }
-"""By the name in a config; the last trains binary weights alone."""
+"""By the name in a config; the last trains binary weights alone, and Adam may."""
 
 
 class Optimizers:
@@ -35,24 +37,38 @@ class Optimizers:
         self._kinds = [kind]
         self.main = kind.build(parameter_groups(model, section, squared=kind.squares_rate_factor), section)
         self._unscaled = False
-        self.decay_epochs = section.weight_decay_epochs
-        self.bop_section = section.binary
-        self.bop: Optimizer | None = None
+        self.section = section
+        self.binary: Optimizer | None = None
         if section.binary is not None:
-            self._kinds.append(KINDS[section.binary.name])
-            weights = [layer.weight for _, layer in binary_layers(model)]
-            self.bop = self._kinds[1].build([{"params": weights}], section.binary)
+            own = KINDS[section.binary.name]
+            self._kinds.append(own)
+            self.binary = own.build(self._binary_groups(model, own), section.binary)
+
+    def _binary_groups(self, model: nn.Module, kind: Kind) -> Groups:
+        layers, section = [layer for _, layer in binary_layers(model)], self.section
+        if section.binary is None or not section.binary.latent:
+            return [{"params": [layer.weight for layer in layers]}]
+        return latent_groups(layers, section.weight_decay_binary, squared=kind.squares_rate_factor)
 
     def set_rate(self, lr: float, epoch: int) -> None:
-        """The learning rate of every group, the end of weight decay, and Bop's γ."""
-        decays = self.decay_epochs is None or epoch < self.decay_epochs
-        for group in self.main.param_groups:
+        """The learning rate of every group, the end of weight decay, and Bop's γ.
+
+        An optimizer of the binary weights moves from its own rate by the factor by which ``lr`` has moved
+        from the config's.
+        """
+        self._set(self.main, lr, epoch)
+        own = self.section.binary
+        if isinstance(own, BinaryAdam) and self.binary is not None:
+            self._set(self.binary, own.lr * (lr / self.section.lr), epoch)
+        elif isinstance(own, Bop) and self.binary is not None:
+            for group in self.binary.param_groups:
+                group["gamma"] = own.gamma * own.gamma_decay ** (epoch // own.gamma_every)
+
+    def _set(self, optimizer: Optimizer, lr: float, epoch: int) -> None:
+        last = self.section.weight_decay_epochs
+        for group in optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
-            group["weight_decay"] = group["decay"] if decays else 0.0
-        if self.bop is not None and self.bop_section is not None:
-            power = epoch // self.bop_section.gamma_every
-            for group in self.bop.param_groups:
-                group["gamma"] = self.bop_section.gamma * self.bop_section.gamma_decay**power
+            group["weight_decay"] = group["decay"] if last is None or epoch < last else 0.0
 
     @property
     def rate(self) -> float:
@@ -63,8 +79,8 @@ class Optimizers:
     def zero_grad(self) -> None:
         """Drop all gradients."""
         self.main.zero_grad()
-        if self.bop is not None:
-            self.bop.zero_grad()
+        if self.binary is not None:
+            self.binary.zero_grad()
 
     def unscale(self, scaler: torch.amp.GradScaler) -> None:
         """Divide the gradients by the loss scale, before they are clipped."""
@@ -114,7 +130,7 @@ class Optimizers:
         return None
 
     def _all(self) -> list[Optimizer]:
-        return [self.main] if self.bop is None else [self.main, self.bop]
+        return [self.main] if self.binary is None else [self.main, self.binary]
 
     def state(self) -> dict[str, Tensor]:
         """Every state tensor under ``<optimizer>.<parameter>.<name>``."""

@@ -24,7 +24,7 @@ def parameter_groups(model: nn.Module, section: Optimizer, *, squared: bool) -> 
     """
     latent, learned = [layer for _, layer in binary_layers(model)], list(learned_groups(model))
     elsewhere = {id(layer.weight) for layer in latent} | {id(p) for own in learned for p in own.parameters}
-    real = [p for p in model.parameters() if id(p) not in elsewhere]
+    real = [p for p in model.parameters() if id(p) not in elsewhere and p.requires_grad]
     groups = [group_of(real, 1.0, section.weight_decay)]
     if section.binary is None:
         groups += latent_groups(latent, section.weight_decay_binary, squared=squared)

@@ -1,4 +1,4 @@
-"""Adam, AdaMax and SGD as torch has them."""
+"""Adam, AdaMax, RAdam and SGD as torch has them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def _adam(groups: Groups, s: Any) -> torch.optim.Optimizer:
 
 def _adamax(groups: Groups, s: Any) -> torch.optim.Optimizer:
     return torch.optim.Adamax(groups, lr=s.lr, betas=s.betas, eps=s.eps)
+
+
+def _radam(groups: Groups, s: Any) -> torch.optim.Optimizer:
+    return torch.optim.RAdam(groups, lr=s.lr, betas=s.betas, eps=s.eps)
 
 
 def _sgd(groups: Groups, s: Any) -> torch.optim.Optimizer:
@@ -50,5 +54,11 @@ ADAMAX = Kind(
     state=frozenset({"exp_avg", "exp_inf"}),
     steps=torch.float32,
     second_moment=_squared_norm,
+)
+RADAM = Kind(
+    build=_radam,
+    state=frozenset({"exp_avg", "exp_avg_sq"}),
+    steps=torch.float32,
+    second_moment=_corrected,
 )
 SGD = Kind(build=_sgd, state=frozenset({"momentum_buffer"}), squares_rate_factor=True)

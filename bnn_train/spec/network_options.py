@@ -1,0 +1,26 @@
+"""The common part of every network's options."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from bnn_train.spec.record import Record
+
+IMAGENET_FROM = 64
+"""Pixels along the shorter side from which a network takes ImageNet's stem and not that for small images."""
+
+
+class Options(Record):
+    """The options of a network, and the images that it can take."""
+
+    least: ClassVar[int] = 8
+    """The shortest side in pixels; most networks halve their maps three times."""
+    square: ClassVar[bool] = False
+    """Whether height and width must be equal."""
+    residual: ClassVar[bool] = False
+    """It has shortcuts, and no plain chain of layers."""
+
+    @property
+    def least_pixels(self) -> int:
+        """The shortest side of an image; below it, maps vanish or are a single pixel early on."""
+        return self.least
