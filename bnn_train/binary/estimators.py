@@ -77,14 +77,12 @@ class Identity(Estimator):
 class Clip(Estimator):
     """g · 1[|x| ≤ b], b = 1 the derivative of Htanh (BNN, arXiv 1602.02830 eq. 4)."""
 
-    spec: spec.Clip
-
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
-        beyond = above(self.spec.bound, x.dtype)
+        beyond = above(getattr(self.spec, "bound", 1.0), x.dtype)
         return window(g, x, -beyond, beyond)
 
     def piece(self, x: Tensor, x0: Tensor) -> Tensor:
-        return line(x, x0, x0.abs() <= self.spec.bound)
+        return line(x, x0, x0.abs() <= getattr(self.spec, "bound", 1.0))
 
 
 @ESTIMATORS.builds(spec.ClipOpen)

@@ -15,6 +15,11 @@ class Pre(Record):
 
     prepares: ClassVar[bool] = True
 
+    @property
+    def copied(self) -> int:
+        """How many filters are made of a stored one."""
+        return 1
+
 
 class AsItIs(Pre):
     """Nothing."""
@@ -57,8 +62,20 @@ class Pact(Pre):
     """L2 on α, which draws it to where few numbers are cut off; default: that of the real weights."""
 
 
+class Circulant(Pre):
+    """Each stored filter and its rotations (CBCN); weights only."""
+
+    name: Literal["circulant"] = "circulant"
+    copies: Literal[1, 2, 4, 8] = 4
+    """Filters made of one, each turned by a full turn over `copies`."""
+
+    @property
+    def copied(self) -> int:
+        return self.copies
+
+
 WeightPre = Annotated[
-    Annotated[AsItIs | Center | Standardize, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[AsItIs | Center | Standardize | Circulant, Field(discriminator="name")], BeforeValidator(named)
 ]
 ActivationPre = Annotated[
     Annotated[AsItIs | Shift | Pact, Field(discriminator="name")], BeforeValidator(named)

@@ -84,6 +84,7 @@ COPIED = {
     "imagenet/bnn_alexnet_x3",
     "imagenet/bnn_extraction",
     "imagenet/bnn_resnet18",
+    "imagenet/cbcn_resnet18",
     "imagenet/dorefa_alexnet",
     "mnist/twn_lenet5",
 }
