@@ -7,8 +7,9 @@ from typing import get_args
 
 import torch
 
-from bnn_train.spec.method import Method, Role
+from bnn_train.spec.method import Method, Role, WeightSpec
 from bnn_train.spec.methods import METHODS
+from bnn_train.spec.pre import AsItIs
 
 Border = tuple[int, int, int, int]
 """Padded pixels: left, right, top, bottom, as ``F.pad`` takes them."""
@@ -35,6 +36,15 @@ def check_layer(role: str, dtype: torch.dtype, dropout: float) -> None:
         raise TypeError(f"dtype must be a real floating-point type, since weights are latent; not {dtype}")
     if not 0 <= dropout <= 1:
         raise ValueError(f"dropout is a probability, from 0 to 1; not {dropout}")
+
+
+def copied(weight: WeightSpec, shape: tuple[int, ...]) -> WeightSpec:
+    """The options for a weight O×I×…: those of the method, without copies where its channels or its kernel
+    allow none (3×3 or 1×1 taps, channels that the number of copies divides)."""
+    outputs, inputs, *kernel = shape
+    copies = weight.pre.copied
+    allowed = tuple(kernel) in ((), (1, 1), (3, 3)) and outputs % copies == 0 and inputs % copies == 0
+    return weight if copies == 1 or allowed else weight.model_copy(update={"pre": AsItIs()})
 
 
 def border_of(padding: str | tuple[int, ...], kernel: tuple[int, ...], dilation: tuple[int, ...]) -> Border:

@@ -105,6 +105,40 @@ class ClipUnit(Pre):
         return x.clamp(-1, 1)
 
 
+RING = (0, 1, 2, 5, 8, 7, 6, 3)
+"""The border of a 3×3 kernel, clockwise."""
+
+
+@PRES.builds(spec.Circulant)
+class Circulant(Pre):
+    """F[o·M + k, i·M + (m + k) mod M] = W[o, i·M + m] turned clockwise by k/M of a full turn: M filters of
+    each stored one. The gradients of the copies are turned back and summed (CBCN, arXiv 1910.10853, in the
+    authors' ORConv). A 1×1 kernel, or a dense layer's row, only moves along the channels."""
+
+    turns: Tensor
+
+    def __init__(self, spec: spec.Circulant, channels: int = 0) -> None:
+        super().__init__(spec)
+        self.copies = spec.copies
+        turns = [_turned(k, spec.copies) for k in range(spec.copies)]
+        self.register_buffer("turns", torch.tensor(turns), persistent=False)
+
+    def prepare(self, x: Tensor, dims: Dims) -> Tensor:
+        split = x.reshape(len(x), -1, self.copies, *([x[0, 0].numel()] if x.dim() > 2 else []))
+        turns = x[0, 0].numel() > 1
+        copies = [split[..., self.turns[k]] if turns else split for k in range(self.copies)]
+        moved = [copy.roll(k, dims=2) for k, copy in enumerate(copies)]
+        return torch.stack(moved, dim=1).reshape(-1, *x.shape[1:])
+
+
+def _turned(k: int, copies: int) -> list[int]:
+    """From where each tap of a 3×3 kernel comes that is turned clockwise by k/copies of a full turn."""
+    taps = list(range(9))
+    for place, tap in enumerate(RING):
+        taps[tap] = RING[(place - k * len(RING) // copies) % len(RING)]
+    return taps
+
+
 @PRES.builds(spec.Shift)
 class Shift(Pre):
     """x + s[c], s learned and 0 at first: the threshold of a sign moves to −s (ReActNet's RSign, arXiv

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnn_train.binary.arguments import check_layer, method_of
+from bnn_train.binary.arguments import check_layer, copied, method_of
 from bnn_train.binary.bases_product import bases_product
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.inits import INITS
@@ -46,8 +46,11 @@ class QuantizedLayer(nn.Module):
         self.method, self.role = row, role
         self.dropout, self.channel_dropout = dropout, channel_dropout
         binarizes, quantizes = row.binarizes(role), row.quantizes_input(role)
+        weight = copied(row.weight, self.weight.shape)
+        if binarizes and weight.pre.copied > 1:
+            self.weight = nn.Parameter(self.weight.detach()[:: weight.pre.copied].clone())
         self.weight_quantizer = (
-            WeightQuantizer(row.weight, self.weight, centered=row.latent.center) if binarizes else None
+            WeightQuantizer(weight, self.weight, centered=row.latent.center) if binarizes else None
         )
         self.input_quantizer = InputQuantizer(row.activation, channels) if quantizes else None
         self.output_scale = OUTPUT_SCALES.build(row.output_scale)

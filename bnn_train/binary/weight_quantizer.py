@@ -28,7 +28,7 @@ class WeightQuantizer(nn.Module):
         self.pre = PRES.build(spec.pre)
         self.quantizer = quantizer(spec.quantizer)
         self.quantizer.attach(weight, self.dims)
-        self.scale = SCALES.build(spec.scale, weight, self.dims)
+        self.scale = SCALES.build(spec.scale, self.prepared(weight.detach()), self.dims)
         self.estimator = ESTIMATORS.build(spec.estimator)
         self.gradient = GRADIENTS[spec.gradient]
         self.evaluates_latent = spec.evaluates_latent

@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bnn_train.binary.estimators import line
 from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
+from bnn_train.binary.nonlinear import PReLU
 from bnn_train.binary.output_gradients import OUTPUT_GRADIENTS
 from bnn_train.spec.output_gradients import RealGradient
 
@@ -125,10 +126,27 @@ class _FixedClamp(nn.Module):
         return self._y0 + line(x, self._x0, self._open)
 
 
+class _FixedPReLU(nn.Module):
+    """PReLU on the side of its bend where each number stands in ``x0``; its slopes are the network's own."""
+
+    def __init__(self, act: PReLU, x0: Tensor) -> None:
+        super().__init__()
+        self._act, self._above, self._below = act, x0 >= 0, x0 <= 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×C×… → the same shape."""
+        shape = (-1, *[1] * (x.dim() - 2))
+        above = x * self._above
+        if self._act.positive is not None:
+            above = above * self._act.positive.view(shape)
+        return above + x * self._below * self._act.negative.view(shape)
+
+
 REPLACED: tuple[tuple[Any, Callable[[Any, Tensor], nn.Module]], ...] = (
     (BinaryLayer, SurrogateLayer),
     (nn.MaxPool2d, _FixedMaxPool),
     ((nn.ReLU, nn.Hardtanh), _FixedClamp),
+    (PReLU, _FixedPReLU),
 )
 
 
@@ -138,7 +156,7 @@ def replaced(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def replace(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:
-    """Put a surrogate in the place of every binary layer, max-pooling, ReLU and Hardtanh.
+    """Put a surrogate in the place of every binary layer, max-pooling, ReLU, PReLU and Hardtanh.
 
     ``inputs``: what each of them reads in the network itself, by name; rounding may not decide ties anew.
     """

@@ -13,6 +13,7 @@ from bnn_train.config import (
     checks_data,
     checks_gradients,
     checks_method,
+    checks_networks,
     checks_numbers,
     checks_weights,
 )
@@ -85,6 +86,7 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_bases.CHECKS,
     *checks_weights.CHECKS,
     *checks_gradients.CHECKS,
+    *checks_networks.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
     _optimizer,

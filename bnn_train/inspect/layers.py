@@ -147,8 +147,9 @@ def _packed_bytes(weight: Tensor, quantizer: WeightQuantizer) -> int:
     own = quantizer.quantizer.bytes_of(weight)
     if own is not None:
         return own
-    filters, n = weight.shape[0], weight[0].numel()
-    factors = quantizer.decompose(weight).factors
+    decomposed = quantizer.decompose(weight)
+    factors, n = decomposed.factors, weight[0].numel()
+    filters = decomposed.numbers.shape[1 if quantizer.bases else 0]
     computed = isinstance(factors, Tensor) and quantizer.scale.alpha is None  # a learned α is a parameter
     scales = factors.numel() if computed and isinstance(factors, Tensor) else 0
     return filters * -(-n * quantizer.bits // 8) + REAL_BYTES * scales

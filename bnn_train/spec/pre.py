@@ -17,6 +17,12 @@ class Pre(Record):
     prepares: ClassVar[bool] = True
     clamps: ClassVar[bool] = False
     """It limits weights itself, in units of their own deviation."""
+
+    @property
+    def copied(self) -> int:
+        """How many filters are made of a stored one."""
+        return 1
+
     measures: ClassVar[bool] = False
     """It is set on images, where a method solves for its weights."""
     rectifies: ClassVar[bool] = False
@@ -123,9 +129,21 @@ class Tanh(Pre):
     nu: AboveZero = 1.0
 
 
+class Circulant(Pre):
+    """Each stored filter and its rotations (CBCN); weights only."""
+
+    name: Literal["circulant"] = "circulant"
+    copies: Literal[1, 2, 4, 8] = 4
+    """Filters made of one, each turned by a full turn over `copies`."""
+
+    @property
+    def copied(self) -> int:
+        return self.copies
+
+
 WeightPre = Annotated[
     Annotated[
-        AsItIs | Center | Standardize | TanhMax | ClipUnit | RectifiedClamp | Tanh,
+        AsItIs | Center | Standardize | TanhMax | ClipUnit | RectifiedClamp | Tanh | Circulant,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

@@ -84,7 +84,9 @@ def _signs_fit(checkpoint: Checkpoint, model: nn.Module) -> None:
 
 
 def _planes(layer: BinaryLayer, bits: int) -> tuple[torch.dtype, tuple[int, ...]]:
-    return torch.uint8, (math.ceil(bits * layer.weight.numel() / 8),)
+    quantizer = layer.weight_quantizer
+    copies = 1 if quantizer is None else quantizer.spec.pre.copied
+    return torch.uint8, (math.ceil(bits * layer.weight.numel() * copies / 8),)
 
 
 def _bits(layer: BinaryLayer) -> int:

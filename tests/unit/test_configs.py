@@ -89,6 +89,7 @@ COPIED = {
     "imagenet/bnn_resnet18",
     "imagenet/bwnh_alexnet",
     "imagenet/bwnh_resnet18",
+    "imagenet/cbcn_resnet18",
     "imagenet/dorefa_alexnet",
     "imagenet/ls1_resnet18",
     "imagenet/ls2_resnet18",

@@ -153,7 +153,7 @@ def test_hysteresis_keeps_codes_between_the_thresholds() -> None:
         return [float(c) for c in made.codes(row, (1,), drawn=True)[0]]
 
     start_ = (0.0, -0.0, 0.7, -0.7, 0.45, 0.55, -1.0)
-    made.start(torch.tensor([start_], dtype=torch.float64))
+    made.initialise(torch.tensor([start_], dtype=torch.float64))
     assert code(*start_) == [0, 0, 1, -1, 0, 1, -1]
     assert code(0.55, -0.59, 0.41, 0.5, 0.61, 0.3, -0.6) == [0, 0, 1, -1, 1, 0, -1]  # a new sign keeps
     assert code(0.6, -0.6, 0.39, -0.4, 0.5, 0.5, float("nan")) == [1, -1, 0, 0, 1, 0, -1]
