@@ -8,12 +8,14 @@ from typing import Any
 import torch
 
 from bnn_train.config.schema import Loss
+from bnn_train.training.losses.attention import Attention
 from bnn_train.training.losses.distillation import Distillation
 from bnn_train.training.losses.teacher import open_teacher
 from bnn_train.training.losses.terms import Term
 
 TERMS: dict[str, Callable[[Any, torch.device], Term]] = {
     "distillation": lambda section, device: Distillation(section, open_teacher(section.teacher, device)),
+    "attention": lambda section, device: Attention(section, open_teacher(section.teacher, device)),
 }
 """By the name in a config, from its section and the device of the run."""
 
