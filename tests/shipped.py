@@ -27,6 +27,7 @@ WIDTHS = {
     "resnet18": 4,
     "resnet34": 4,
     "resnet20": 4,
+    "reactnet_a": 2,
 }
 """Shrunk widths; LeNet-5 and NIN are small as they are."""
 TRIAL = {
@@ -63,6 +64,10 @@ def trial(path: Path, sets: Path, run: Path, **more: Any) -> list[str]:
     changes = TRIAL | {"data.root": sets / experiment.data.name, "run.dir": run, "data.test_limit": "null"}
     if experiment.data.name == "svhn":
         changes["data.validation.size"] = 30  # equally many of ten classes, two thirds from train
+    if experiment.training.init_from is not None:  # a stage; the one before it has not run
+        changes["training.init_from"] = "null"
+    if experiment.loss.terms:
+        changes |= {"loss.terms": "[]", "loss.base_weight": 1.0}
     width = WIDTHS.get(experiment.model.name)
     changes |= ({"model.width": width} if width else {}) | more
     settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]

@@ -43,5 +43,6 @@ INITS: dict[str, Draw] = {
     "he_in": _normal(0),
     "he_out": _normal(1),
     "normal_005": lambda layer, weight: weight.normal_(0, 0.05),
+    "uniform_0001": lambda layer, weight: weight.uniform_(0, 1e-3),
     "sign": lambda layer, weight: weight.copy_(sign(weight.uniform_(-1, 1))),
 }

@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnn_train.binary.estimators import line
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
+from bnn_train.binary.nonlinear import PReLU, of_channels
 
 Near = Callable[[Tensor], Tensor]
 
@@ -52,7 +53,7 @@ class SurrogateLayer(nn.Module):
             scale = (
                 scale.repeat_interleave(layer.out_channels // layer.groups, 1) if layer.groups > 1 else scale
             )
-        y = y if scale is None else y * scale
+        y = layer.output_scale.scaled(y if scale is None else y * scale) if layer.quantizes_input else y
         return y if layer.bias is None else y + (layer.bias.view(-1, 1, 1) if conv else layer.bias)
 
     def _input(self, x: Tensor) -> Tensor:
@@ -108,10 +109,25 @@ class _FixedClamp(nn.Module):
         return self._y0 + line(x, self._x0, self._open)
 
 
+class _FixedPReLU(nn.Module):
+    """PReLU on the side of its kink where each number stands in ``x0``; at the kink, the side below."""
+
+    def __init__(self, act: PReLU, x0: Tensor) -> None:
+        super().__init__()
+        self.negative, self.positive = act.negative, act.positive
+        self._above = x0 > 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×C×…"""
+        above = x if self.positive is None else x * of_channels(self.positive, x)
+        return torch.where(self._above, above, x * of_channels(self.negative, x))
+
+
 REPLACED: tuple[tuple[Any, Callable[[Any, Tensor], nn.Module]], ...] = (
     (BinaryLayer, SurrogateLayer),
     (nn.MaxPool2d, _FixedMaxPool),
     ((nn.ReLU, nn.Hardtanh), _FixedClamp),
+    (PReLU, _FixedPReLU),
 )
 
 
@@ -121,7 +137,7 @@ def replaced(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def replace(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:
-    """Put a surrogate in the place of every binary layer, max-pooling, ReLU and Hardtanh.
+    """Put a surrogate in the place of every binary layer, max-pooling and nonlinearity with kinks.
 
     ``inputs``: what each of them reads in the network itself, by name; rounding may not decide ties anew.
     """

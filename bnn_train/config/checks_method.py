@@ -147,9 +147,11 @@ def _activation(e: Experiment) -> Problems:
 def _block(e: Experiment) -> Problems:
     block = e.method.block
     if e.model.residual:
-        for key in ("product_relu", "before_last"):
-            if getattr(block, key) != BlockSpec.model_fields[key].default:
-                yield ("method", "block", key), f"has no effect in {e.model.name}: it belongs to plain chains"
+        if block.product_relu != BlockSpec.model_fields["product_relu"].default:
+            yield (
+                ("method", "block", "product_relu"),
+                f"has no effect in {e.model.name}: it belongs to plain chains",
+            )
         return
     if block.product_relu and not block.norms_first:
         yield (

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from torch import nn
 
 from bnn_train.binary.factory import Layers
+from bnn_train.binary.output_scales import fit_factors
 from bnn_train.models.alexnet import alexnet
 from bnn_train.models.convnet import convnet, vgg_small
 from bnn_train.models.extraction import extraction
 from bnn_train.models.lenet import lenet5
 from bnn_train.models.mlp import mlp
 from bnn_train.models.nin import nin
+from bnn_train.models.reactnet import reactnet_a
 from bnn_train.models.resnet import resnet18, resnet20, resnet34
 from bnn_train.models.sizes import Shape
 from bnn_train.spec.method import Method
@@ -29,6 +31,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet20": resnet20,
+    "reactnet_a": reactnet_a,
 }
 
 
@@ -38,4 +41,6 @@ def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Mo
     ``shape`` is C×H×W. Raises BnnError if its maps would vanish in the network's poolings, or if it is not
     square where it must be.
     """
-    return BUILDERS[network.name](network, Layers(method), shape, classes)
+    model = BUILDERS[network.name](network, Layers(method), shape, classes)
+    fit_factors(model, shape)
+    return model

@@ -221,7 +221,7 @@ class Attention(Record):
     teacher_blocks: tuple[str, ...] = Field(default=(), strict=False)
     """Those of the teacher, in the same order and as many; default: as in `blocks`."""
     norm: Literal["max", "l2"] = "max"
-    """What the maps are divided by: their largest number (Larq Zoo), or their length (the paper)."""
+    """The divisor of a map: its largest number (Larq Zoo), or its length (the paper)."""
     teacher: Annotated[
         CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)
     ]

@@ -97,11 +97,19 @@ class LearnedSigns(Quantizer):
     scales_itself: ClassVar[bool] = True
 
 
+class RealTanh(Quantizer):
+    """tanh, and no codes: activations of a first stage, before they are binarized (Real-to-Binary)."""
+
+    name: Literal["real_tanh"] = "real_tanh"
+    signs: ClassVar[bool] = False
+    range: ClassVar[str] = "any"
+
+
 WeightQuantizer = Annotated[
     Annotated[Real | Sign | StochasticSign | Ternary | Stored | ShiftedSigns, Field(discriminator="name")],
     BeforeValidator(named),
 ]
 ActivationQuantizer = Annotated[
-    Annotated[Real | Sign | StochasticSign | Uniform | LearnedSigns, Field(discriminator="name")],
+    Annotated[Real | Sign | StochasticSign | Uniform | LearnedSigns | RealTanh, Field(discriminator="name")],
     BeforeValidator(named),
 ]

@@ -1,4 +1,4 @@
-"""Attention transfer and the taps under it: the formula in numpy, hooks that leave nothing behind, refusals."""
+"""Attention transfer and the taps under it: the formula in numpy, hooks that leave nothing, refusals."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Teacher:
         return logits.float()
 
     def outputs(self, images: Tensor, patterns: Sequence[str]) -> dict[str, Tensor]:
-        """What the modules named by globs give for these images, without a graph."""
+        """The outputs of modules, named by globs, for these images, without a graph."""
         with tapped(self.model, patterns) as found:
             self(images)
         return chosen(found, patterns, "teacher")
