@@ -66,6 +66,8 @@ def trial(path: Path, sets: Path, run: Path, **more: Any) -> list[str]:
         changes["data.validation.size"] = 30  # equally many of ten classes, two thirds from train
     if experiment.training.init_from is not None:  # a stage; the one before it has not run
         changes["training.init_from"] = "null"
+    if experiment.schedule.warmup:
+        changes["schedule.warmup"] = 0.0
     if experiment.loss.terms:
         changes |= {"loss.terms": "[]", "loss.base_weight": 1.0}
     width = WIDTHS.get(experiment.model.name)
