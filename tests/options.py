@@ -12,6 +12,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "exponential": {"end": 0.1},
     "step": {"every": 1},
     "distillation": {"teacher": "runs/teacher"},
+    "attention": {"teacher": "runs/teacher"},
 }
 """Options without which a section cannot be written."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import binary_networks
 from bnn_train.config.schema import Experiment
 from bnn_train.spec.inputs import input_shape
+from bnn_train.spec.scales import Gate
 
 FC6_SIDE = {227: 6, 224: 6, 32: 3, 28: 2}
 """AlexNet: the side of the map that fc6 covers."""
@@ -18,7 +19,18 @@ def weights(e: Experiment, classes: int) -> Counter[str]:
     """Weights (no biases, no norms) per role: first, body, downsample, last."""
     channels, side, _ = input_shape(e.data)
     counts = Counter(NETWORKS[e.model.name](e.model, channels, side, classes))
+    for role in ("body", "downsample"):
+        counts[role] *= e.method.block.branches
+    if isinstance(e.method.output_scale, Gate):
+        counts["gates"] = _gates(e.model, e.method.output_scale.reduction)
     return Counter({role: count for role, count in counts.items() if count})
+
+
+def _gates(m: Any, reduction: int) -> int:
+    """Two dense layers without biases for each of a residual network's convolutions."""
+    stages = {"resnet18": (4, 4, 4, 4), "resnet20": (6, 6, 6)}[m.name]
+    w = [n for i, count in enumerate(stages) for n in [m.width * 2**i] * count]
+    return sum(i // reduction * (i + o) for i, o in pairwise([w[0], *w]))
 
 
 def _mlp(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
@@ -77,6 +89,13 @@ def _resnet(stages: tuple[int, ...], m: Any, c: int, side: int, classes: int) ->
     return {"first": first, "body": body, "downsample": sides, "last": w[-1] * classes}
 
 
+def _reactnet_a(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    """arXiv 2003.03488, table 1; a block's 1×1 convolution doubles by two branches of as many outputs."""
+    w = [m.width * n for n in (1, 2, 4, 4, 8, 8, *[16] * 6, 32, 32)]
+    body = sum(9 * i * i + i * o for i, o in pairwise(w))
+    return {"first": 9 * c * w[0], "body": body, "last": w[-1] * classes}
+
+
 NETWORKS: dict[str, Any] = {
     "mlp": _mlp,
     "lenet5": _lenet5,
@@ -89,4 +108,5 @@ NETWORKS: dict[str, Any] = {
     "resnet34": lambda *a: _resnet((3, 4, 6, 3), *a),
     "resnet20": lambda *a: _resnet((3, 3, 3), *a),
     **binary_networks.COUNTS,
+    "reactnet_a": _reactnet_a,
 }

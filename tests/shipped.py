@@ -32,6 +32,7 @@ WIDTHS = {
     **{f"binarydensenet{depth}": 4 for depth in (28, 37, 45)},
     **{f"meliusnet{depth}": 16 for depth in (22, 29, 42, 59)},
     "quicknet": 16,
+    "reactnet_a": 2,
 }
 """Shrunk widths; LeNet-5 and NIN are small as they are."""
 TRIAL = {
@@ -68,8 +69,10 @@ def trial(path: Path, sets: Path, run: Path, **more: Any) -> list[str]:
     changes = TRIAL | {"data.root": sets / experiment.data.name, "run.dir": run, "data.test_limit": "null"}
     if experiment.data.name == "svhn":
         changes["data.validation.size"] = 30  # equally many of ten classes, two thirds from train
-    if experiment.training.init_from is not None:  # a run that is not there
-        changes["training.init_from"] = "null"
+    if experiment.schedule.warmup:
+        changes["schedule.warmup"] = 0.0
+    if experiment.loss.terms:
+        changes |= {"loss.terms": "[]", "loss.base_weight": 1.0}
     width = WIDTHS.get(experiment.model.name)
     changes |= ({"model.width": width} if width else {}) | more
     if experiment.training.init_from is not None:

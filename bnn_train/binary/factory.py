@@ -96,7 +96,8 @@ class Layers:
     ) -> nn.Module:
         real, binary = LAYERS[kind]
         if self.method.binarizes(role) or self.method.quantizes_input(role):
-            return binary(*sizes, method=self.method, role=role, **options, **dropout)
+            made = binary(*sizes, method=self.method, role=role, **options, **dropout)
+            return made.output_scale.around(made) if made.quantizes_input else made
         plain = real(*sizes, **options)
         plain.role = role  # type: ignore[assignment]  # no parameter, read by reports
         return plain
@@ -131,6 +132,17 @@ class Layers:
     def stream(self, channels: int) -> nn.Module:
         """The nonlinearity on a residual stream of so many channels after each addition."""
         return STREAMS[self.method.block.post_add_activation](channels)
+
+    def stem_activation(self, channels: int) -> nn.Module:
+        """The nonlinearity at the end of a residual network's stem."""
+        block = self.method.block
+        if not block.stem_activation:
+            return nn.Identity()
+        return nn.ReLU() if block.norms_first else self.stream(channels)
+
+    def behind_conv(self, channels: int) -> nn.Module:
+        """The nonlinearity right behind a convolution of a residual block."""
+        return STREAMS[self.method.block.conv_activation](channels)
 
     def chain(self, layers: Sequence[ChainLayer]) -> nn.Sequential:
         """The layers one after the other, in the method's block order.

@@ -93,6 +93,20 @@ class Detached(Gradient):
         return c.start + c.alpha * c.bent
 
 
+class Unscaled(Gradient):
+    """∂L/∂w = m·g: α multiplies the codes in the forward pass alone (ReActNet's code, birealnet.py; with m =
+    1[|w| ≤ 1])."""
+
+    untrue = "∂L/∂w = ∂L/∂ŵ·m"
+    keeps = False
+
+    def latent(self, g: Tensor, c: Context) -> Tensor:
+        return c.estimator.slope(g, c.w)
+
+    def near(self, c: Near) -> Tensor:
+        return c.start + c.bent
+
+
 class Exact(Gradient):
     """∂L/∂wᵢ = (1/n)·s(wᵢ)·Σⱼ gⱼ·s(wⱼ) + α·mᵢ·gᵢ: the chain rule through α = mean|w|, s = sign."""
 
@@ -129,6 +143,7 @@ GRADIENTS: dict[str, Gradient] = {
     "exact": Exact(),
     "official": Official(),
     "detached": Detached(),
+    "unscaled": Unscaled(),
 }
 
 GAINS: dict[str, Callable[[Tensor], int]] = {"none": lambda w: 1, "fan_in": lambda w: w[0].numel()}

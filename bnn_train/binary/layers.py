@@ -90,6 +90,7 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
         scale = self.input_scale(x)
         if scale is not None:
             y = y * self._over_outputs(scale)
+        y = self.output_scale.scaled(y)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
     def columns(self, x: Tensor) -> Tensor:
@@ -235,6 +236,7 @@ class BinaryLinear(QuantizedLayer, nn.Linear):
         scale = self.input_scale(x)
         if scale is not None:
             y = y * scale
+        y = self.output_scale.scaled(y)
         return y if self.bias is None else y + self.bias
 
     def input_scale(self, x: Tensor) -> Tensor | None:

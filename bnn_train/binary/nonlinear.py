@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 
-def _of_channels(numbers: Tensor, x: Tensor) -> Tensor:
+def of_channels(numbers: Tensor, x: Tensor) -> Tensor:
+    """A number for each channel, spread over N×C×…"""
     return numbers.view(-1, *[1] * (x.dim() - 2))
 
 
@@ -25,10 +26,10 @@ class PReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×… → the same shape."""
-        above = x.clamp(min=0)
+        above = x.relu()  # slope 0 at 0, where the other half has its slope: sums of signs are often 0
         if self.positive is not None:
-            above = above * _of_channels(self.positive, x)
-        return above + x.clamp(max=0) * _of_channels(self.negative, x)
+            above = above * of_channels(self.positive, x)
+        return above + x.clamp(max=0) * of_channels(self.negative, x)
 
 
 class RPReLU(nn.Module):
@@ -42,8 +43,8 @@ class RPReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×… → the same shape."""
-        bent: Tensor = self.prelu(x + _of_channels(self.before, x))
-        return bent + _of_channels(self.after, x)
+        bent: Tensor = self.prelu(x + of_channels(self.before, x))
+        return bent + of_channels(self.after, x)
 
 
 STREAMS: dict[str, Callable[[int], nn.Module]] = {

@@ -76,6 +76,7 @@ class QuantizedLayer(nn.Module):
             self.weight_quantizer.initialise(self.weight)
         if self.input_quantizer is not None:
             self.input_quantizer.initialise()
+        self.output_scale.initialise()
 
     @property
     def quantizes_input(self) -> bool:

@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bnn_train.binary.estimators import line
 from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.layers import BinaryConv2d, BinaryLayer
-from bnn_train.binary.nonlinear import PReLU
+from bnn_train.binary.nonlinear import PReLU, of_channels
 from bnn_train.binary.output_gradients import OUTPUT_GRADIENTS
 from bnn_train.spec.output_gradients import RealGradient
 
@@ -59,7 +59,7 @@ class SurrogateLayer(nn.Module):
             scale = (
                 scale.repeat_interleave(layer.out_channels // layer.groups, 1) if layer.groups > 1 else scale
             )
-        y = y if scale is None else y * scale
+        y = layer.output_scale.scaled(y if scale is None else y * scale) if layer.quantizes_input else y
         return y if layer.bias is None else y + (layer.bias.view(-1, 1, 1) if conv else layer.bias)
 
     def _windowed(self, layer: BinaryConv2d, inputs: InputQuantizer, x: Tensor) -> Tensor:
@@ -127,19 +127,17 @@ class _FixedClamp(nn.Module):
 
 
 class _FixedPReLU(nn.Module):
-    """PReLU on the side of its bend where each number stands in ``x0``; its slopes are the network's own."""
+    """PReLU on the side of its kink where each number stands in ``x0``; at the kink, the side below."""
 
     def __init__(self, act: PReLU, x0: Tensor) -> None:
         super().__init__()
-        self._act, self._above, self._below = act, x0 >= 0, x0 <= 0
+        self.negative, self.positive = act.negative, act.positive
+        self._above = x0 > 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """N×C×… → the same shape."""
-        shape = (-1, *[1] * (x.dim() - 2))
-        above = x * self._above
-        if self._act.positive is not None:
-            above = above * self._act.positive.view(shape)
-        return above + x * self._below * self._act.negative.view(shape)
+        """N×C×…"""
+        above = x if self.positive is None else x * of_channels(self.positive, x)
+        return torch.where(self._above, above, x * of_channels(self.negative, x))
 
 
 REPLACED: tuple[tuple[Any, Callable[[Any, Tensor], nn.Module]], ...] = (
@@ -156,7 +154,7 @@ def replaced(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def replace(model: nn.Module, inputs: Mapping[str, Tensor]) -> None:
-    """Put a surrogate in the place of every binary layer, max-pooling, ReLU, PReLU and Hardtanh.
+    """Put a surrogate in the place of every binary layer, max-pooling and nonlinearity with kinks.
 
     ``inputs``: what each of them reads in the network itself, by name; rounding may not decide ties anew.
     """

@@ -15,6 +15,7 @@ from bnn_train.config import (
     checks_method,
     checks_networks,
     checks_numbers,
+    checks_reactors,
     checks_weights,
 )
 from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
@@ -87,6 +88,7 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_weights.CHECKS,
     *checks_gradients.CHECKS,
     *checks_networks.CHECKS,
+    *checks_reactors.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
     _optimizer,

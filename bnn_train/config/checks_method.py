@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import KeyPath
-from bnn_train.spec.method import BlockSpec, Method
+from bnn_train.spec.method import Method
 from bnn_train.spec.networks import MLP
 
 Problems = Iterator[tuple[KeyPath, str]]
@@ -147,9 +147,8 @@ def _activation(e: Experiment) -> Problems:
 
 def _block(e: Experiment) -> Problems:
     block = e.method.block
-    if e.model.residual and block.before_last != BlockSpec.model_fields["before_last"].default:
-        path = ("method", "block", "before_last")
-        yield path, f"has no effect in {e.model.name}: it belongs to plain chains"
+    if e.model.residual:
+        return
     if block.product_relu and not block.norms_first:
         yield (
             ("method", "block", "product_relu"),

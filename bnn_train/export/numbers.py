@@ -70,8 +70,16 @@ def product_scale(op: Op) -> F32 | None:
     if layer is None or layer.weight_quantizer is None:
         return None
     unit = _unit(layer)
+    learned = layer.output_scale.channels
     found = layer.codes()
     alpha = None if found.bases else found.factors
+    if learned is not None:
+        if unit is not None or isinstance(alpha, Tensor):
+            raise ExportError(
+                f"{op.layer}: multiplies its output with two factors of each channel, one after the other"
+                " (weight.scale and output_scale), and the packed program with one; set weight.scale to none"
+            )
+        return array(learned)
     if not isinstance(alpha, Tensor):
         return None if unit is None else np.full(op.channels, array(torch.as_tensor(unit)), dtype=np.float32)
     spread = alpha.expand(op.channels, *alpha.shape[1:])

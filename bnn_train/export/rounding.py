@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.output_scales import OutputScale
 from bnn_train.binary.quantizers import Quantizer
 from bnn_train.errors import ExportError
 from bnn_train.export.first import Affine, absorbs, per_input
@@ -42,8 +43,10 @@ def deterministic(model: nn.Module, options: Options) -> tuple[nn.Module, list[s
 
 
 def _refuse(model: nn.Module) -> None:
-    """Raise ExportError for the first layer with a quantizer whose codes no packed file can hold."""
+    """Raise ExportError for the first layer whose codes or factors no packed file can hold."""
     for name, module in model.named_modules():
+        if isinstance(module, OutputScale) and module.refusal:
+            raise ExportError(f"{name.removesuffix('.output_scale')}: {module.refusal}")
         if isinstance(module, Quantizer) and module.refusal:
             raise ExportError(f"{name.partition('.weight_')[0].partition('.input_')[0]}: {module.refusal}")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from bnn_train.binary.factory import Layers
+from bnn_train.binary.output_scales import fit_factors
 from bnn_train.models.alexnet import alexnet
 from bnn_train.models.convnet import convnet, vgg_small
 from bnn_train.models.densenet import densenet
@@ -16,6 +17,7 @@ from bnn_train.models.meliusnet import meliusnet
 from bnn_train.models.mlp import mlp
 from bnn_train.models.nin import nin
 from bnn_train.models.quicknet import quicknet
+from bnn_train.models.reactnet import reactnet_a
 from bnn_train.models.resnet import resnet18, resnet20, resnet34
 from bnn_train.models.resnete import resnete
 from bnn_train.models.sizes import Shape
@@ -37,6 +39,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     **dict.fromkeys(("binarydensenet28", "binarydensenet37", "binarydensenet45"), densenet),
     **dict.fromkeys(("meliusnet22", "meliusnet29", "meliusnet42", "meliusnet59"), meliusnet),
     "quicknet": quicknet,
+    "reactnet_a": reactnet_a,
 }
 
 
@@ -46,4 +49,6 @@ def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Mo
     ``shape`` is C×H×W. Raises BnnError if its maps would vanish in the network's poolings, or if it is not
     square where it must be.
     """
-    return BUILDERS[network.name](network, Layers(method), shape, classes)
+    model = BUILDERS[network.name](network, Layers(method), shape, classes)
+    fit_factors(model, shape)
+    return model

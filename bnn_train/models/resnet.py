@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnn_train.binary.factory import Layers
+from bnn_train.binary.factory import LEADS, Layers
+from bnn_train.binary.global_average import GlobalAverage
+from bnn_train.models.groups import Group, Groups
 from bnn_train.models.init import he_out, initialise_real
 from bnn_train.models.sizes import Shape
 from bnn_train.spec.networks import ResNet18, ResNet20
@@ -47,28 +48,6 @@ class PadShortcut(nn.Module):
         return F.pad(picked, (0, 0, 0, 0, self.before, self.behind))
 
 
-class GlobalAverage(nn.AdaptiveAvgPool2d):
-    """The mean of each map, whose gradient comes back in the layout of the maps.
-
-    Torch's own comes back channels-first; down the residual stream of a channels-last network it then
-    makes every batch norm's backward pass three times slower.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×C×H×W → N×C×1×1."""
-        if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
-            x.register_hook(_channels_last)  # type: ignore[no-untyped-call]  # in torch;
-            # a closure that held x would keep every step's graph alive
-        return super().forward(x)
-
-
-def _channels_last(gradient: Tensor) -> Tensor:
-    return gradient.contiguous(memory_format=torch.channels_last)
-
-
 def resnet(
     layers: Layers, stem: nn.Module, widths: Sequence[int], blocks: Sequence[int], pads: bool, classes: int
 ) -> nn.Module:
@@ -76,12 +55,15 @@ def resnet(
 
     Every stage but the first halves the map.
     """
-    parts: list[tuple[str, nn.Module]] = [("stem", stem)]
-    inputs = widths[0]
-    for i, (outputs, count) in enumerate(zip(widths, blocks, strict=True), start=1):
-        parts.append((f"stage{i}", _stage(layers, inputs, outputs, count, 1 if i == 1 else 2, pads)))
-        inputs = outputs
-    model = nn.Sequential(OrderedDict([*parts, ("head", _head(layers, inputs, classes))]))
+    stages = _sizes(widths, blocks)
+    copies = layers.method.block.branches
+    body: list[tuple[str, nn.Module]]
+    if copies > 1:
+        body = [("groups", _groups(layers, [size for stage in stages for size in stage], pads, copies))]
+    else:
+        body = [(f"stage{i}", _stage(layers, stage, pads)) for i, stage in enumerate(stages, start=1)]
+    head = _head(layers, widths[-1], classes)
+    model = nn.Sequential(OrderedDict([("stem", stem), *body, ("head", head)]))
     initialise_real(model, he_out, kinds=(nn.Conv2d,))
     return model
 
@@ -120,16 +102,31 @@ def _stem(layers: Layers, channels: int, width: int, *, small: bool) -> nn.Seque
     """The first convolution and what makes its output the residual stream."""
     kernel, stride = (3, 1) if small else (7, 2)
     conv = layers.conv("first", channels, width, kernel, stride=stride, padding=kernel // 2)
-    act = nn.ReLU() if layers.method.block.norms_first else layers.stream(width)
+    act = layers.stem_activation(width)
     pool = nn.Identity() if small else nn.MaxPool2d(3, 2, padding=1)
     return sequence(conv, layers.norm2d(width), act, pool)
 
 
-def _stage(layers: Layers, inputs: int, outputs: int, count: int, stride: int, pads: bool) -> nn.Sequential:
-    blocks = _block(layers, inputs, outputs, stride, pads)
-    for _ in range(count - 1):
-        blocks += _block(layers, outputs, outputs, 1, pads)
-    return nn.Sequential(*blocks)
+Size = tuple[int, int, int]
+"""Input and output channels of a block, and its stride."""
+
+
+def _sizes(widths: Sequence[int], blocks: Sequence[int]) -> list[list[Size]]:
+    """The blocks of each stage; the first of all stages but one halves the map."""
+    before = [widths[0], *widths]
+    return [
+        [(inputs, outputs, 1 if outputs == inputs else 2), *[(outputs, outputs, 1)] * (count - 1)]
+        for inputs, outputs, count in zip(before, widths, blocks, strict=False)
+    ]
+
+
+def _stage(layers: Layers, blocks: Sequence[Size], pads: bool) -> nn.Sequential:
+    return nn.Sequential(*(module for size in blocks for module in _block(layers, *size, pads)))
+
+
+def _groups(layers: Layers, blocks: Sequence[Size], pads: bool, copies: int) -> nn.Module:
+    made = ([sequence(*_block(layers, *size, pads)) for _ in range(copies)] for size in blocks)
+    return Groups([Group(branches, mixes=i > 0) for i, branches in enumerate(made)])
 
 
 def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -> list[nn.Module]:
@@ -147,10 +144,11 @@ def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -
 
 def convolution(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     conv = layers.conv("body", inputs, outputs, 3, stride=stride, padding=1)
+    act = layers.behind_conv(outputs)
     if layers.method.block.norms_first:
         behind = [nn.ReLU()] if layers.method.block.product_relu else []
-        return [layers.norm2d(inputs), layers.nonlinearity("body"), conv, *behind]
-    return [conv, layers.norm2d(outputs)]
+        return [layers.norm2d(inputs), layers.nonlinearity("body"), conv, *behind, act]
+    return [conv, act, layers.norm2d(outputs)]
 
 
 def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -> nn.Module:
@@ -164,7 +162,7 @@ def _shortcut(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool
     narrow = inputs < ONEDNN_BLOCK
     pick = nn.MaxPool2d(1, stride) if narrow and not pooled else nn.Identity()
     conv = layers.conv("downsample", inputs, outputs, 1, stride=1 if pooled or narrow else stride)
-    if layers.method.block.norms_first:
+    if layers.method.block.norms_first and not pooled:
         return sequence(pool, layers.norm2d(inputs), layers.nonlinearity("downsample"), pick, conv)
     return sequence(pool, pick, conv, layers.norm2d(outputs))
 
@@ -175,7 +173,10 @@ def _head(layers: Layers, features: int, classes: int) -> nn.Sequential:
     A last layer that quantizes its input has a norm before it: averages of bounded or rectified maps
     are far from centred on the threshold.
     """
-    final = [layers.norm2d(features), layers.nonlinearity("last")] if layers.method.block.norms_first else []
+    block = layers.method.block
+    normalized, activated = LEADS[block.before_last] if block.norms_first else (False, False)
+    final: list[nn.Module] = [layers.norm2d(features)] if normalized else []
+    final += [layers.nonlinearity("last")] if activated else []
     return head(layers, features, classes, *final)
 
 

@@ -296,14 +296,36 @@ class Spikes(_Term):
     needs_spikes: ClassVar[bool] = True
 
 
+class Attention(_Term):
+    """Mean square of the difference between the network's and a teacher's attention maps (Martinez et al.:
+    Real-to-Binary Convolutions, arXiv 2003.11535 §4.2)."""
+
+    name: Literal["attention"]
+    weight: NotNegative = 1.0
+    """Factor on the term, beside the base loss."""
+    blocks: tuple[str, ...] = Field(default=("stage?",), strict=False, min_length=1)
+    """The modules whose outputs are compared: globs over their names, `stage?` or `stage2.*`."""
+    teacher_blocks: tuple[str, ...] = Field(default=(), strict=False)
+    """Those of the teacher, in the same order and as many; default: as in `blocks`."""
+    norm: Literal["max", "l2"] = "max"
+    """The divisor of a map: its largest number (Larq Zoo), or its length (the paper)."""
+    teacher: Annotated[
+        CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)
+    ]
+    """The network to learn from; frozen, and evaluated as its own run evaluated it."""
+
+
 LossTerm = Annotated[
-    Annotated[Distillation | Regularizer | Spikes, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[Distillation | Regularizer | Spikes | Attention, Field(discriminator="name")],
+    BeforeValidator(named),
 ]
 
 
 class _Loss(Record):
     terms: tuple[LossTerm, ...] = Field(default=(), strict=False)
     """Added to the loss while training; evaluations have the base alone."""
+    base_weight: NotNegative = 1.0
+    """Factor on the base while training, beside terms; 0: the terms alone teach (ReActNet)."""
 
 
 class CrossEntropy(_Loss):

@@ -28,10 +28,10 @@ class WeightSpec(Record):
     """The positive factor α that multiplies the codes."""
     granularity: Literal["channel", "layer"] = "channel"
     """How far one mean, one threshold and one α reach: an output filter (XNOR-Net), or the layer (DoReFa)."""
-    gradient: Literal["identity", "exact", "official", "detached"] = "identity"
+    gradient: Literal["identity", "exact", "official", "detached", "unscaled"] = "identity"
     """How the gradient reaches the latent weight; see `binary/gradients.py`."""
     estimator: Estimator = ClipOpen()
-    """The derivative that stands in for the quantizer's inside `exact`, `official`, `detached`."""
+    """The derivative that stands in for the quantizer's inside every other rule than `identity`."""
     gain: Literal["none", "fan_in"] = "none"
     """Multiply the gradient by n, the weights per filter (XNOR-Net's official code under SGD)."""
     evaluate: Literal["binary", "latent"] = "binary"
@@ -81,11 +81,19 @@ class LatentSpec(Record):
     """Rules for the latent weights of binarized layers."""
 
     init: Literal[
-        "uniform", "glorot", "he_in", "he_out", "normal_005", "sign", "glorot_normal", "glorot_uniform"
+        "uniform",
+        "glorot",
+        "he_in",
+        "he_out",
+        "normal_005",
+        "sign",
+        "glorot_normal",
+        "glorot_uniform",
+        "uniform_0001",
     ] = "he_out"
-    """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1.
-    Keras' own: `glorot_uniform`, U(±√(6/(fan_in+fan_out))); `glorot_normal`, N(0, √(2/(fan_in+fan_out))) cut
-    off at two deviations."""
+    """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1;
+    `uniform_0001`: U(0, 0.001). Keras' own: `glorot_uniform`, U(±√(6/(fan_in+fan_out))); `glorot_normal`,
+    N(0, √(2/(fan_in+fan_out))) cut off at two deviations."""
     clip: float | None = Field(default=None, gt=0)
     """Clip to [−clip, clip] after every step."""
     center: bool = False
@@ -122,6 +130,14 @@ class BlockSpec(Record):
     """Type-B shortcuts: a strided 1×1 convolution, or 2×2 average pooling and a plain 1×1."""
     post_add_activation: Literal["none", "relu", "hardtanh", "prelu", "rprelu", "maxout"] = "relu"
     """The nonlinearity after each addition of a shortcut; the last three learn slopes for each channel."""
+    conv_activation: Literal["none", "relu", "prelu"] = "none"
+    """Residual networks: the nonlinearity right behind each convolution of a block, before its norm or the
+    addition."""
+    stem_activation: bool = True
+    """Residual networks: the stem ends in the nonlinearity of `post_add_activation` (ReLU before norms)."""
+    branches: int = Field(default=1, ge=1)
+    """Residual networks: copies of every block side by side, each reading a learned mix of its own stream and
+    the mean of all (Group-Net)."""
     output_norm: bool = False
     """Batch-normalize the network's output, as the square-hinge networks do."""
     product_relu: bool = False
@@ -129,7 +145,7 @@ class BlockSpec(Record):
     networks behind every convolution of a block, before its shortcut is added (least squares quantization).
     XNOR-Net's paper calls it optional, the authors' code has none, the PyTorch port has it."""
     before_last: Literal["norm_relu", "norm", "none"] = "norm_relu"
-    """Plain chains in the order `bn-act-conv-pool`: what stands before a real last layer. The authors'
+    """In the order `bn-act-conv-pool`: what stands before a real last layer. XNOR-Net's authors'
     AlexNet has norm and ReLU, the PyTorch port's Network-in-Network the norm, its LeNet-5 neither."""
 
     @property

@@ -133,6 +133,18 @@ class ResNet20(Options):
     width: Count = 16
 
 
+class ReActNetA(Options):
+    """ReActNet-A: MobileNet's widths, each block a 3×3 and a 1×1 convolution with shortcuts of their own.
+
+    From 64 pixels up a 3×3/2 stem; below that 3×3/1."""
+
+    residual: ClassVar[bool] = True
+
+    name: Literal["reactnet_a"]
+    width: Count = 32
+    """Of the stem; the blocks have up to 32 times as many channels."""
+
+
 Network = Annotated[
     MLP
     | LeNet5
@@ -153,7 +165,8 @@ Network = Annotated[
     | MeliusNet29
     | MeliusNet42
     | MeliusNet59
-    | QuickNet,
+    | QuickNet
+    | ReActNetA,
     Field(discriminator="name"),
 ]
 NETWORKS: dict[str, type[Options]] = {

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from bnn_train.spec.record import Record
-from bnn_train.spec.scalars import named
+from bnn_train.spec.scalars import Count, named
 
 
 class _Scale(Record):
@@ -91,6 +91,8 @@ class _OutputScale(Record):
     """Its formula is that of inputs whose codes are their signs."""
     pads_zeros: ClassVar[bool] = False
     """It averages over maps with zeros around them."""
+    learns: ClassVar[bool] = False
+    """It has parameters; as any of them, only in layers with quantized inputs."""
 
 
 class Unscaled(_OutputScale):
@@ -107,4 +109,32 @@ class XnorK(_OutputScale):
     pads_zeros: ClassVar[bool] = True
 
 
-OutputScale = Annotated[Annotated[Unscaled | XnorK, Field(discriminator="name")], BeforeValidator(named)]
+class Factored(_OutputScale):
+    """Learned factors that start at 1, for channels and places of the map (XNOR-Net++)."""
+
+    name: Literal["factored"] = "factored"
+    over: Literal["channel", "all", "channel_map", "channel_row_column"] = "channel_row_column"
+    """Cases 1 to 4 of the paper: a factor for each channel; for each number of the map; the product of one
+    for the channel and one for the place; the product of three, for channel, row and column."""
+    learns: ClassVar[bool] = True
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The axes of each tensor of factors, of channels c, rows h and columns w."""
+        cases = {"channel": "c", "all": "chw", "channel_map": "c hw", "channel_row_column": "c h w"}
+        return tuple(cases[self.over].split())
+
+
+class Gate(_OutputScale):
+    """A factor in (0, 1) for each channel, which a small network finds for each image from the means of the
+    layer's real input (Real-to-Binary); convolutions only."""
+
+    name: Literal["gate"] = "gate"
+    reduction: Count = 8
+    """Input channels over hidden units."""
+    learns: ClassVar[bool] = True
+
+
+OutputScale = Annotated[
+    Annotated[Unscaled | XnorK | Factored | Gate, Field(discriminator="name")], BeforeValidator(named)
+]

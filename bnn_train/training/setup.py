@@ -14,6 +14,7 @@ from bnn_train.config.schema import Experiment, Run
 from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.models.build import build
+from bnn_train.spec.annealed import Annealed
 from bnn_train.training.losses import Criterion, criterion
 from bnn_train.training.losses.terms import Term
 from bnn_train.training.memory import keep_freed_memory
@@ -76,6 +77,8 @@ class Learner:
     average: AveragedModel | None
     amp: torch.dtype | None
     device: torch.device
+    base_weight: Annealed = 1.0
+    """Factor on the base loss beside terms."""
     torn: bool = False
     """Whether a step broke off while it moved the weights."""
 
@@ -126,4 +129,5 @@ def build_learner(
         average=average,
         amp=amp,
         device=device,
+        base_weight=experiment.loss.base_weight,
     )

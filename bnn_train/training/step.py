@@ -14,6 +14,7 @@ from bnn_train.binary.latent import enforce
 from bnn_train.binary.placed import place
 from bnn_train.spec.annealed import Position
 from bnn_train.training.curvature import hand_over
+from bnn_train.training.losses.taps import tapped
 from bnn_train.training.losses.terms import Context, weighted_sum
 from bnn_train.training.precision import precise, widened
 from bnn_train.training.setup import Learner
@@ -95,11 +96,12 @@ def training_step(
 
 def _backward(learner: Learner, batch: Batch, position: Position, total: int) -> Seen:
     images, labels = batch
-    with precise(learner.device, learner.amp):
+    watched = [pattern for term in learner.terms for pattern in term.watches]
+    with precise(learner.device, learner.amp), tapped(learner.model, watched) as outputs:
         logits = widened(learner.model(images))
         loss = learner.criterion(logits, labels)
     if learner.terms:  # outside, since a teacher has a precision of its own
-        context = Context(images, logits, labels, learner.model, position)
-        loss = weighted_sum(loss, learner.terms, context)
+        context = Context(images, logits, labels, learner.model, position, outputs)
+        loss = weighted_sum(loss, learner.terms, context, learner.base_weight)
     learner.scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
     return Seen(loss.detach(), logits.detach(), labels)

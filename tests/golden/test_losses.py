@@ -5,6 +5,9 @@ import pytest
 from bnn_train.spec.methods import METHODS
 from losses import NETWORKS, first_losses, stored
 
+NETWORKS_ONLY = {"reactnet_a"}
+"""Rows that differ from their parent in the network alone."""
+
 GOLDEN = stored()
 
 
@@ -20,5 +23,5 @@ def test_first_losses(name: str) -> None:
 
 def test_methods_differ() -> None:
     for network in NETWORKS:
-        runs = [tuple(GOLDEN[f"{method}/{network}"]) for method in METHODS]
+        runs = [tuple(GOLDEN[f"{method}/{network}"]) for method in METHODS if method not in NETWORKS_ONLY]
         assert len(set(runs)) == len(runs)

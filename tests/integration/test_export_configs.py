@@ -12,6 +12,7 @@ from bnn_train.binary.quantizers import Quantizer
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from bnn_train.data.normalize import Normalizer
+from bnn_train.errors import ExportError
 from bnn_train.export.lower import Lowering
 from bnn_train.export.parity import Gate
 from bnn_train.export.run import pixel_steps
@@ -20,6 +21,7 @@ from bnn_train.models.build import build
 from bnn_train.packed import PackedModel, native
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import input_shape, num_classes
+from bnn_train.spec.scales import Factored
 from lowering import Pair, header_of, pair, pixels, scramble
 from shipped import PATHS, WIDTHS, label
 
@@ -60,6 +62,19 @@ def normalizer(experiment: Experiment, shape: tuple[int, int, int]) -> Normalize
     return FITTED[key]
 
 
+def refusal(e: Experiment) -> str | None:
+    """Why a network has no packed form, as the export says it: it is a first stage, or has factors of places
+    or branches."""
+    quantizes = e.method.weight.quantizer.quantizes, e.method.activation.quantizer.quantizes
+    if e.method.activation.quantizer.name == "real_tanh":
+        return "has real activations"
+    if e.method.block.branches > 1:
+        return "no step for Average"
+    if isinstance(e.method.output_scale, Factored) and e.method.output_scale.parts != ("c",):
+        return "factors for each place of the map"
+    return "with real weights" if quantizes == (False, True) else None
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in DEFAULT)) for name in EXPERIMENTS]
 )
@@ -72,6 +87,10 @@ def test_the_packed_twin_agrees(name: str) -> None:
     classes = min(CLASSES, num_classes(experiment.data))
     model: Any = scramble(build(network, experiment.method, shape, classes), shape)
     normalize = normalizer(experiment, shape)
+    if (told := refusal(experiment)) is not None:
+        with pytest.raises(ExportError, match=told):
+            pair(model, shape, normalize=normalize, steps=pixel_steps(normalize))
+        return
     made = pair(
         model.to(memory_format=torch.channels_last), shape, normalize=normalize, steps=pixel_steps(normalize)
     )

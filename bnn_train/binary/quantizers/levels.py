@@ -120,6 +120,8 @@ class UnsignedLevels(_Levels):
     @property
     def refusal(self) -> str:  # type: ignore[override]  # a fact of the basis as it is
         """Levels in another order than the binary numbers of their signs."""
+        if self.basis.is_meta:  # has no numbers yet
+            return ""
         sums = self.patterns.to(self.basis) @ self.basis.abs()
         if bool((sums[1:] >= sums[:-1]).all()):
             return ""

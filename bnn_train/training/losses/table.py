@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bnn_train.config.schema import Loss
+from bnn_train.training.losses.attention import Attention
 from bnn_train.training.losses.distillation import Distillation
 from bnn_train.training.losses.regularizer import Regularizer
 from bnn_train.training.losses.spikes import Spikes
@@ -18,6 +19,7 @@ TERMS: dict[str, Callable[[Any, torch.device], Term]] = {
     "distillation": lambda section, device: Distillation(section, open_teacher(section.teacher, device)),
     "regularizer": lambda section, device: Regularizer(section),
     "spikes": lambda section, device: Spikes(section),
+    "attention": lambda section, device: Attention(section, open_teacher(section.teacher, device)),
 }
 """By the name in a config, from its section and the device of the run."""
 

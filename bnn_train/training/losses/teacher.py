@@ -13,6 +13,7 @@ from bnn_train.config.schema import CheckpointFile
 from bnn_train.data.bundle import DataBundle
 from bnn_train.errors import RunError, printable
 from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.losses.taps import chosen, tapped
 from bnn_train.training.precision import AMP_TYPES, precise
 from bnn_train.training.restore import experiment_of, model_of
 from bnn_train.training.source import TEACHER, open_source
@@ -40,6 +41,12 @@ class Teacher:
         with precise(self.device, self.amp):
             logits: Tensor = self.model(images)
         return logits.float()
+
+    def outputs(self, images: Tensor, patterns: Sequence[str]) -> dict[str, Tensor]:
+        """The outputs of modules, named by globs, for these images, without a graph."""
+        with tapped(self.model, patterns) as found:
+            self(images)
+        return chosen(found, patterns, "teacher")
 
     def check(self, data: DataBundle) -> None:
         """Raise RunError unless classes, sizes and normalization of the images are those of its own run."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -21,12 +21,16 @@ class Context:
     labels: Tensor
     model: nn.Module
     position: Position
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
+    """Of the modules that terms watch, by name in the order in which they ran."""
 
 
 class Term(ABC):
     """A scalar that training adds to the base loss, times an annealed weight."""
 
     weight: Annealed
+    watches: Sequence[str] = ()
+    """The modules of the network whose outputs it reads, as globs over their names."""
 
     @abstractmethod
     def __call__(self, context: Context) -> Tensor:
@@ -43,9 +47,12 @@ class Term(ABC):
         """A sentence for the report."""
 
 
-def weighted_sum(base: Tensor, terms: Sequence[Term], context: Context) -> Tensor:
+def weighted_sum(
+    base: Tensor, terms: Sequence[Term], context: Context, base_weight: Annealed = 1.0
+) -> Tensor:
     """The base loss and every term times its weight at the position; a weight of 0 saves the term's pass."""
-    total = base
+    factor = number_at(base_weight, context.position)
+    total = base if factor == 1 else factor * base
     for term in terms:
         weight = number_at(term.weight, context.position)
         if weight:

@@ -1,0 +1,59 @@
+"""Facts of a quantizer that config checks ask, before torch is there to make one."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from bnn_train.spec.record import Record
+
+
+class Quantizer(Record):
+    """Facts of a quantizer that config checks ask, before torch is there to make one."""
+
+    quantizes: ClassVar[bool] = True
+    signs: ClassVar[bool] = True
+    """Its codes are ±1 and nothing else."""
+    is_sign: ClassVar[bool] = False
+    """Its code is the sign of the number, always."""
+    zeros: ClassVar[bool] = False
+    """0 is one of its codes."""
+    draws: ClassVar[bool] = False
+    """Its codes are random while training."""
+    scales_itself: ClassVar[bool] = False
+    """It has factors of its own, one for each of its bases."""
+    latent: ClassVar[bool] = True
+    """As a weight quantizer: real latent weights stand behind the codes."""
+    centres_itself: ClassVar[bool] = False
+    """It subtracts the mean of what it quantizes."""
+    leads_back: ClassVar[bool] = False
+    """It has a gradient of its own: as a weight quantizer no rule of `gradient` leads back."""
+    softens: ClassVar[bool] = False
+    """While training it has other numbers than in evaluations and exports, or keeps track of its codes."""
+    remembers: ClassVar[bool] = False
+    """Its codes depend on those that it had before, which it keeps."""
+    fires: ClassVar[bool] = False
+    """Its codes are 0 and 1."""
+    remark: ClassVar[str] = ""
+    """A sentence that a run with it tells at its start."""
+    range: ClassVar[str] = "signed"
+    """The inputs that it tells apart: `signed` or `unit`, [0, 1]; estimators have theirs."""
+    wants_plain_norm: ClassVar[bool] = False
+    """As an activation quantizer: its constants are for numbers of mean 0 and deviation 1."""
+    keeps_shape: ClassVar[bool] = False
+    """As an activation quantizer: it only rounds, so that a nonlinearity stands before it."""
+    wants_float32: ClassVar[bool] = False
+    """It means nothing under mixed precision."""
+    counts: ClassVar[bool] = False
+    """It keeps whole numbers in a checkpoint, which no average of weights can hold."""
+
+    @property
+    def solves(self) -> bool:
+        """Whether it solves for its weights on images before the first step."""
+        return False
+
+
+class Sign(Quantizer):
+    """−1 below 0, else +1."""
+
+    name: Literal["sign"] = "sign"
+    is_sign: ClassVar[bool] = True
