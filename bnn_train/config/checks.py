@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bnn_train.config import checks_data, checks_method
+from bnn_train.config import checks_data, checks_method, checks_stages
 from bnn_train.config.schema import SGD, Cosine, Experiment, Exponential, Linear, Step, Table
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.errors import BnnError
@@ -74,6 +74,7 @@ def _homes(e: Experiment) -> Problems:
 
 CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_method.CHECKS,
+    *checks_stages.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
     _optimizer,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from bnn_train.binary.factory import Layers
+from bnn_train.binary.latent import number
 from bnn_train.models.alexnet import alexnet
 from bnn_train.models.convnet import convnet, vgg_small
 from bnn_train.models.extraction import extraction
@@ -38,4 +39,6 @@ def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Mo
     ``shape`` is C×H×W. Raises BnnError if its maps would vanish in the network's poolings, or if it is not
     square where it must be.
     """
-    return BUILDERS[network.name](network, Layers(method), shape, classes)
+    model = BUILDERS[network.name](network, Layers(method), shape, classes)
+    number(model)
+    return model

@@ -25,6 +25,8 @@ class Quantizer(Record):
     """Its codes are random while training."""
     scales_itself: ClassVar[bool] = False
     """It has factors of its own, one for each of its bases."""
+    spread: ClassVar[bool] = False
+    """Its codes are far apart, and only the scale that knows the largest of them fits."""
     latent: ClassVar[bool] = True
     """As a weight quantizer: real latent weights stand behind the codes."""
     range: ClassVar[str] = "signed"
@@ -97,8 +99,20 @@ class LearnedSigns(Quantizer):
     scales_itself: ClassVar[bool] = True
 
 
+class Powers(Quantizer):
+    """0 or ± one of 2^(bits − 2) powers of two, the largest near the layer's largest weight (INQ)."""
+
+    name: Literal["powers"] = "powers"
+    bits: int = Field(default=5, ge=2, le=5)
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    spread: ClassVar[bool] = True
+
+
 WeightQuantizer = Annotated[
-    Annotated[Real | Sign | StochasticSign | Ternary | Stored | ShiftedSigns, Field(discriminator="name")],
+    Annotated[
+        Real | Sign | StochasticSign | Ternary | Stored | ShiftedSigns | Powers, Field(discriminator="name")
+    ],
     BeforeValidator(named),
 ]
 ActivationQuantizer = Annotated[

@@ -16,6 +16,8 @@ class _Scale(Record):
     learns: ClassVar[bool] = False
     mean_magnitude: ClassVar[bool] = False
     """It is mean |w|, whose derivative the weight gradients `exact` and `official` have."""
+    spreads: ClassVar[bool] = False
+    """It fits codes that are far apart."""
     skips_zeros: ClassVar[bool] = False
     """It averages over the weights that are not quantized to 0."""
 
@@ -54,8 +56,16 @@ class Learned(_Scale):
     learns: ClassVar[bool] = True
 
 
+class MaxPow2(_Scale):
+    """The largest weight, rounded to a power of two, over the largest code (INQ)."""
+
+    name: Literal["max_pow2"] = "max_pow2"
+    spreads: ClassVar[bool] = True
+
+
 WeightScale = Annotated[
-    Annotated[NoScale | L1 | L1Masked | Pow2 | Learned, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[NoScale | L1 | L1Masked | Pow2 | Learned | MaxPow2, Field(discriminator="name")],
+    BeforeValidator(named),
 ]
 
 

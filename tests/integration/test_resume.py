@@ -58,6 +58,10 @@ STATEFUL: dict[str, dict[str, Any]] = {
     },
     "moving average": {"training": {"ema": 0.9}},
     "mixed precision": {"method": "xnor", "training": {"amp": "bf16"}},
+    "frozen weights": {
+        "method": {"name": "inq", "weight": {"progress": {"shares": [0.5, 1.0], "starts": [0.0, 0.5]}}},
+        "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9},
+    },
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
     "augmentation": {
         "model": {"name": "vgg_small", "width": 4},
