@@ -12,6 +12,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "exponential": {"end": 0.1},
     "step": {"every": 1},
     "distillation": {"teacher": "runs/teacher"},
+    "feature": {"teacher": "runs/teacher", "layers": ["norm1"]},
+    "apprentice": {"model": {"name": "mlp"}},
 }
 """Options without which a section cannot be written."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from bnn_train.spec.annealed import AboveZero, NotNegative
+from bnn_train.spec.networks import Network
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Positive, Rate, named
 
@@ -209,8 +210,38 @@ class Distillation(Record):
     """The network to learn from; frozen, and evaluated as its own run evaluated it."""
 
 
+class Feature(Record):
+    """The squared distance from a teacher's inner values (the binary-weight detector, arXiv 1804.06332)."""
+
+    name: Literal["feature"] = "feature"
+    weight: NotNegative = 1.0
+    """Factor on the term, beside a base loss of factor 1."""
+    layers: tuple[str, ...] = Field(strict=False, min_length=1)
+    """The modules whose outputs are compared: globs over their names, `norm2` or `stage*`."""
+    teacher: Annotated[
+        CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)
+    ]
+    """A network with the same modules; frozen, and evaluated as its own run evaluated it."""
+
+
+class Apprentice(Record):
+    """A real-valued teacher that trains along, and its answers (Apprentice's scheme A, arXiv 1711.05852)."""
+
+    name: Literal["apprentice"] = "apprentice"
+    weight: NotNegative = 1.0
+    """Factor on the term: γ/β of the paper."""
+    labels: float = Field(default=2.0, ge=0)
+    """Factor on the teacher's own cross-entropy beside that of its answers: α/γ of the paper."""
+    model: Annotated[Network, BeforeValidator(named)]
+    """The teacher's network."""
+    teacher: ClassVar[None] = None
+
+
+_Term = Annotated[Distillation | Feature | Apprentice, Field(discriminator="name")]
+
+
 class _Loss(Record):
-    terms: tuple[Annotated[Distillation, BeforeValidator(named)], ...] = Field(default=(), strict=False)
+    terms: tuple[Annotated[_Term, BeforeValidator(named)], ...] = Field(default=(), strict=False)
     """Added to the loss while training; evaluations have the base alone."""
 
 

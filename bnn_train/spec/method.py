@@ -37,7 +37,7 @@ class WeightSpec(Record):
     evaluate: Literal["binary", "latent"] = "binary"
     """The weights that the validation and test passes use."""
     progress: Progress = AtOnce()
-    """Which weights are quantized when."""
+    """The order in which the weights are quantized while the network trains."""
 
     @property
     def evaluates_latent(self) -> bool:

@@ -156,6 +156,8 @@ def with_digests(experiment: Experiment, stored: Experiment) -> Experiment:
     if len(loss.terms) == len(stored.loss.terms):
         terms = [
             term.model_copy(update={"teacher": _with_digest(term.teacher, earlier.teacher)})
+            if term.teacher is not None and earlier.teacher is not None
+            else term
             for term, earlier in zip(loss.terms, stored.loss.terms, strict=True)
         ]
         loss = loss.model_copy(update={"terms": tuple(terms)})

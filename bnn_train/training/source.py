@@ -23,7 +23,7 @@ def sources(experiment: Experiment) -> dict[str, list[CheckpointFile]]:
     start = experiment.training.init_from
     return {
         START: [] if start is None else [start],
-        TEACHER: [term.teacher for term in experiment.loss.terms],
+        TEACHER: [term.teacher for term in experiment.loss.terms if term.teacher is not None],
     }
 
 
@@ -75,10 +75,9 @@ def pinned(experiment: Experiment) -> Experiment:
     if training.init_from is not None:
         start = _pinned(training.init_from, START)
         training = training.model_copy(update={"init_from": start})
-    teachers = [_pinned(term.teacher, TEACHER) for term in loss.terms]
     terms = [
-        term.model_copy(update={"teacher": teacher})
-        for term, teacher in zip(loss.terms, teachers, strict=True)
+        term.model_copy(update={"teacher": _pinned(term.teacher, TEACHER)}) if term.teacher else term
+        for term in loss.terms
     ]
     loss = loss.model_copy(update={"terms": tuple(terms)})
     return experiment.model_copy(update={"training": training, "loss": loss})

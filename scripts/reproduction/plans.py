@@ -141,7 +141,7 @@ def _fed(experiment: Experiment, feeds: str, former: Experiment) -> Experiment:
         training = experiment.training.model_copy(update={"init_from": start.model_copy(update=place)})
         return experiment.model_copy(update={"training": training})
     terms = [
-        term.model_copy(update={"teacher": term.teacher.model_copy(update=place)})
+        term.model_copy(update={"teacher": term.teacher.model_copy(update=place)}) if term.teacher else term
         for term in experiment.loss.terms
     ]
     return experiment.model_copy(update={"loss": experiment.loss.model_copy(update={"terms": tuple(terms)})})

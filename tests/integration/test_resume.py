@@ -62,6 +62,10 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "method": {"name": "inq", "weight": {"progress": {"shares": [0.5, 1.0], "starts": [0.0, 0.5]}}},
         "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9},
     },
+    "a teacher that trains along": {
+        "method": "dbnn",
+        "loss": {"terms": [{"name": "apprentice", "model": {"name": "mlp", "width": 8, "depth": 2}}]},
+    },
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
     "augmentation": {
         "model": {"name": "vgg_small", "width": 4},

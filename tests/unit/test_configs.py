@@ -21,7 +21,7 @@ PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
 PLACED = [path for path in PATHS if path.parent.name != "configs"]
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
 DIGITS = "digits"
-VARIANTS = ("", "_lab", "_paper", "_port", "_larq", "_x3", "_dropout", "_1x1")
+VARIANTS = ("", "_lab", "_paper", "_port", "_larq", "_x3", "_dropout", "_1x1", "_activations", "_both")
 """Whose recipe it is, where several have published one for the same network: the protocol of Loss-aware
 Binarization, the paper where its own code differs, XNOR-Net-PyTorch, Larq Zoo; or what is special in it."""
 METHODS_OF_THE_32 = ("fp", "bc", "bnn", "bwn", "xnor")  # and the real-valued twin

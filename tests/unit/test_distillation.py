@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bnn_train.config.loader import from_mapping, load
+from bnn_train.config.schema import Distillation
 from bnn_train.data.open import open_data
 from bnn_train.errors import BnnError, CheckpointError, RunError
 from bnn_train.spec.annealed import Position
@@ -229,4 +230,5 @@ def test_a_bare_path_may_be_written_and_changed(tmp_path: Path) -> None:
     start_from, [term] = found.training.init_from, found.loss.terms
     assert start_from is not None
     assert (start_from.checkpoint, start_from.skip, start_from.strict) == ("runs/a", ("last",), False)
+    assert isinstance(term, Distillation)
     assert (term.teacher.checkpoint, term.weight, term.temperature) == ("runs/t", 1.0, 4.0)

@@ -50,7 +50,7 @@ def test_stages_feed_each_other(tmp_path: Path) -> None:
     assert wide.training.init_from is not None
     assert wide.training.init_from.checkpoint == real.run.dir
     assert last.training.init_from is None
-    assert [term.teacher.checkpoint for term in last.loss.terms] == [wide.run.dir]
+    assert [term.teacher and term.teacher.checkpoint for term in last.loss.terms] == [wide.run.dir]
 
 
 def test_a_row_of_stages_trains_and_is_recognised(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_command_names_every_training(tmp_path: Path) -> None:
     assert wide.training.init_from is not None
     assert wide.training.init_from.checkpoint == real.run.dir
     assert wide.run.dir == "runs/t/plain-wide"
-    assert [term.teacher.checkpoint for term in last.loss.terms] == [wide.run.dir]
+    assert [term.teacher and term.teacher.checkpoint for term in last.loss.terms] == [wide.run.dir]
 
 
 def parsed(line: str) -> tuple[Path, list[str]]:

@@ -8,12 +8,16 @@ from typing import Any
 import torch
 
 from bnn_train.config.schema import Loss
+from bnn_train.training.losses.apprentice import Apprentice
 from bnn_train.training.losses.distillation import Distillation
+from bnn_train.training.losses.feature import Feature
 from bnn_train.training.losses.teacher import open_teacher
 from bnn_train.training.losses.terms import Term
 
 TERMS: dict[str, Callable[[Any, torch.device], Term]] = {
     "distillation": lambda section, device: Distillation(section, open_teacher(section.teacher, device)),
+    "feature": lambda section, device: Feature(section, open_teacher(section.teacher, device)),
+    "apprentice": Apprentice,
 }
 """By the name in a config, from its section and the device of the run."""
 

@@ -27,6 +27,13 @@ class Term(ABC):
     """A scalar that training adds to the base loss, times an annealed weight."""
 
     weight: Annealed
+    trained: nn.Module | None = None
+    """A network of the term's own that trains along; checkpoints hold it."""
+
+    def attach(self, model: nn.Module) -> None:
+        """Look into the network that trains, where the term sees more of it than its logits. Raises
+        RunError."""
+        return
 
     @abstractmethod
     def __call__(self, context: Context) -> Tensor:

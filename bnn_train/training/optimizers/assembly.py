@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config import schema
 from bnn_train.training.optimizers.bop import BOP
-from bnn_train.training.optimizers.groups import parameter_groups
+from bnn_train.training.optimizers.groups import group_of, parameter_groups
 from bnn_train.training.optimizers.kind import Kind
 from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, SGD
 from bnn_train.training.optimizers.shift_adamax import SHIFT_ADAMAX
@@ -30,10 +30,14 @@ KINDS: dict[str, Kind] = {
 class Optimizers:
     """The optimizer of the run and, where the config names one, that of the binary weights."""
 
-    def __init__(self, model: nn.Module, section: schema.Optimizer) -> None:
+    def __init__(self, model: nn.Module, section: schema.Optimizer, beside: Sequence[Tensor] = ()) -> None:
+        """``beside``: real parameters of other networks that train along."""
         kind = KINDS[section.name]
         self._kinds = [kind]
-        self.main = kind.build(parameter_groups(model, section, squared=kind.squares_rate_factor), section)
+        groups = parameter_groups(model, section, squared=kind.squares_rate_factor)
+        if beside:
+            groups.append(group_of(beside, 1.0, section.weight_decay))
+        self.main = kind.build(groups, section)
         self._unscaled = False
         self.decay_epochs = section.weight_decay_epochs
         self.bop_section = section.binary
