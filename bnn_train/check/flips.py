@@ -12,7 +12,7 @@ from bnn_train.binary.layers import BinaryLayer, binary_layers
 from bnn_train.check.line import Line, Verdict, judge, percent, some, worst
 from bnn_train.check.steps import one_step
 from bnn_train.check.subject import Subject
-from bnn_train.config.schema import Experiment
+from bnn_train.config.schema import Bop, Experiment
 from bnn_train.inspect.diagnostics import flip_rates, packed_codes
 from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.schedules import learning_rate
@@ -73,7 +73,7 @@ def flips(s: Subject, steps: int = STEPS) -> Iterator[Line]:
         return
     trial, optimizer = _trial(s, learner, steps), s.experiment.optimizer
     yield _line(s.experiment, trial, steps)
-    if optimizer.binary is None:
+    if not isinstance(optimizer.binary, Bop):
         yield _reach(trial.motions)
     if trial.decay:
         yield _decay(trial.decay, trial.motions)
@@ -132,7 +132,7 @@ def _rate(s: Subject, step: int) -> float:
 def _height(s: Subject, lr: float) -> float:
     """Where the flips' own rate stands: γ of Bop, else ``lr``, over the highest at the start of an epoch."""
     e, bop = s.experiment, s.experiment.optimizer.binary
-    if bop is not None:
+    if isinstance(bop, Bop):
         return float(bop.gamma_decay ** (s.progress.epochs_finished // bop.gamma_every))
     per_epoch = steps_per_epoch(e, s.data)
     return lr / max(lr, *(_rate(s, epoch * per_epoch) for epoch in range(e.training.epochs)))
@@ -212,7 +212,7 @@ def _advice(experiment: Experiment, trial: _Trial) -> str:
     rates, motions = trial.rates, trial.motions
     fast = [name for name in rates if rates[name] > HEALTHY[1] or not math.isfinite(motions[name].step)]
     if fast:
-        key = "optimizer.lr" if experiment.optimizer.binary is None else "optimizer.binary.gamma"
+        key = "optimizer.binary.gamma" if isinstance(experiment.optimizer.binary, Bop) else "optimizer.lr"
         return f"{some(fast)}: signs swing instead of settling: lower {key}."
     slow = _slow(trial) or [name for name in rates if rates[name] < trial.least[0]]
     return f"{some(slow)}: {_why_frozen(experiment, motions[slow[0]], trial.decay)}" if slow else ""
@@ -220,7 +220,7 @@ def _advice(experiment: Experiment, trial: _Trial) -> str:
 
 def _why_frozen(experiment: Experiment, m: _Motion, decay: float) -> str:
     optimizer = experiment.optimizer
-    if optimizer.binary is not None:
+    if isinstance(optimizer.binary, Bop):
         threshold = optimizer.binary.threshold
         return f"the averaged gradients stay under the threshold {threshold:g}: lower it, or raise gamma."
     eps = getattr(optimizer, "eps", 0.0)

@@ -7,7 +7,7 @@ from typing import get_args
 
 from bnn_train.config import schema
 from bnn_train.spec.datasets import DATASETS
-from bnn_train.spec.methods import METHODS
+from bnn_train.spec.methods import METHODS, OUTSIDE
 from bnn_train.spec.networks import NETWORKS
 from bnn_train.spec.record import Record
 
@@ -31,6 +31,7 @@ def listing(configs: Path) -> str:
     """All registries, and the configs found under ``configs``."""
     sections = [
         _section("methods", {name: row.paper for name, row in METHODS.items()}),
+        _section("outside, with the reason", {f"{one.title} ({one.year})": one.reason for one in OUTSIDE}),
         _section("networks", {name: _first_line(cls.__doc__) for name, cls in NETWORKS.items()}),
         _section("data sets", {name: row.title for name, row in DATASETS.items()}),
     ]
@@ -44,8 +45,8 @@ def listing(configs: Path) -> str:
         sections.append(
             _section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()})
         )
-    bop = _first_line(schema.Bop.__doc__)
-    sections.insert(4, _section("optimizers of binary weights (optimizer.binary)", {"bop": bop}))
+    own = {"bop": _first_line(schema.Bop.__doc__), "rsgd": _first_line(schema.RSGD.__doc__)}
+    sections.insert(4, _section("optimizers of binary weights (optimizer.binary)", own))
     found = sorted(configs.rglob("*.yaml"))
     if found:
         sections.append("\n".join([f"configs ({len(found)}):", *(f"  {path}" for path in found)]))

@@ -22,7 +22,8 @@ RANGES = {"signed": "numbers around 0", "unit": "numbers in [0, 1]"}
 def _stored(e: Experiment) -> Problems:
     """±1 weights without latent ones, and the optimizer that flips them."""
     quantizer, binary = e.method.weight.quantizer, e.optimizer.binary
-    if quantizer.latent and binary is not None:
+    flips = binary is not None and binary.flips
+    if quantizer.latent and binary is not None and flips:
         yield (
             ("optimizer", "binary"),
             f"{binary.name} flips stored ±1 weights, but method {e.method.name} has latent ones"
@@ -30,10 +31,11 @@ def _stored(e: Experiment) -> Problems:
         )
     if quantizer.latent:
         return
-    if binary is None:
+    if not flips:
+        missing = "is missing" if binary is None else f"{binary.name} moves real weights"
         yield (
             ("optimizer", "binary"),
-            f"is missing: method {e.method.name} stores ±1 weights, which only bop can train;"
+            f"{missing}: method {e.method.name} stores ±1 weights, which only bop can train;"
             " set optimizer.binary: bop",
         )
     yield from _stored_alone(e)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.spec.methods import ENTRIES
 
 Problems = Iterator[tuple[KeyPath, str]]
 PROGRESS: KeyPath = ("method", "weight", "progress")
@@ -52,4 +53,16 @@ def _powers(e: Experiment) -> Problems:
         yield SCALE, f"{scale.name} belongs to powers; with {quantizer.name} use l1 or none"
 
 
-CHECKS: tuple[Callable[[Experiment], Problems], ...] = (_gradual, _frozen, _powers)
+def _trainer(e: Experiment) -> Problems:
+    wanted, binary = ENTRIES[e.method.name].trainer, e.optimizer.binary
+    if wanted and e.method.weight.quantizer.latent and (binary is None or binary.name != wanted):
+        yield (
+            ("optimizer", "binary"),
+            f"method {e.method.name} is {ENTRIES[e.method.name].parent} trained by {wanted}; set"
+            f" optimizer.binary: {wanted}",
+        )
+    if binary is not None and not binary.flips and not e.method.weight.quantizer.quantizes:
+        yield ("optimizer", "binary"), f"{binary.name} trains binary weights, and there are none; remove it"
+
+
+CHECKS: tuple[Callable[[Experiment], Problems], ...] = (_gradual, _frozen, _powers, _trainer)

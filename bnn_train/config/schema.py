@@ -26,6 +26,7 @@ from bnn_train.spec.data import (
     Validation,
 )
 from bnn_train.spec.learning import (
+    RSGD,
     SGD,
     Adam,
     AdaMax,
@@ -57,6 +58,7 @@ from bnn_train.spec.scalars import Count, Natural, Positive, Rate, named
 __all__ = [
     "GCN",
     "LCN",
+    "RSGD",
     "SGD",
     "ZCA",
     "AdaMax",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from bnn_train.spec.annealed import AboveZero, NotNegative
+from bnn_train.spec.annealed import AboveZero, Curve, NotNegative
 from bnn_train.spec.networks import Network
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Positive, Rate, named
@@ -16,6 +16,9 @@ from bnn_train.spec.scalars import Count, Positive, Rate, named
 
 class Bop(Record):
     """Flip a binary weight when a moving average of its gradient says so (arXiv 1906.02107)."""
+
+    flips: ClassVar[bool] = True
+    """It trains weights that are ±1 and nothing else."""
 
     name: Literal["bop"] = "bop"
     threshold: float = Field(default=1e-8, ge=0)
@@ -26,6 +29,25 @@ class Bop(Record):
     """Epochs between two of γ's decays."""
 
 
+class RSGD(Record):
+    """Several replicas of the binary weights, drawn to their centre (dense clusters, arXiv 1509.05753)."""
+
+    flips: ClassVar[bool] = False
+
+    name: Literal["rsgd"] = "rsgd"
+    replicas: int = Field(default=3, ge=2, le=16)
+    coupling: NotNegative = Curve.model_validate({"from": 0.01, "to": 1.0, "curve": "exponential"})
+    """λ, the pull of the centre beside the gradient."""
+    rate: Positive = 1.0
+    """Factor on the run's learning rate; a replica steps by the plain gradient."""
+
+
+def _of_binary(value: Any) -> Any:
+    """A bare name, or options of Bop, whose name was the only one for a time."""
+    value = named(value)
+    return {"name": "bop", **value} if isinstance(value, dict) else value
+
+
 class _Optimizer(Record):
     lr: Positive = 1e-3
     weight_decay: float = Field(default=0.0, ge=0)
@@ -34,7 +56,9 @@ class _Optimizer(Record):
     """L2 on latent binary weights."""
     weight_decay_epochs: Count | None = None
     """Both decays end after so many epochs (29 in XNOR-Net's code); default: they stay."""
-    binary: Annotated[Bop | None, BeforeValidator(named)] = None
+    binary: Annotated[
+        Annotated[Bop | RSGD, Field(discriminator="name")] | None, BeforeValidator(_of_binary)
+    ] = None
     """An optimizer for the binary weights alone; the rest is trained by this one."""
 
 

@@ -64,7 +64,7 @@ def start_weights(model: nn.Module, experiment: Experiment) -> Started | None:
     if started is None:
         return None
     _copy(model, {name: weights[name] for name in started.took})
-    if experiment.optimizer.binary is not None:
+    if experiment.optimizer.binary is not None and experiment.optimizer.binary.flips:
         _to_signs(model)
     enforce(model)
     _restart_scales(model, set(started.took))

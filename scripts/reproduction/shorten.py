@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bnn_train.config.schema import Experiment, Step, Table
+from bnn_train.config.schema import Bop, Experiment, Step, Table
 from bnn_train.spec.annealed import curves
 
 
@@ -20,7 +20,7 @@ def shortening(experiment: Experiment, most: int | None) -> list[str]:
     optimizer = experiment.optimizer
     if optimizer.weight_decay_epochs is not None:
         changes["optimizer.weight_decay_epochs"] = _count(optimizer.weight_decay_epochs * f)
-    if optimizer.binary is not None:
+    if isinstance(optimizer.binary, Bop):
         changes["optimizer.binary.gamma_every"] = _count(optimizer.binary.gamma_every * f)
     changes |= _annealed(experiment, f)
     return [f"{key}={json.dumps(value)}" for key, value in changes.items()]

@@ -66,6 +66,11 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "method": "dbnn",
         "loss": {"terms": [{"name": "apprentice", "model": {"name": "mlp", "width": 8, "depth": 2}}]},
     },
+    "replicas": {
+        "method": "rsgd",
+        "optimizer": {"name": "adam", "binary": {"name": "rsgd", "rate": 30.0}},
+        "training": {"ema": 0.9},
+    },
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
     "augmentation": {
         "model": {"name": "vgg_small", "width": 4},

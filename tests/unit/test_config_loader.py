@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bnn_train.config.loader import load, override
+from bnn_train.config.schema import Bop
 from bnn_train.errors import ConfigError
 from bnn_train.spec.methods import METHODS
 from make_config import BASE, mistake, mistakes, write
@@ -115,7 +116,8 @@ def test_an_override_lies_on_the_default_of_a_section_that_is_left_out() -> None
     assert experiment.schedule == default.schedule.model_copy(update={"warmup": 2.0})
     assert experiment.loss == default.loss.model_copy(update={"label_smoothing": 0.1})
     bop = load(path, ["method=bop", "optimizer.binary.threshold=1e-6"]).optimizer
-    assert (bop.name, bop.binary and bop.binary.threshold) == ("adam", 1e-6)
+    assert isinstance(bop.binary, Bop)
+    assert (bop.name, bop.binary.threshold) == ("adam", 1e-6)
     assert load(path, ["optimizer.lr=0.5", "optimizer=sgd"]).optimizer.name == "sgd"
     assert load(path, ["optimizer.name=sgd", "optimizer.momentum=0.5"]).optimizer.name == "sgd"
 

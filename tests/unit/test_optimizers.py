@@ -206,10 +206,10 @@ def test_bop_gamma_decays_by_epoch() -> None:
         "binary": {"name": "bop", "gamma": 1e-3, "gamma_decay": 0.1, "gamma_every": 100},
     }
     optimizers = Optimizers(network("bop"), SECTION.validate_python(section))
-    assert optimizers.bop is not None
+    assert optimizers.binary is not None
     for epoch, gamma in ((0, 1e-3), (99, 1e-3), (100, 1e-4), (250, 1e-5)):
         optimizers.set_rate(0.01, epoch)
-        assert optimizers.bop.param_groups[0]["gamma"] == pytest.approx(gamma)
+        assert optimizers.binary.param_groups[0]["gamma"] == pytest.approx(gamma)
 
 
 @pytest.mark.parametrize(

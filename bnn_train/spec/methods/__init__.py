@@ -7,8 +7,9 @@ from pkgutil import iter_modules, resolve_name
 
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods.entry import Entry
+from bnn_train.spec.methods.outside import OUTSIDE
 
-__all__ = ["ENTRIES", "METHODS", "Entry"]
+__all__ = ["ENTRIES", "METHODS", "OUTSIDE", "Entry"]
 
 
 def _entries() -> Iterator[Entry]:

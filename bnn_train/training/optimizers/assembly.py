@@ -11,10 +11,12 @@ from torch.optim import Optimizer
 
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config import schema
+from bnn_train.spec.annealed import Position
 from bnn_train.training.optimizers.bop import BOP
-from bnn_train.training.optimizers.groups import group_of, parameter_groups
+from bnn_train.training.optimizers.groups import group_of, latent_groups, parameter_groups
 from bnn_train.training.optimizers.kind import Kind
 from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, SGD
+from bnn_train.training.optimizers.rsgd import RSGD, ReplicatedSGD
 from bnn_train.training.optimizers.shift_adamax import SHIFT_ADAMAX
 
 KINDS: dict[str, Kind] = {
@@ -23,8 +25,9 @@ KINDS: dict[str, Kind] = {
     "shift_adamax": SHIFT_ADAMAX,
     "sgd": SGD,
     "bop": BOP,
+    "rsgd": RSGD,
 }
-"""By the name in a config; the last trains binary weights alone."""
+"""By the name in a config; the last two train binary weights alone."""
 
 
 class Optimizers:
@@ -32,7 +35,7 @@ class Optimizers:
 
     def __init__(self, model: nn.Module, section: schema.Optimizer, beside: Sequence[Tensor] = ()) -> None:
         """``beside``: real parameters of other networks that train along."""
-        kind = KINDS[section.name]
+        kind = KINDS[section.name].of(section)
         self._kinds = [kind]
         groups = parameter_groups(model, section, squared=kind.squares_rate_factor)
         if beside:
@@ -40,23 +43,38 @@ class Optimizers:
         self.main = kind.build(groups, section)
         self._unscaled = False
         self.decay_epochs = section.weight_decay_epochs
-        self.bop_section = section.binary
-        self.bop: Optimizer | None = None
+        self.binary_section = section.binary
+        self.binary: Optimizer | None = None
         if section.binary is not None:
-            self._kinds.append(KINDS[section.binary.name])
-            weights = [layer.weight for _, layer in binary_layers(model)]
-            self.bop = self._kinds[1].build([{"params": weights}], section.binary)
+            own = KINDS[section.binary.name].of(section.binary)
+            self._kinds.append(own)
+            layers = [layer for _, layer in binary_layers(model)]
+            latent = latent_groups(layers, section.weight_decay_binary, squared=own.squares_rate_factor)
+            groups = [{"params": [layer.weight for layer in layers]}] if section.binary.flips else latent
+            self.binary = own.build(groups, section.binary)
 
     def set_rate(self, lr: float, epoch: int) -> None:
-        """The learning rate of every group, the end of weight decay, and Bop's γ."""
+        """The learning rate of every group, the end of weight decay, what binary weights have beside it."""
         decays = self.decay_epochs is None or epoch < self.decay_epochs
         for group in self.main.param_groups:
             group["lr"] = lr * group["lr_scale"]
             group["weight_decay"] = group["decay"] if decays else 0.0
-        if self.bop is not None and self.bop_section is not None:
-            power = epoch // self.bop_section.gamma_every
-            for group in self.bop.param_groups:
-                group["gamma"] = self.bop_section.gamma * self.bop_section.gamma_decay**power
+        schedule = self._kinds[-1].schedule
+        if self.binary is not None and schedule is not None:
+            for group in self.binary.param_groups:
+                schedule(group, self.binary_section, lr, epoch)
+                if "decay" in group:
+                    group["weight_decay"] = group["decay"] if decays else 0.0
+
+    def lend(self, position: Position) -> None:
+        """Before a step's first forward pass: weights of several replicas become one of them."""
+        if isinstance(self.binary, ReplicatedSGD):
+            self.binary.lend(position)
+
+    def settle(self) -> None:
+        """After a step, or one that broke off: they become the centre of their replicas again."""
+        if isinstance(self.binary, ReplicatedSGD):
+            self.binary.settle()
 
     @property
     def rate(self) -> float:
@@ -67,8 +85,8 @@ class Optimizers:
     def zero_grad(self) -> None:
         """Drop all gradients."""
         self.main.zero_grad()
-        if self.bop is not None:
-            self.bop.zero_grad()
+        if self.binary is not None:
+            self.binary.zero_grad()
 
     def unscale(self, scaler: torch.amp.GradScaler) -> None:
         """Divide the gradients by the loss scale, before they are clipped."""
@@ -118,7 +136,7 @@ class Optimizers:
         return None
 
     def _all(self) -> list[Optimizer]:
-        return [self.main] if self.bop is None else [self.main, self.bop]
+        return [self.main] if self.binary is None else [self.main, self.binary]
 
     def state(self) -> dict[str, Tensor]:
         """Every state tensor under ``<optimizer>.<parameter>.<name>``."""
