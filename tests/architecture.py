@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bnn_train.spec.annealed import Curve
 from bnn_train.spec.method import Method
-from bnn_train.spec.methods import METHODS
+from bnn_train.spec.methods import ENTRIES, METHODS
 
 BANNED_MODULES = {
     "pickle",
@@ -37,7 +37,9 @@ BANNED_CALLS = {
     ("os", "popen"),
 }
 AXIS_VALUES = json.dumps(Method.model_json_schema())
-NAMES = {name for name in METHODS if f'"{name}"' not in AXIS_VALUES}  # `xnor_k` is a scale as well
+TRAINERS = {entry.trainer for entry in ENTRIES.values()}
+NAMES = {name for name in METHODS if f'"{name}"' not in AXIS_VALUES} - TRAINERS
+"""`xnor_k` is a scale as well, `rsgd` an optimizer."""
 
 
 def imports(tree: ast.AST) -> Iterator[str]:

@@ -13,6 +13,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "step": {"every": 1},
     "distillation": {"teacher": "runs/teacher"},
     "attention": {"teacher": "runs/teacher"},
+    "feature": {"teacher": "runs/teacher", "layers": ["norm1"]},
+    "apprentice": {"model": {"name": "mlp"}},
 }
 """Options without which a section cannot be written."""
 

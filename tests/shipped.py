@@ -12,6 +12,7 @@ import pytest
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.train import main as train
 from bnn_train.config.loader import load
+from bnn_train.config.schema import Experiment
 from make_data import accept, write_cifar10, write_imagenet, write_mnist, write_svhn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,25 +72,33 @@ def trial(path: Path, sets: Path, run: Path, **more: Any) -> list[str]:
         changes["data.validation.size"] = 30  # equally many of ten classes, two thirds from train
     if experiment.schedule.warmup:
         changes["schedule.warmup"] = 0.0
-    if experiment.loss.terms:
-        changes |= {"loss.terms": "[]", "loss.base_weight": 1.0}
     width = WIDTHS.get(experiment.model.name)
-    changes |= ({"model.width": width} if width else {}) | more
-    if experiment.training.init_from is not None:
-        changes |= {
-            "training.init_from.checkpoint": _start(experiment.training.init_from.checkpoint, sets, run)
-        }
+    changes |= ({"model.width": width} if width else {}) | _fed(experiment, sets, run) | more
     settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
     return ["--config", str(path), *settings]
 
 
-def _start(checkpoint: str, sets: Path, run: Path) -> Path:
-    """The run of the config whose default folder this is, shrunk as well; trained where it is not there."""
-    source = ROOT / "configs" / Path(checkpoint).relative_to("runs").with_suffix(".yaml")
-    folder = run.with_name(f"{run.name}-of-{source.stem}")
-    if not folder.exists():
-        trained(trial(source, sets, folder), folder)
-    return folder
+def _fed(experiment: Experiment, sets: Path, run: Path) -> dict[str, Any]:
+    """The keys that name other runs (weights to start from, teachers), after a trial of the config of each:
+    ``runs/digits/fp`` is the run of ``configs/digits/fp.yaml``."""
+    found: dict[str, Any] = {}
+    if experiment.training.init_from is not None:
+        own = experiment.training.init_from.model_dump(mode="json")
+        own["checkpoint"] = str(_stage(own["checkpoint"], sets, run))
+        found["training.init_from"] = json.dumps(own)
+    terms = [term.model_dump(mode="json") for term in experiment.loss.terms]
+    for term in terms:
+        if term.get("teacher"):
+            term["teacher"]["checkpoint"] = str(_stage(term["teacher"]["checkpoint"], sets, run))
+    return found | ({"loss.terms": json.dumps(terms)} if terms else {})
+
+
+def _stage(checkpoint: str, sets: Path, run: Path) -> Path:
+    name = Path(checkpoint).relative_to("runs")
+    own = run.parent / "stages" / name
+    if not own.exists():
+        assert train(trial(ROOT / "configs" / f"{name}.yaml", sets, own)) == 0
+    return own
 
 
 def trained(arguments: Sequence[str], run: Path) -> dict[str, Any]:

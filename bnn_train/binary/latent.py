@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
 from bnn_train.binary.inits import glorot
 from bnn_train.binary.layers import BinaryLayer, binary_layers
+from bnn_train.binary.weight_quantizer import WeightQuantizer
 
 COEFFICIENTS: dict[str, Callable[[float], float]] = {
     "none": lambda coefficient: 1.0,
@@ -21,12 +22,12 @@ COEFFICIENTS: dict[str, Callable[[float], float]] = {
 
 @torch.no_grad()
 def enforce(model: nn.Module) -> None:
-    """Centre and clip the latent weights; after the first initialisation and after every step.
+    """Centre and clip the latent weights, put frozen ones back; after the first initialisation and each step.
 
     XNOR-Net's code does this before each forward pass of training, which is the same weights, but
     evaluation then reads them as they are and changes nothing.
     """
-    for _, layer in binary_layers(model):
+    for layer, quantizer in _quantized(model):
         latent = layer.method.latent
         if latent.center:
             layer.weight.sub_(layer.weight.mean(dim=1, keepdim=True))
@@ -34,6 +35,20 @@ def enforce(model: nn.Module) -> None:
             layer.weight.clamp_(-latent.clip, latent.clip)
         if layer.weight_quantizer is not None:
             layer.weight_quantizer.quantizer.store(layer.weight)
+        quantizer.progress.hold(layer.weight, quantizer.deterministic)
+
+
+def number(model: nn.Module) -> None:
+    """Tell every quantized weight its place in the network's order, which progress by layers asks."""
+    quantized = list(_quantized(model))
+    for index, (_, quantizer) in enumerate(quantized):
+        quantizer.progress.stand(index, len(quantized))
+
+
+def _quantized(model: nn.Module) -> Iterator[tuple[BinaryLayer, WeightQuantizer]]:
+    for _, layer in binary_layers(model):
+        if layer.weight_quantizer is not None:
+            yield layer, layer.weight_quantizer
 
 
 def lr_scale(layer: BinaryLayer, *, squared: bool) -> float:

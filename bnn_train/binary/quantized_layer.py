@@ -92,7 +92,9 @@ class QuantizedLayer(nn.Module):
     def reads_latent(self) -> bool:
         """Whether this pass multiplies with the latent weight itself."""
         quantizer = self.weight_quantizer
-        return quantizer is None or (not self.training and quantizer.evaluates_latent)
+        if quantizer is None or (not self.training and quantizer.evaluates_latent):
+            return True
+        return quantizer.progress.waits
 
     def read_weight(self) -> Tensor:
         """The weight of this forward pass: quantized, or latent where the method evaluates so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bnn_train.binary.shift_norm import ap2
+from bnn_train.binary.shift_norm import ap2, power_below
 from bnn_train.binary.tables import Table
 from bnn_train.spec import scales as spec
 
@@ -135,3 +135,12 @@ class LearnedUniform(Learned):
     @torch.no_grad()
     def initialise(self, w: Tensor, dims: Dims) -> None:
         self.alpha.uniform_(0, 1)
+
+
+@SCALES.builds(spec.MaxPow2)
+class MaxPow2(Scale):
+    """α = 2^⌊log₂(4·max|w|/3)⌋ / max|q|: the largest weight is 2ⁿ (INQ, arXiv 1702.03044 eq. 3)."""
+
+    def find(self, w: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
+        top, code = (x.abs().amax(dim=dims, keepdim=True) for x in (w, codes))
+        return power_below(4 * top / 3) / code.clamp(min=1)

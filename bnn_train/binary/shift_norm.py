@@ -23,6 +23,12 @@ def ap2(x: Tensor) -> Tensor:
     return torch.ldexp(mantissa.sign(), exponent)
 
 
+def power_below(x: Tensor) -> Tensor:
+    """2^⌊log₂ x⌋ of positive numbers, from their own exponent; 0 for 0."""
+    mantissa, exponent = torch.frexp(x.detach())
+    return torch.ldexp(mantissa.sign(), exponent - 1)
+
+
 class _ShiftNorm(torch.autograd.Function):
     """Training. γ and β have the shape of the statistics, 1×C×1×1 or 1×F."""
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.gradients import GAINS, GRADIENTS, Context, Near
 from bnn_train.binary.pre import PRES
+from bnn_train.binary.progress import PROGRESS
 from bnn_train.binary.quantizers import Codes, quantizer
 from bnn_train.binary.quantizers.base import instead, is_one
 from bnn_train.binary.scales import SCALES
@@ -33,6 +34,7 @@ class WeightQuantizer(nn.Module):
         self.gradient = GRADIENTS[spec.gradient]
         self.evaluates_latent = spec.evaluates_latent
         self.draws = spec.quantizer.draws or spec.quantizer.softens
+        self.progress = PROGRESS.build(spec.progress, weight)
 
     @torch.no_grad()
     def initialise(self, w: Tensor) -> None:
@@ -104,6 +106,10 @@ class WeightQuantizer(nn.Module):
         """The deterministic codes of a weight and their factors, as an export stores them."""
         codes, alpha = self.quantized(self.prepared(w.detach()), drawn=False)
         return Codes(codes, alpha, self.quantizer.code, self.bases)
+
+    def deterministic(self, w: Tensor) -> Tensor:
+        """ŵ without a graph and without draws."""
+        return self.decompose(w).value
 
     def latent_gradient(self, g: Tensor, u: Tensor, alpha: Tensor | None) -> Tensor:
         """∂L/∂u from g = ∂L/∂ŵ, by the method's rule and gain; shaped as ``u``."""

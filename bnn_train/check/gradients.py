@@ -205,7 +205,7 @@ def _untrue(model: nn.Module) -> Iterator[tuple[str, str]]:
     """Weight gradients that are not the chain rule's: their formula is compared, not a derivative of the
     loss."""
     for module in model.modules():
-        if isinstance(module, WeightQuantizer) and module.untrue is not None:
+        if isinstance(module, WeightQuantizer) and module.untrue is not None and not module.progress.waits:
             yield module.spec.gradient, module.untrue
 
 

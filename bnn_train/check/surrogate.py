@@ -83,7 +83,7 @@ class SurrogateLayer(nn.Module):
 
     def _weight(self) -> Tensor:
         layer, quantizer = self.layer, self.layer.weight_quantizer
-        if quantizer is None:
+        if quantizer is None or layer.reads_latent:
             return layer.weight
         drawn = quantizer.around(layer.weight)
         self._weight_near = self._weight_near or drawn

@@ -18,6 +18,7 @@ from bnn_train.inspect.layers import format_layers, layer_table
 from bnn_train.models.build import build
 from bnn_train.packed.photo import read_photo
 from bnn_train.spec.inputs import input_shape, is_folder, num_classes
+from bnn_train.training.footprint import footprints, told
 from bnn_train.training.losses.table import terms_of
 from bnn_train.training.stages import look
 
@@ -42,6 +43,7 @@ def dry_run(experiment: Experiment) -> str:
     name = f"{experiment.method.name} {experiment.model.name}"
     title = f"{name}, input {'×'.join(map(str, shape))}, {classes} classes"
     table = format_layers(layer_table(model, shape))
+    table += "\n" + "\n".join(told(footprints(model, experiment.optimizer)))
     return "\n\n".join([title, *(["\n".join(lines)] if lines else []), table, dump(experiment)])
 
 

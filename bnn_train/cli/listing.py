@@ -10,7 +10,7 @@ from typing import get_args
 from bnn_train.config import schema
 from bnn_train.errors import RunError
 from bnn_train.spec.datasets import DATASETS
-from bnn_train.spec.methods import METHODS
+from bnn_train.spec.methods import METHODS, OUTSIDE
 from bnn_train.spec.networks import NETWORKS
 from bnn_train.spec.record import Record
 
@@ -52,6 +52,7 @@ def listing(configs: Path) -> str:
     """All registries, and the configs found under ``configs``."""
     sections = [
         _section("methods (`--list methods` tells more)", {name: row.paper for name, row in METHODS.items()}),
+        _section("outside, with the reason", {f"{one.title} ({one.year})": one.reason for one in OUTSIDE}),
         _section("networks", {name: _first_line(cls.__doc__) for name, cls in NETWORKS.items()}),
         _section("data sets", {name: row.title for name, row in DATASETS.items()}),
     ]

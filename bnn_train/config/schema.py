@@ -26,6 +26,7 @@ from bnn_train.spec.data import (
     Validation,
 )
 from bnn_train.spec.learning import (
+    RSGD,
     SGD,
     Adam,
     AdaMax,
@@ -60,6 +61,7 @@ from bnn_train.spec.scalars import Count, Natural, Positive, Rate, named
 __all__ = [
     "GCN",
     "LCN",
+    "RSGD",
     "SGD",
     "ZCA",
     "AdaMax",

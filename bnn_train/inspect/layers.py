@@ -129,7 +129,9 @@ def _is_own(parameter: nn.Parameter, module: nn.Module) -> bool:
 def _quantizing(module: nn.Module) -> WeightQuantizer | None:
     """The quantizer of the module's weight in the test pass, if there is one."""
     quantizer = module.weight_quantizer if isinstance(module, BinaryLayer) else None
-    return None if quantizer is None or quantizer.evaluates_latent else quantizer
+    if quantizer is None or quantizer.evaluates_latent or quantizer.progress.waits:
+        return None
+    return quantizer
 
 
 def _bits(quantizer: WeightQuantizer | None, codes: Sequence[Tensor]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from bnn_train.binary.factory import Layers
+from bnn_train.binary.latent import number
 from bnn_train.binary.output_scales import fit_factors
 from bnn_train.models.alexnet import alexnet
 from bnn_train.models.convnet import convnet, vgg_small
@@ -50,5 +51,6 @@ def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Mo
     square where it must be.
     """
     model = BUILDERS[network.name](network, Layers(method), shape, classes)
+    number(model)
     fit_factors(model, shape)
     return model

@@ -2,21 +2,69 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field
 
-from bnn_train.spec.annealed import AboveZero, NotNegative
+from bnn_train.spec.annealed import Curve, NotNegative
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Positive, Rate, named
+from bnn_train.spec.terms import (
+    Apprentice,
+    Attention,
+    CheckpointFile,
+    Distillation,
+    Feature,
+    InitFrom,
+    LossTerm,
+    Regularizer,
+    Solve,
+    Spikes,
+    from_path,
+)
+
+__all__ = [
+    "RSGD",
+    "SGD",
+    "AdaMax",
+    "Adam",
+    "Apprentice",
+    "Attention",
+    "BinaryAdam",
+    "BinaryOptimizer",
+    "Bop",
+    "CheckpointFile",
+    "Constant",
+    "Cosine",
+    "CrossEntropy",
+    "Distillation",
+    "Exponential",
+    "Feature",
+    "InitFrom",
+    "Linear",
+    "Loss",
+    "LossTerm",
+    "Optimizer",
+    "Poly",
+    "RAdam",
+    "Regularizer",
+    "Schedule",
+    "ShiftAdaMax",
+    "Solve",
+    "Spikes",
+    "SquareHinge",
+    "Step",
+    "Table",
+    "from_path",
+]
 
 
 class Bop(Record):
     """Flip a binary weight when a moving average of its gradient says so (arXiv 1906.02107)."""
 
     latent: ClassVar[bool] = False
+    """Whether it moves real latent weights, and no stored ±1."""
+
     name: Literal["bop"] = "bop"
     threshold: float = Field(default=1e-8, ge=0)
     gamma: float = Field(default=1e-4, gt=0, le=1)
@@ -37,14 +85,27 @@ class BinaryAdam(Record):
     eps: Positive = 1e-8
 
 
+class RSGD(Record):
+    """Several replicas of the binary weights, drawn to their centre (dense clusters, arXiv 1509.05753)."""
+
+    latent: ClassVar[bool] = True
+
+    name: Literal["rsgd"] = "rsgd"
+    replicas: int = Field(default=3, ge=2, le=16)
+    coupling: NotNegative = Curve.model_validate({"from": 0.01, "to": 1.0, "curve": "exponential"})
+    """λ, the pull of the centre beside the gradient."""
+    rate: Positive = 1.0
+    """Factor on the run's learning rate; a replica steps by the plain gradient."""
+
+
 def _bop_unless_named(value: Any) -> Any:
-    """Options without a name are those of Bop, which once was the only one."""
+    """A bare name, or options of Bop, whose name was the only one for a time."""
     value = named(value)
     return {"name": "bop", **value} if isinstance(value, dict) else value
 
 
 BinaryOptimizer = Annotated[
-    Annotated[Bop | BinaryAdam, Field(discriminator="name")], BeforeValidator(_bop_unless_named)
+    Annotated[Bop | BinaryAdam | RSGD, Field(discriminator="name")], BeforeValidator(_bop_unless_named)
 ]
 
 
@@ -59,8 +120,8 @@ class _Optimizer(Record):
     weight_decay_epochs: Count | None = None
     """Both decays end after so many epochs (29 in XNOR-Net's code); default: they stay."""
     binary: BinaryOptimizer | None = None
-    """An optimizer for the binary weights alone: `bop`, or `adam` (QuickNet); the rest is trained by this
-    one."""
+    """An optimizer for the binary weights alone: `bop`, `adam` (QuickNet) or `rsgd`; this one trains the
+    rest."""
 
 
 class Adam(_Optimizer):
@@ -194,129 +255,6 @@ class Poly(_Curve):
 
 Schedule = Annotated[
     Annotated[Constant | Step | Table | Exponential | Cosine | Linear | Poly, Field(discriminator="name")],
-    BeforeValidator(named),
-]
-
-
-def from_path(value: Any) -> Any:
-    """A bare path stands for a mapping with that `checkpoint`, also below keys that `--set` lays over it."""
-    if isinstance(value, str):
-        return {"checkpoint": value}
-    if isinstance(value, dict) and "name" in value:  # a checkpoint laid over the bare path replaces it
-        return {"checkpoint": value["name"]} | {key: inner for key, inner in value.items() if key != "name"}
-    return value
-
-
-def _hexadecimal(digest: str) -> str:
-    if re.fullmatch("[0-9a-f]{64}", digest) is None:
-        raise PydanticCustomError("sha256", "must be a SHA-256 in 64 small hexadecimal digits")
-    return digest
-
-
-class CheckpointFile(Record):
-    """A checkpoint that a run reads: a file, or the folder of a run, whose best one is meant."""
-
-    checkpoint: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, AfterValidator(_hexadecimal)] | None = None
-    """Of the file, as `sha256sum` tells it. Left out, it is that of the file as it lies there at the first
-    start; the run's config.yaml names it, and another file is refused from then on."""
-
-
-class InitFrom(CheckpointFile):
-    """The weights that training starts from, by name, out of a run of any method, width or class count."""
-
-    skip: tuple[str, ...] = Field(default=(), strict=False)
-    """Tensors that stay as they are initialised: globs over their names (`linear3.*`), or a role of layers
-    (`first`, `last`; `last` with the norm behind it)."""
-    strict: bool = False
-    """Refuse tensors that only one side has; those under `skip` may be missing."""
-
-
-class Solve(Record):
-    """The images on which weights are solved for, before the first step of a run that starts from another."""
-
-    images: Count = 512
-    """Training images of the first epoch's order, not augmented."""
-    positions: Count = 16
-    """Places of each map, drawn by the seed."""
-
-
-class _Term(Record):
-    """Facts of a term that config checks ask."""
-
-    needs_spikes: ClassVar[bool] = False
-    needs_binary_weights: ClassVar[bool] = False
-
-    @property
-    def needs_scale(self) -> bool:
-        """Whether it reads the scales of the binary weights."""
-        return False
-
-
-class Distillation(_Term):
-    """T²·KL(teacher ‖ network) of the softmax of logits over T (Hinton et al., arXiv 1503.02531)."""
-
-    name: Literal["distillation"]
-    weight: NotNegative = 1.0
-    """Factor on the term, beside a base loss of factor 1."""
-    temperature: AboveZero = 4.0
-    """T, by which the logits of both are divided."""
-    teacher: Annotated[
-        CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)
-    ]
-    """The network to learn from; frozen, and evaluated as its own run evaluated it."""
-
-
-class Regularizer(_Term):
-    """mean |α − |w|| or mean (α − |w|)² of binary weights, which draws them to ±α (BNN+, arXiv
-    1812.11800)."""
-
-    name: Literal["regularizer"]
-    weight: NotNegative = 1e-3
-    """Factor on the term, beside a base loss of factor 1."""
-    form: Literal["l1", "l2"] = "l1"
-    """`l1`: R₁, the mean distance; `l2`: R₂, the mean square."""
-    alpha: Literal["one", "mean", "median", "scale"] = "mean"
-    """α: 1; the mean or the median of |w|, constants; or the layer's own scale, which learns from it."""
-    needs_binary_weights: ClassVar[bool] = True
-
-    @property
-    def needs_scale(self) -> bool:
-        """With α the layer's own."""
-        return self.alpha == "scale"
-
-
-class Spikes(_Term):
-    """Half the mean square of how active the channels are, which makes spikes rare (Eedn, arXiv
-    1603.08270)."""
-
-    name: Literal["spikes"]
-    weight: NotNegative = 1e-2
-    """Factor on the term, beside a base loss of factor 1."""
-    needs_spikes: ClassVar[bool] = True
-
-
-class Attention(_Term):
-    """Mean square of the difference between the network's and a teacher's attention maps (Martinez et al.:
-    Real-to-Binary Convolutions, arXiv 2003.11535 §4.2)."""
-
-    name: Literal["attention"]
-    weight: NotNegative = 1.0
-    """Factor on the term, beside the base loss."""
-    blocks: tuple[str, ...] = Field(default=("stage?",), strict=False, min_length=1)
-    """The modules whose outputs are compared: globs over their names, `stage?` or `stage2.*`."""
-    teacher_blocks: tuple[str, ...] = Field(default=(), strict=False)
-    """Those of the teacher, in the same order and as many; default: as in `blocks`."""
-    norm: Literal["max", "l2"] = "max"
-    """The divisor of a map: its largest number (Larq Zoo), or its length (the paper)."""
-    teacher: Annotated[
-        CheckpointFile, BeforeValidator(from_path, json_schema_input_type=str | CheckpointFile)
-    ]
-    """The network to learn from; frozen, and evaluated as its own run evaluated it."""
-
-
-LossTerm = Annotated[
-    Annotated[Distillation | Regularizer | Spikes | Attention, Field(discriminator="name")],
     BeforeValidator(named),
 ]
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from bnn_train.spec.estimators import Clip, ClipOpen, Estimator
 from bnn_train.spec.output_gradients import OutputGradient, RealGradient
 from bnn_train.spec.pre import ActivationPre, AsItIs, WeightPre
+from bnn_train.spec.progress import AtOnce, Progress
 from bnn_train.spec.quantizers import ActivationQuantizer, Real, WeightQuantizer
 from bnn_train.spec.record import Record
 from bnn_train.spec.scales import NoScale, OutputScale, Unscaled, WeightScale
@@ -36,6 +37,8 @@ class WeightSpec(Record):
     """Multiply the gradient by n, the weights per filter (XNOR-Net's official code under SGD)."""
     evaluate: Literal["binary", "latent"] = "binary"
     """The weights that the validation and test passes use."""
+    progress: Progress = AtOnce()
+    """The order in which the weights are quantized while the network trains."""
 
     @property
     def evaluates_latent(self) -> bool:

@@ -19,6 +19,8 @@ class Quantizer(Record):
     """0 is one of its codes."""
     draws: ClassVar[bool] = False
     """Its codes are random while training."""
+    spread: ClassVar[bool] = False
+    """Its codes are far apart, and only the scale that knows the largest of them fits."""
     scales_itself: ClassVar[bool] = False
     """It has factors of its own, one for each of its bases."""
     latent: ClassVar[bool] = True

@@ -52,6 +52,7 @@ __all__ = [
     "Levels",
     "MeasuredPair",
     "OptimalTernary",
+    "Powers",
     "Quantizer",
     "Real",
     "RealTanh",
@@ -134,6 +135,16 @@ class LearnedSigns(Quantizer):
     scales_itself: ClassVar[bool] = True
 
 
+class Powers(Quantizer):
+    """0 or ± one of 2^(bits − 2) powers of two, the largest near the layer's largest weight (INQ)."""
+
+    name: Literal["powers"] = "powers"
+    bits: int = Field(default=5, ge=2, le=5)
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    spread: ClassVar[bool] = True
+
+
 WeightQuantizer = Annotated[
     Annotated[
         Real
@@ -155,7 +166,8 @@ WeightQuantizer = Annotated[
         | SoftSteps
         | Hysteresis
         | TernaryShare
-        | LateSign,
+        | LateSign
+        | Powers,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

@@ -14,6 +14,8 @@ from bnn_train.spec.scalars import Count, named
 class _Scale(Record):
     scales: ClassVar[bool] = True
     learns: ClassVar[bool] = False
+    spreads: ClassVar[bool] = False
+    """It fits codes that are far apart."""
     mean_magnitude: ClassVar[bool] = False
     """It is mean |w|, whose derivative the weight gradients `exact` and `official` have."""
     reads_curvature: ClassVar[bool] = False
@@ -77,9 +79,16 @@ class LearnedUniform(_Scale):
     learns: ClassVar[bool] = True
 
 
+class MaxPow2(_Scale):
+    """The largest weight, rounded to a power of two, over the largest code (INQ)."""
+
+    name: Literal["max_pow2"] = "max_pow2"
+    spreads: ClassVar[bool] = True
+
+
 WeightScale = Annotated[
     Annotated[
-        NoScale | L1 | L1Masked | Pow2 | Learned | LearnedMagnitude | Curvature | LearnedUniform,
+        NoScale | L1 | L1Masked | Pow2 | Learned | LearnedMagnitude | Curvature | LearnedUniform | MaxPow2,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

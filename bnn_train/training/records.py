@@ -20,6 +20,7 @@ from bnn_train.data.open import DataBundle
 from bnn_train.inspect import diagnostics
 from bnn_train.inspect.evaluation import Evaluation
 from bnn_train.report.metrics import MetricsLog
+from bnn_train.spec.annealed import Position
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.evaluate import evaluate, reestimate_norms
@@ -103,12 +104,14 @@ class Recorder:
 
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
-        self._place(progress)
+        position = self._place(progress)
         self._reestimate()
         progress.damaged += self.data.take_damaged()
         entry = self._entry(progress, epoch)
         self.tell(self.data.remarks)
         score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
+        if not self.experiment.method.weight.progress.ends(position):
+            score = -1.0  # of another network than the run ends with
         best = score >= progress.best_score  # on a tie the later epoch, as the papers' code has it
         if best:
             progress.best_score, progress.best_epoch = score, epoch + 1
@@ -134,11 +137,12 @@ class Recorder:
             batches = self.data.eval_batches("train", scored=False)
             reestimate_norms(self.learner.evaluated, batches, amp=self.learner.amp)
 
-    def _place(self, progress: Progress) -> None:
+    def _place(self, progress: Progress) -> Position:
         """Let both networks compute as a checkpoint that is saved now will."""
         position = position_of(progress.step, self._per_epoch, self.experiment.training.epochs)
         place(self.learner.model, position)
         place(self.learner.evaluated, position)
+        return position
 
     def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:
         model, step = self.learner.model, progress.step

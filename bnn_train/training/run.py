@@ -179,7 +179,7 @@ def _restored(
     """The learner as the checkpoint has it."""
     model = build_model(experiment, input_shape(experiment.data), len(checkpoint.state["classes"]), device)
     learner = build_learner(experiment, model, device, terms)
-    sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "ema")}
+    sections = {name: checkpoint.section(name) for name in ("model", "optimizer", "terms", "ema")}
     check_optimizers(sections["optimizer"], learner.optimizers)
     check_scaler(checkpoint.state["scaler"], learner.scaler.state_dict())
     learner.load(sections, checkpoint.state["scaler"])

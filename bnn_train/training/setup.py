@@ -87,10 +87,16 @@ class Learner:
         """The model that evaluations read: the moving average where there is one."""
         return self.model if self.average is None else self.average.module
 
+    @property
+    def _beside(self) -> nn.ModuleDict:
+        """The networks that terms of the loss train along."""
+        return nn.ModuleDict({str(i): t.trained for i, t in enumerate(self.terms) if t.trained is not None})
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint must hold of this."""
         named = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         named |= {f"optimizer.{name}": t for name, t in self.optimizers.state().items()}
+        named |= {f"terms.{name}": t for name, t in self._beside.state_dict().items()}
         if self.average is not None:
             named |= {f"ema.{name}": t for name, t in self.average.state_dict().items()}
         return named
@@ -99,6 +105,7 @@ class Learner:
         """Put back what ``tensors`` gave, and the loss scaler's numbers."""
         load_weights(self.model, sections["model"])
         self.optimizers.load(sections["optimizer"])
+        load_weights(self._beside, sections.get("terms", {}))
         if self.average is not None:
             load_weights(self.average, sections["ema"])
         if scaler:
@@ -120,9 +127,10 @@ def build_learner(
         average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
     for term in terms:
         term.attach(model)
+    beside = [p for term in terms if term.trained is not None for p in term.trained.parameters()]
     return Learner(
         model=model,
-        optimizers=Optimizers(model, experiment.optimizer),
+        optimizers=Optimizers(model, experiment.optimizer, beside),
         criterion=criterion(experiment.loss),
         terms=tuple(terms),
         scaler=torch.amp.GradScaler(device.type, enabled=amp is torch.float16),

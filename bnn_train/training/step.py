@@ -71,6 +71,7 @@ def training_step(
     place(learner.model, position)
     learner.optimizers.zero_grad()
     kept.keep()
+    learner.optimizers.lend(position)
     total = sum(len(labels) for _, labels in group)
     try:
         seen = [_backward(learner, batch, position, total) for batch in group]
@@ -79,17 +80,20 @@ def training_step(
             nn.utils.clip_grad_norm_(learner.model.parameters(), clip)
     except Exception:
         kept.restore()
+        learner.optimizers.settle()
         raise
     learner.torn = True
     moved = learner.optimizers.step(learner.scaler)
     if moved:
         stepped()
         enforce(learner.model)
+        learner.optimizers.settle()
         hand_over(learner.model, learner.optimizers)
         if learner.average is not None:
             learner.average.update_parameters(learner.model)
     else:
         kept.restore()
+        learner.optimizers.settle()
     learner.torn = False
     return seen if moved else None
 

@@ -20,7 +20,7 @@ from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.sign import sign
 from bnn_train.config.schema import Experiment
 from bnn_train.models.build import build
-from bnn_train.spec.methods import METHODS
+from bnn_train.spec.methods import ENTRIES, METHODS
 from bnn_train.training.position import position_of
 from bnn_train.training.setup import build_learner
 from bnn_train.training.step import Kept, training_step
@@ -59,7 +59,7 @@ def first_losses(method: str, network: str) -> list[float]:
     """Losses of STEPS steps of SGD (with Bop where weights are stored).
 
     Not Adam, which turns the rounding noise in a gradient that is 0 in theory into whole steps."""
-    binary = "bop" if not METHODS[method].weight.quantizer.latent else None
+    binary = ENTRIES[method].trainer or None
     experiment = Experiment.model_validate(
         {
             "method": method,

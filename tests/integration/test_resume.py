@@ -63,6 +63,19 @@ STATEFUL: dict[str, dict[str, Any]] = {
     "radam": {"optimizer": {"name": "radam", "lr": 0.01}},
     "moving average": {"training": {"ema": 0.9}},
     "mixed precision": {"method": "xnor", "training": {"amp": "bf16"}},
+    "frozen weights": {
+        "method": {"name": "inq", "weight": {"progress": {"shares": [0.5, 1.0], "starts": [0.0, 0.5]}}},
+        "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9},
+    },
+    "a teacher that trains along": {
+        "method": "dbnn",
+        "loss": {"terms": [{"name": "apprentice", "model": {"name": "mlp", "width": 8, "depth": 2}}]},
+    },
+    "replicas": {
+        "method": "rsgd",
+        "optimizer": {"name": "adam", "binary": {"name": "rsgd", "rate": 30.0}},
+        "training": {"ema": 0.9},
+    },
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
     "augmentation": {
         "model": {"name": "vgg_small", "width": 4},

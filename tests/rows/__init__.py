@@ -15,6 +15,7 @@ REAL = {  # the twin: plain networks of real layers
     "weight.estimator.name": "clip_open",
     "weight.gain": "none",
     "weight.evaluate": "binary",
+    "weight.progress.name": "at_once",
     "activation.pre.name": "none",
     "activation.quantizer.name": "none",
     "activation.estimator.name": "clip",

@@ -12,7 +12,7 @@ from bnn_train.config.checks import problems
 from bnn_train.config.loader import from_mapping, load
 from bnn_train.config.merge import merge
 from bnn_train.errors import ConfigError
-from bnn_train.spec.methods import METHODS
+from bnn_train.spec.methods import ENTRIES, METHODS
 from bnn_train.spec.networks import NETWORKS
 
 BASE = {"method": "bnn", "model": "alexnet", "data": "mnist"}
@@ -35,7 +35,7 @@ def data(name: str, **keys: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", METHODS)
 def test_every_row_with_plain_defaults_passes(row: str) -> None:
-    optimizer = "adam" if METHODS[row].weight.quantizer.latent else BOP["optimizer"]
+    optimizer = {"name": "adam", "binary": ENTRIES[row].trainer or None}
     for network, name in product(NETWORKS, ("mnist", "cifar10", "svhn", "imagenet")):
         select = "last" if name == "imagenet" else "validation"
         sections = {"method": row, "model": network, "data": name, "optimizer": optimizer}

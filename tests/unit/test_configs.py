@@ -32,6 +32,8 @@ VARIANTS = (
     "_1x1",
     "_2",
     "_board",
+    "_activations",
+    "_both",
     "_stage1",
     "_stage2",
     "_stage3",

@@ -28,7 +28,7 @@ from bnn_train.inspect.probe import observe
 from bnn_train.models.build import BUILDERS, build
 from bnn_train.spec.annealed import START
 from bnn_train.spec.datasets import DATASETS
-from bnn_train.spec.methods import METHODS
+from bnn_train.spec.methods import ENTRIES, METHODS
 from bnn_train.training.progress import Meter
 from bnn_train.training.run import start
 from bnn_train.training.setup import Learner, build_learner
@@ -50,7 +50,6 @@ OPTIMIZERS: list[dict[str, Any]] = [
 
 def experiment(method: Any, network: str, **changes: Any) -> Experiment:
     name = method if isinstance(method, str) else method["name"]
-    stored = not METHODS[name].weight.quantizer.latent
     sections = {
         "method": method,
         "model": {"name": network, **({"width": 0.1} if network in ("alexnet", "extraction") else {})},
@@ -60,7 +59,7 @@ def experiment(method: Any, network: str, **changes: Any) -> Experiment:
             "num_classes": CLASSES,
             "validation": {"size": 8},
         },
-        "optimizer": {"name": "adam", "binary": "bop" if stored else None},
+        "optimizer": {"name": "adam", "binary": ENTRIES[name].trainer or None},
     }
     return Experiment.model_validate(merge(sections, changes))
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, get_args
 
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from bnn_train.binary.layers import BinaryLinear
 from bnn_train.config import schema
@@ -140,11 +141,11 @@ def term_union() -> Any:
 
 @pytest.mark.parametrize("options", sections(term_union()), ids=ids)
 def test_loss_terms(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def teacher(*_: object) -> Any:
-        def answer(images: Tensor) -> Tensor:
-            return images.flatten(1)
+    class Answer:
+        model = nn.Sequential(OrderedDict(norm1=nn.BatchNorm1d(4)))
 
-        return answer
+    def teacher(*_: object) -> Any:
+        return Answer()
 
     monkeypatch.setattr(terms, "open_teacher", teacher)
     (made,) = terms.terms_of(learning.SquareHinge(name="square_hinge", terms=(options,)), torch.device("cpu"))

@@ -32,6 +32,8 @@ class Entry(Record):
     parent: str = ""
     """The row that it changes; empty for a root of the family tree."""
     published: tuple[Published, ...] = ()
+    trainer: str = ""
+    """The optimizer of its binary weights (``optimizer.binary``), where the method is one."""
     start: str = "quickstart.yaml"
     """A config below `configs/` that trains it as it stands; the quickstart takes `--set method=NAME`."""
     note: str = ""

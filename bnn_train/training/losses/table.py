@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from bnn_train.config.schema import Loss
+from bnn_train.training.losses.apprentice import Apprentice
 from bnn_train.training.losses.attention import Attention
 from bnn_train.training.losses.distillation import Distillation
+from bnn_train.training.losses.feature import Feature
 from bnn_train.training.losses.regularizer import Regularizer
 from bnn_train.training.losses.spikes import Spikes
 from bnn_train.training.losses.teacher import open_teacher
@@ -20,6 +22,8 @@ TERMS: dict[str, Callable[[Any, torch.device], Term]] = {
     "regularizer": lambda section, device: Regularizer(section),
     "spikes": lambda section, device: Spikes(section),
     "attention": lambda section, device: Attention(section, open_teacher(section.teacher, device)),
+    "feature": lambda section, device: Feature(section, open_teacher(section.teacher, device)),
+    "apprentice": Apprentice,
 }
 """By the name in a config, from its section and the device of the run."""
 

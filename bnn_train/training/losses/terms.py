@@ -31,6 +31,8 @@ class Term(ABC):
     weight: Annealed
     watches: Sequence[str] = ()
     """The modules of the network whose outputs it reads, as globs over their names."""
+    trained: nn.Module | None = None
+    """A network of the term's own that trains along; checkpoints hold it."""
 
     @abstractmethod
     def __call__(self, context: Context) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,13 @@ from torch.optim import Optimizer
 
 from bnn_train.binary.layers import binary_layers
 from bnn_train.config import schema
-from bnn_train.spec.learning import BinaryAdam, Bop
+from bnn_train.spec.annealed import Position
+from bnn_train.spec.learning import BinaryAdam
 from bnn_train.training.optimizers.bop import BOP
-from bnn_train.training.optimizers.groups import latent_groups, parameter_groups
-from bnn_train.training.optimizers.kind import Groups, Kind
+from bnn_train.training.optimizers.groups import group_of, latent_groups, parameter_groups
+from bnn_train.training.optimizers.kind import Kind
 from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, RADAM, SGD
+from bnn_train.training.optimizers.rsgd import RSGD, ReplicatedSGD
 from bnn_train.training.optimizers.shift_adamax import SHIFT_ADAMAX
 
 KINDS: dict[str, Kind] = {
@@ -25,50 +27,59 @@ KINDS: dict[str, Kind] = {
     "sgd": SGD,
     "radam": RADAM,
     "bop": BOP,
+    "rsgd": RSGD,
 }
-"""By the name in a config; the last trains binary weights alone, and Adam may."""
+"""By the name in a config; bop and rsgd train binary weights alone, and Adam may."""
 
 
 class Optimizers:
     """The optimizer of the run and, where the config names one, that of the binary weights."""
 
-    def __init__(self, model: nn.Module, section: schema.Optimizer) -> None:
-        kind = KINDS[section.name]
+    def __init__(self, model: nn.Module, section: schema.Optimizer, beside: Sequence[Tensor] = ()) -> None:
+        """``beside``: real parameters of other networks that train along."""
+        kind = KINDS[section.name].of(section)
         self._kinds = [kind]
-        self.main = kind.build(parameter_groups(model, section, squared=kind.squares_rate_factor), section)
+        groups = parameter_groups(model, section, squared=kind.squares_rate_factor)
+        if beside:
+            groups.append(group_of(beside, 1.0, section.weight_decay))
+        self.main = kind.build(groups, section)
         self._unscaled = False
         self.section = section
+        self.decay_epochs = section.weight_decay_epochs
+        self.binary_section = section.binary
         self.binary: Optimizer | None = None
         if section.binary is not None:
-            own = KINDS[section.binary.name]
+            own = KINDS[section.binary.name].of(section.binary)
             self._kinds.append(own)
-            self.binary = own.build(self._binary_groups(model, own), section.binary)
-
-    def _binary_groups(self, model: nn.Module, kind: Kind) -> Groups:
-        layers, section = [layer for _, layer in binary_layers(model)], self.section
-        if section.binary is None or not section.binary.latent:
-            return [{"params": [layer.weight for layer in layers]}]
-        return latent_groups(layers, section.weight_decay_binary, squared=kind.squares_rate_factor)
+            layers = [layer for _, layer in binary_layers(model)]
+            latent = latent_groups(layers, section.weight_decay_binary, squared=own.squares_rate_factor)
+            groups = [{"params": [layer.weight for layer in layers]}] if not section.binary.latent else latent
+            self.binary = own.build(groups, section.binary)
 
     def set_rate(self, lr: float, epoch: int) -> None:
-        """The learning rate of every group, the end of weight decay, and Bop's γ.
-
-        An optimizer of the binary weights moves from its own rate by the factor by which ``lr`` has moved
-        from the config's.
-        """
-        self._set(self.main, lr, epoch)
-        own = self.section.binary
-        if isinstance(own, BinaryAdam) and self.binary is not None:
-            self._set(self.binary, own.lr * (lr / self.section.lr), epoch)
-        elif isinstance(own, Bop) and self.binary is not None:
-            for group in self.binary.param_groups:
-                group["gamma"] = own.gamma * own.gamma_decay ** (epoch // own.gamma_every)
-
-    def _set(self, optimizer: Optimizer, lr: float, epoch: int) -> None:
-        last = self.section.weight_decay_epochs
-        for group in optimizer.param_groups:
+        """The learning rate of every group, the end of weight decay, what binary weights have beside it."""
+        decays = self.decay_epochs is None or epoch < self.decay_epochs
+        for group in self.main.param_groups:
             group["lr"] = lr * group["lr_scale"]
-            group["weight_decay"] = group["decay"] if last is None or epoch < last else 0.0
+            group["weight_decay"] = group["decay"] if decays else 0.0
+        own, schedule = self.binary_section, self._kinds[-1].schedule
+        for group in [] if self.binary is None else self.binary.param_groups:
+            if isinstance(own, BinaryAdam):  # from its own rate by the factor that moves the run's
+                group["lr"] = own.lr * (lr / self.section.lr) * group["lr_scale"]
+            elif schedule is not None:
+                schedule(group, own, lr, epoch)
+            if "decay" in group:
+                group["weight_decay"] = group["decay"] if decays else 0.0
+
+    def lend(self, position: Position) -> None:
+        """Before a step's first forward pass: weights of several replicas become one of them."""
+        if isinstance(self.binary, ReplicatedSGD):
+            self.binary.lend(position)
+
+    def settle(self) -> None:
+        """After a step, or one that broke off: they become the centre of their replicas again."""
+        if isinstance(self.binary, ReplicatedSGD):
+            self.binary.settle()
 
     @property
     def rate(self) -> float:

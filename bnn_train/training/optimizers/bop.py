@@ -31,7 +31,12 @@ class BopOptimizer(Optimizer):
                 w.copy_(torch.where(w * state["m"] > group["threshold"], -w, w))
 
 
+def _schedule(group: dict[str, Any], section: Any, lr: float, epoch: int) -> None:
+    group["gamma"] = section.gamma * section.gamma_decay ** (epoch // section.gamma_every)
+
+
 BOP = Kind(
     build=lambda groups, s: BopOptimizer(groups, threshold=s.threshold, gamma=s.gamma),
     state=frozenset({"m"}),
+    schedule=_schedule,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,12 +23,20 @@ class Kind:
     """From parameter groups and the config's section."""
     state: frozenset[str]
     """Names of the tensors kept for a parameter, each as large as it."""
+    states: Callable[[Any], frozenset[str]] | None = None
+    """The same from the config's section, where it decides."""
+    schedule: Callable[[dict[str, Any], Any, float, int], None] | None = None
+    """(group, section, learning rate of the run, epoch) → a group of binary weights at that epoch."""
     steps: torch.dtype | None = None
     """Of the counter ``step``, where one is kept for a parameter."""
     second_moment: Moment | None = None
     """The estimate of E[g²] that the step is divided by the root of; None where there is none."""
     squares_rate_factor: bool = False
     """Whether a factor on the rate is squared: the step grows with the gradient (BinaryConnect §2.5)."""
+
+    def of(self, section: Any) -> Kind:
+        """The row as a section has it."""
+        return self if self.states is None else replace(self, state=self.states(section), states=None)
 
     @property
     def names(self) -> set[str]:

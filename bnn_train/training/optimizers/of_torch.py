@@ -61,4 +61,9 @@ RADAM = Kind(
     steps=torch.float32,
     second_moment=_corrected,
 )
-SGD = Kind(build=_sgd, state=frozenset({"momentum_buffer"}), squares_rate_factor=True)
+SGD = Kind(
+    build=_sgd,
+    state=frozenset({"momentum_buffer"}),
+    states=lambda s: frozenset({"momentum_buffer"} if s.momentum else ()),
+    squares_rate_factor=True,
+)
