@@ -14,10 +14,19 @@ from reproduction.table import Row, Stage, Table
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 BOARD = "cifar10/fp_resnet20_board"
 TWIN = "twin-of-"
-NO_BOARD: dict[str, str] = {}
+_SOLVED = "starts from a trained network, which is another budget"
+NO_BOARD: dict[str, str] = {
+    "bwnh": _SOLVED,
+    "qcnn": _SOLVED,
+    "ternary_residual": _SOLVED,
+    "tsq": _SOLVED,
+    "groupnet": "has five networks in one, which is another budget",
+    "reactnet_a": "is another network; its axes are those of reactnet",
+}
 """Rows that the board's network has no place for, and why."""
 WANTS: dict[str, tuple[str, ...]] = {
     "bop": ("optimizer.binary={name: bop, threshold: 1.0e-6, gamma: 1.0e-3}",),
+    "rsgd": ("optimizer.binary={name: rsgd, rate: 100}",),
 }
 """Settings that a row needs beside its name, laid over the board's config."""
 STAGED: dict[str, tuple[Stage, ...]] = {}
