@@ -61,13 +61,14 @@ def _published(found: Published) -> str:
 
 @cache
 def _measured(configs: Path) -> dict[str, dict[str, Any]]:
-    """By row what was reached here: of the first table of the file that has it."""
+    """By row what was reached here: of the first table of the file that has it, and was run in full."""
     path = configs / MEASURED
     if not path.is_file():
         return {}
     found: dict[str, dict[str, Any]] = {}
-    for table in json.loads(path.read_text(encoding="utf-8")).values():
-        found = table["rows"] | found
+    for name, table in json.loads(path.read_text(encoding="utf-8")).items():
+        if " " not in name:  # neither cut nor changed
+            found = table["rows"] | found
     return {name: row for name, row in found.items() if name in METHODS}
 
 
