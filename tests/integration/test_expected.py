@@ -1,4 +1,4 @@
-"""Accuracies of methods on the embedded digits against those recorded once: a fault that costs points is seen."""
+"""Accuracies of methods on the embedded digits against those recorded: a fault that costs points is seen."""
 
 from __future__ import annotations
 
