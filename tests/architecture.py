@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from bnn_train.spec.annealed import Curve
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import ENTRIES, METHODS
+from bnn_train.spec.networks import NETWORKS
 
 BANNED_MODULES = {
     "pickle",
@@ -38,8 +39,8 @@ BANNED_CALLS = {
 }
 AXIS_VALUES = json.dumps(Method.model_json_schema())
 TRAINERS = {entry.trainer for entry in ENTRIES.values()}
-NAMES = {name for name in METHODS if f'"{name}"' not in AXIS_VALUES} - TRAINERS
-"""`xnor_k` is a scale as well, `rsgd` an optimizer."""
+NAMES = {name for name in METHODS if f'"{name}"' not in AXIS_VALUES} - NETWORKS.keys() - TRAINERS
+"""`xnor_k` is a scale as well, `quicknet` a network, `rsgd` an optimizer."""
 
 
 def imports(tree: ast.AST) -> Iterator[str]:

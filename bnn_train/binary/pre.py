@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.learned import Learns
 from bnn_train.binary.placed import Placed
+from bnn_train.binary.rotations import turned
 from bnn_train.binary.tables import Table
 from bnn_train.spec import pre as spec
 
@@ -105,10 +106,6 @@ class ClipUnit(Pre):
         return x.clamp(-1, 1)
 
 
-RING = (0, 1, 2, 5, 8, 7, 6, 3)
-"""The border of a 3×3 kernel, clockwise."""
-
-
 @PRES.builds(spec.Circulant)
 class Circulant(Pre):
     """F[o·M + k, i·M + (m + k) mod M] = W[o, i·M + m] turned clockwise by k/M of a full turn: M filters of
@@ -120,7 +117,7 @@ class Circulant(Pre):
     def __init__(self, spec: spec.Circulant, channels: int = 0) -> None:
         super().__init__(spec)
         self.copies = spec.copies
-        turns = [_turned(k, spec.copies) for k in range(spec.copies)]
+        turns = [turned(k, spec.copies) for k in range(spec.copies)]
         self.register_buffer("turns", torch.tensor(turns), persistent=False)
 
     def prepare(self, x: Tensor, dims: Dims) -> Tensor:
@@ -129,14 +126,6 @@ class Circulant(Pre):
         copies = [split[..., self.turns[k]] if turns else split for k in range(self.copies)]
         moved = [copy.roll(k, dims=2) for k, copy in enumerate(copies)]
         return torch.stack(moved, dim=1).reshape(-1, *x.shape[1:])
-
-
-def _turned(k: int, copies: int) -> list[int]:
-    """From where each tap of a 3×3 kernel comes that is turned clockwise by k/copies of a full turn."""
-    taps = list(range(9))
-    for place, tap in enumerate(RING):
-        taps[tap] = RING[(place - k * len(RING) // copies) % len(RING)]
-    return taps
 
 
 @PRES.builds(spec.Shift)

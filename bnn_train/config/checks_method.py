@@ -147,8 +147,6 @@ def _activation(e: Experiment) -> Problems:
 
 def _block(e: Experiment) -> Problems:
     block = e.method.block
-    if e.model.residual:
-        return
     if block.product_relu and not block.norms_first:
         yield (
             ("method", "block", "product_relu"),

@@ -115,11 +115,6 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
             "method.block.product_relu",
             "bn-act-conv-pool",
         ),
-        (
-            {**method("xnor", block={"before_last": "none"}), "model": "resnet20", "data": "cifar10"},
-            "method.block.before_last",
-            "plain chains",
-        ),
         (method("bwn", block={"before_last": "norm"}), "method.block.before_last", "bn-act-conv-pool"),
         (
             method("xnor", scope={"real": ["first"]}, block={"before_last": "none"}),

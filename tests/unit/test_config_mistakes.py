@@ -87,7 +87,7 @@ def test_unknown_keys_have_a_suggestion(key: str, path: str, suggestion: str) ->
 
 def test_unknown_keys_without_a_likeness_list_the_keys() -> None:
     told = mistake(BASE + "loss:\n  name: square_hinge\n  zzz: 1\n")
-    assert told == "c.yaml:7: loss.zzz: unknown key; possible keys: terms, name, reduction"
+    assert told == "c.yaml:7: loss.zzz: unknown key; possible keys: terms, base_weight, name, reduction"
 
 
 def test_a_key_that_is_another_sections_name_keeps_its_path() -> None:

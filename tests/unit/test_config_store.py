@@ -158,7 +158,9 @@ def test_json_schema_knows_the_shorthands_and_every_meaning() -> None:
         shorthand = properties[section]["anyOf"][0]
         assert set(shorthand["enum"]) == set(names)
     assert {"enum": ["adam", "adamax", "radam", "sgd", "shift_adamax"]} in properties["optimizer"]["anyOf"]
-    assert {"enum": ["adam", "bop"]} in definitions["Adam"]["properties"]["binary"]["anyOf"][0]["anyOf"]
+    assert {"enum": ["adam", "bop", "rsgd"]} in definitions["Adam"]["properties"]["binary"]["anyOf"][0][
+        "anyOf"
+    ]
     assert definitions["Method"]["properties"]["name"]["enum"] == list(METHODS)
     assert "α" in definitions["WeightSpec"]["properties"]["scale"]["description"]
     shorthand = definitions["ActivationSpec"]["properties"]["quantizer"]["anyOf"][0]

@@ -90,6 +90,7 @@ def test_weight_gradients_are_their_formulas(
     formulas: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "identity": lambda g: g,
         "detached": lambda g: alpha * m * g,
+        "unscaled": lambda g: m * g,
         "official": lambda g: (alpha * m + 1 / n) * g * ((1 - 1 / w.shape[1]) if centered else 1),
         "exact": lambda g: alpha * m * g + np_sign(w) / n * sums(g * np_sign(w)),
     }
