@@ -29,7 +29,7 @@ WIDTHS = {
     "resnet34": 4,
     "resnet20": 4,
     "resnete18": 4,
-    "resnete34": 4,
+    "resnete34": 16,
     **{f"binarydensenet{depth}": 4 for depth in (28, 37, 45)},
     **{f"meliusnet{depth}": 16 for depth in (22, 29, 42, 59)},
     "quicknet": 16,

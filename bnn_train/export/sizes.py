@@ -138,7 +138,7 @@ def _threshold_bytes(op: Op, quantization: Quantization) -> int:
 def _weight_bytes(op: Op, form: str) -> int:
     layer = binary(op)
     weight: Any = op.module.weight  # type: ignore[union-attr]  # a product's module has one
-    filters, n = len(weight), int(weight[0].numel())
+    filters, n = op.channels, int(weight[0].numel())  # a stored filter may make several
     if form.endswith("bit") and layer is not None:
         return code_of_weight(layer).planes * filters * -(-n // 8)
     each: dict[str, int] = {"f32": 4, "bf16": 2, **DIGITS}

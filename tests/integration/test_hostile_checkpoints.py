@@ -202,16 +202,18 @@ OPTIMIZERS: dict[str, State] = {
     "adamax": {"name": "adamax"},
     "shift_adamax": {"name": "shift_adamax"},
     "sgd": {"name": "sgd", "momentum": 0.9},
+    "radam": {"name": "radam"},
+    "rsgd": {"name": "adam", "binary": "rsgd"},
     "bop": {"name": "adam", "binary": "bop"},
 }
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_table_of_optimizers_is_what_they_keep(name: str, tmp_path: Path) -> None:
-    method = "bop" if name == "bop" else "bnn"
+    method = name if name in ("bop", "rsgd") else "bnn"
     changes = {"method": method, "optimizer": OPTIMIZERS[name], "training": {"epochs": 1}}
     start(tiny(tmp_path / "run", **changes))
     kept = ckpt.read(tmp_path / "run" / "checkpoints" / ckpt.LAST).section("optimizer")
-    which = "1" if name == "bop" else "0"
+    which = "1" if name in ("bop", "rsgd") else "0"
     assert {key.split(".", 2)[2] for key in kept if key.startswith(which)} == KINDS[name].names
     assert OPTIMIZERS.keys() == KINDS.keys()

@@ -26,6 +26,7 @@ from bnn_train.spec.networks import (
     Extraction,
     LeNet5,
     Network,
+    ReActNetA,
     ResNet18,
     ResNet20,
     ResNet34,
@@ -48,6 +49,7 @@ SMALLEST: list[tuple[Network, tuple[int, int, int]]] = [
     (ResNet20(name="resnet20", width=4), (1, 28, 28)),
     (ResNet20(name="resnet20", width=4, shortcut="B"), (1, 7, 7)),
     *binary_networks.SMALLEST,
+    (ReActNetA(name="reactnet_a", width=4), (3, 8, 8)),
 ]
 
 
@@ -166,7 +168,7 @@ def test_only_resnets_and_vgg_have_no_convolution_biases() -> None:
     for network, shape in SMALLEST:
         biased = {m.bias is not None for m in real(build(network, METHODS["fp"], shape, 5), nn.Conv2d)}
         if network.name != "extraction":  # a bias where no norm follows
-            own = ("resnet", "vgg", "binarydensenet", "meliusnet", "quicknet")
+            own = ("resnet", "vgg", "binarydensenet", "meliusnet", "quicknet", "reactnet")
             assert biased <= {not network.name.startswith(own)}
 
 

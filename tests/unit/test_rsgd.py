@@ -98,4 +98,4 @@ def test_what_belongs_together() -> None:
     assert found(method="rsgd", optimizer=rsgd) == found(optimizer=rsgd) == {}
     assert "is bnn trained by rsgd" in found(method="rsgd")["optimizer.binary"]
     assert "there are none" in found(method="fp", optimizer=rsgd)["optimizer.binary"]
-    assert "rsgd moves real weights" in found(method="bop", optimizer=rsgd)["optimizer.binary"]
+    assert "rsgd moves latent weights" in found(method="bop", optimizer=rsgd)["optimizer.binary"]

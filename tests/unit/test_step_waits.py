@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bnn_train.config.schema import Experiment
 from bnn_train.spec.annealed import START
 from bnn_train.training.losses import BASES
+from bnn_train.training.losses.apprentice import Apprentice
 from bnn_train.training.losses.table import TERMS, terms_of
 from bnn_train.training.optimizers.assembly import KINDS
 from bnn_train.training.progress import Meter
@@ -31,6 +32,8 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "shift_adamax": {"optimizer": {"name": "shift_adamax"}},
     "shift_adamax, code": {"optimizer": {"name": "shift_adamax", "form": "code"}},
     "sgd": {"optimizer": {"name": "sgd", "momentum": 0.9}},
+    "radam": {"optimizer": {"name": "radam"}},
+    "rsgd": {"method": "rsgd", "optimizer": {"name": "adam", "binary": "rsgd"}},
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
 }
 
@@ -51,13 +54,23 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+class Shaped:
+    """Of the tiny data what a term asks."""
+
+    shape, classes, normalizer = (1, 6, 6), ("a", "b", "c", "d"), None
+
+
 def step_twice(e: Experiment) -> None:
     """The optimizers make their state in the first step, unwatched."""
-    model = build_model(e, (1, 6, 6), 4, CPU).train()
-    learner = build_learner(e, model, CPU, terms_of(e.loss, CPU))
+    side = (e.data.shape or (1, 6, 6))[1]
+    model = build_model(e, (1, side, side), 4, CPU).train()
+    terms = terms_of(e.loss, CPU)
+    for term in (term for term in terms if isinstance(term, Apprentice)):  # builds its network there
+        term.check(Shaped())  # type: ignore[arg-type]  # all that a term asks of data
+    learner = build_learner(e, model, CPU, terms)
     learner.optimizers.set_rate(0.01, 0)
     kept, sums = Kept(model), EpochSums(Meter(), CPU)
-    batch = torch.linspace(-1, 1, 16 * 36).view(16, 1, 6, 6), torch.arange(16) % 4
+    batch = torch.linspace(-1, 1, 16 * side**2).view(16, 1, side, side), torch.arange(16) % 4
     clip = e.training.clip_grad_norm
 
     def step() -> None:
@@ -81,14 +94,23 @@ def test_no_base_loss_reads_a_number(name: str, tmp_path: Path) -> None:
     step_twice(tiny(tmp_path, loss=name))
 
 
+OF_TERMS: dict[str, dict[str, Any]] = {
+    "attention": {"blocks": ["conv2"]},
+    "feature": {"layers": ["norm1"]},
+    "apprentice": {"model": {"name": "mlp", "width": 8, "depth": 1}},
+}
+CONVNET = {"model": {"name": "convnet", "width": 2}, "data": {"shape": [1, 8, 8]}}
+
+
 @pytest.mark.parametrize("amp", ["none", "bf16"])
 @pytest.mark.parametrize("name", TERMS)
 def test_no_term_reads_a_number(name: str, amp: str, tmp_path: Path) -> None:
-    term = {"name": name}
-    if name in REQUIRED:
-        start(tiny(tmp_path / "teacher", training={"epochs": 1, "amp": amp}))
+    term = {"name": name, **OF_TERMS.get(name, {})}
+    more = CONVNET if name == "attention" else {}
+    if "teacher" in REQUIRED.get(name, {}):
+        start(tiny(tmp_path / "teacher", training={"epochs": 1, "amp": amp}, **more))
         term["teacher"] = str(tmp_path / "teacher")
-    step_twice(tiny(tmp_path, method="eedn", loss={"name": "square_hinge", "terms": [term]}))
+    step_twice(tiny(tmp_path, method="eedn", loss={"name": "square_hinge", "terms": [term]}, **more))
 
 
 NEW = ["bnnplus", "reste", "recu", "self_binarizing", "lab", "eedn", "bitwise"]
