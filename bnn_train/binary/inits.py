@@ -55,5 +55,6 @@ INITS: dict[str, Draw] = {
     "normal_005": lambda layer, weight: weight.normal_(0, 0.05),
     "glorot_normal": lambda layer, weight: truncated_normal(weight, math.sqrt(2 / sum(fans(layer)))),
     "glorot_uniform": _uniform(lambda layer: math.sqrt(6 / sum(fans(layer)))),
+    "torch": _uniform(lambda layer: fans(layer)[0] ** -0.5),
     "sign": lambda layer, weight: weight.copy_(sign(weight.uniform_(-1, 1))),
 }

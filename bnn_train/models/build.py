@@ -11,6 +11,7 @@ from bnn_train.models.alexnet import alexnet
 from bnn_train.models.convnet import convnet, vgg_small
 from bnn_train.models.densenet import densenet
 from bnn_train.models.extraction import extraction
+from bnn_train.models.init import CHOSEN, initialise_real
 from bnn_train.models.lenet import lenet5
 from bnn_train.models.meliusnet import meliusnet
 from bnn_train.models.mlp import mlp
@@ -46,4 +47,8 @@ def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Mo
     ``shape`` is C×H×W. Raises BnnError if its maps would vanish in the network's poolings, or if it is not
     square where it must be.
     """
-    return BUILDERS[network.name](network, Layers(method), shape, classes)
+    model = BUILDERS[network.name](network, Layers(method), shape, classes)
+    draw = CHOSEN[network.init]
+    if draw is not None:
+        initialise_real(model, draw)
+    return model

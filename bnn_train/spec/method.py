@@ -80,13 +80,24 @@ class LatentSpec(Record):
     """Rules for the latent weights of binarized layers."""
 
     init: Literal[
-        "uniform", "glorot", "he_in", "he_out", "normal_005", "sign", "glorot_normal", "glorot_uniform"
+        "uniform",
+        "glorot",
+        "he_in",
+        "he_out",
+        "normal_005",
+        "sign",
+        "glorot_normal",
+        "glorot_uniform",
+        "torch",
     ] = "he_out"
     """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1.
     Keras' own: `glorot_uniform`, U(±√(6/(fan_in+fan_out))); `glorot_normal`, N(0, √(2/(fan_in+fan_out))) cut
-    off at two deviations."""
+    off at two deviations. PyTorch's own: `torch`, U(±1/√fan_in)."""
     clip: float | None = Field(default=None, gt=0)
     """Clip to [−clip, clip] after every step."""
+    clip_all: bool = False
+    """Clip every other parameter of the network to the same bounds, too: real weights, biases, γ and β, and
+    what quantizers learn (BNN's Torch7 model for CIFAR-10, but not its models for MNIST and SVHN)."""
     center: bool = False
     """Subtract the mean over the input channels, per filter and tap, after every step (before clip)."""
     lr_scale: Literal["none", "glorot", "glorot_pow2"] = "none"
