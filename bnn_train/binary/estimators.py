@@ -46,7 +46,9 @@ ESTIMATORS: Table[Estimator] = Table()
 
 
 def window(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    """g where low < x < high, else 0: one fused kernel."""
+    """g where low < x < high, else 0, also where x is NaN. There torch's fused kernel alone gives 0 in the
+    lanes of a vector, and g in the rest of a tensor."""
+    x = torch.nan_to_num(x, nan=math.inf, posinf=math.inf, neginf=-math.inf)
     return torch.ops.aten.hardtanh_backward(g, x, low, high)  # type: ignore[no-any-return]  # an operator
 
 

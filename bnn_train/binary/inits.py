@@ -56,5 +56,6 @@ INITS: dict[str, Draw] = {
     "glorot_normal": lambda layer, weight: truncated_normal(weight, math.sqrt(2 / sum(fans(layer)))),
     "glorot_uniform": _uniform(lambda layer: math.sqrt(6 / sum(fans(layer)))),
     "uniform_0001": lambda layer, weight: weight.uniform_(0, 1e-3),
+    "torch": _uniform(lambda layer: fans(layer)[0] ** -0.5),
     "sign": lambda layer, weight: weight.copy_(sign(weight.uniform_(-1, 1))),
 }

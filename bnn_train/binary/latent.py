@@ -25,17 +25,23 @@ def enforce(model: nn.Module) -> None:
     """Centre and clip the latent weights, put frozen ones back; after the first initialisation and each step.
 
     XNOR-Net's code does this before each forward pass of training, which is the same weights, but
-    evaluation then reads them as they are and changes nothing.
+    evaluation then reads them as they are and changes nothing. Under ``clip_all`` the parameters beside them
+    are clipped like them.
     """
+    bounds: set[float] = set()
     for layer, quantizer in _quantized(model):
         latent = layer.method.latent
         if latent.center:
             layer.weight.sub_(layer.weight.mean(dim=1, keepdim=True))
         if latent.clip is not None:
             layer.weight.clamp_(-latent.clip, latent.clip)
+            bounds |= {latent.clip} if latent.clip_all else set()
         if layer.weight_quantizer is not None:
             layer.weight_quantizer.quantizer.store(layer.weight)
         quantizer.progress.hold(layer.weight, quantizer.deterministic)
+    for bound in bounds:
+        for parameter in model.parameters():
+            parameter.clamp_(-bound, bound)
 
 
 def number(model: nn.Module) -> None:

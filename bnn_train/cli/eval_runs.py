@@ -99,7 +99,7 @@ def _few(names: tuple[str, ...]) -> str:
 
 
 def _count(model: PackedModel, data: DataBundle, split: str, experiment: Experiment) -> Evaluation:
-    tally, loss = Tally(len(data.classes)), criterion(experiment.loss)
+    tally, loss = Tally(len(data.classes)), criterion(experiment.loss).scored
     for pixels, labels in pixel_batches(data, split):
         logits = torch.from_numpy(model(pixels))
         tally.add(logits, labels, loss=float(loss(logits, labels)))

@@ -94,6 +94,12 @@ def _weight(e: Experiment) -> Problems:
         )
 
 
+def _latent(e: Experiment) -> Problems:
+    latent = e.method.latent
+    if latent.clip_all and latent.clip is None:
+        yield (*LATENT, "clip_all"), "needs the bound of latent.clip, for example 1.0"
+
+
 def _without_quantizer(e: Experiment) -> Problems:
     """Rules for quantized weights where there are none."""
     m = e.method
@@ -105,6 +111,7 @@ def _without_quantizer(e: Experiment) -> Problems:
         (*WEIGHT, "gradient"): not m.weight.passes_gradient,
         (*WEIGHT, "gain"): m.weight.amplifies,
         (*LATENT, "clip"): m.latent.clip is not None,
+        (*LATENT, "clip_all"): m.latent.clip_all,
         (*LATENT, "center"): m.latent.center,
         (*LATENT, "lr_scale"): m.latent.scales_rate,
         ("optimizer", "weight_decay_binary"): e.optimizer.weight_decay_binary > 0,
@@ -183,6 +190,7 @@ def _has_layers(e: Experiment) -> bool:
 CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     _stored,
     _weight,
+    _latent,
     _without_quantizer,
     _activation,
     _block,

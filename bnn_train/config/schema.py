@@ -135,6 +135,8 @@ class Training(Record):
     accumulate: Count = 1
     """Batches whose gradients are averaged into one step."""
     clip_grad_norm: Positive | None = None
+    """The largest norm of a step's gradient, over all parameters together. `method.weight.gain: fan_in`
+    counts in it: latent gradients, n times as large, then leave little to the others."""
     amp: Literal["none", "bf16", "fp16"] = "none"
     """Mixed precision, where the device has it; evaluations use it too. An export computes in float32."""
     ema: Rate = 0.0

@@ -13,6 +13,7 @@ from bnn_train.models.alexnet import alexnet
 from bnn_train.models.convnet import convnet, vgg_small
 from bnn_train.models.densenet import densenet
 from bnn_train.models.extraction import extraction
+from bnn_train.models.init import CHOSEN, initialise_real
 from bnn_train.models.lenet import lenet5
 from bnn_train.models.meliusnet import meliusnet
 from bnn_train.models.mlp import mlp
@@ -51,6 +52,9 @@ def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Mo
     square where it must be.
     """
     model = BUILDERS[network.name](network, Layers(method), shape, classes)
+    draw = CHOSEN[network.init]
+    if draw is not None:
+        initialise_real(model, draw)
     number(model)
     fit_factors(model, shape)
     return model

@@ -24,8 +24,14 @@ def he_out(weight: Tensor) -> Tensor:
     return nn.init.kaiming_normal_(weight, mode="fan_out")
 
 
+def torch_own(weight: Tensor) -> Tensor:
+    """U(±1/√fan_in): PyTorch's default."""
+    bound = weight[0].numel() ** -0.5
+    return nn.init.uniform_(weight, -bound, bound)
+
+
 def glorot(weight: Tensor) -> Tensor:
-    """U(±√(6/(fan_in + fan_out))): Lasagne's default, so the real twins of BinaryConnect's networks."""
+    """U(±√(6/(fan_in + fan_out))): the default of Keras, and of Lasagne, so BinaryConnect's real twins."""
     return nn.init.xavier_uniform_(weight)
 
 
@@ -43,6 +49,15 @@ def he_normal(weight: Tensor) -> Tensor:
 def normal_005(weight: Tensor) -> Tensor:
     """N(0, 0.05): the XNOR-Net port's NIN."""
     return nn.init.normal_(weight, std=0.05)
+
+
+CHOSEN: dict[str, Draw | None] = {
+    "own": None,
+    "glorot_uniform": glorot,
+    "glorot_normal": glorot_normal,
+    "torch": torch_own,
+}
+"""By the ``init`` of a network's options; None: what the network draws by itself."""
 
 
 @torch.no_grad()

@@ -271,6 +271,8 @@ class CrossEntropy(_Loss):
 
     name: Literal["cross_entropy"]
     label_smoothing: Rate = 0.0
+    """Share of the target that is spread evenly over the classes while training; evaluations report the loss
+    without it."""
 
 
 class SquareHinge(_Loss):

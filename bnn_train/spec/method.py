@@ -93,12 +93,17 @@ class LatentSpec(Record):
         "glorot_normal",
         "glorot_uniform",
         "uniform_0001",
+        "torch",
     ] = "he_out"
     """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1;
     `uniform_0001`: U(0, 0.001). Keras' own: `glorot_uniform`, U(±√(6/(fan_in+fan_out))); `glorot_normal`,
-    N(0, √(2/(fan_in+fan_out))) cut off at two deviations."""
+    N(0, √(2/(fan_in+fan_out))) cut off at two deviations. PyTorch's own: `torch`,
+    U(±1/√fan_in)."""
     clip: float | None = Field(default=None, gt=0)
     """Clip to [−clip, clip] after every step."""
+    clip_all: bool = False
+    """Clip every other parameter of the network to the same bounds, too: real weights, biases, γ and β, and
+    what quantizers learn (BNN's Torch7 model for CIFAR-10, but not its models for MNIST and SVHN)."""
     center: bool = False
     """Subtract the mean over the input channels, per filter and tap, after every step (before clip)."""
     lr_scale: Literal["none", "glorot", "glorot_pow2"] = "none"

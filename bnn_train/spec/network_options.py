@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from bnn_train.spec.record import Record
 
@@ -19,6 +19,9 @@ class Options(Record):
     """Whether height and width must be equal."""
     residual: ClassVar[bool] = False
     """It has shortcuts, and no plain chain of layers."""
+    init: Literal["own", "glorot_uniform", "glorot_normal", "torch"] = "own"
+    """Initial weights of the real layers: the network's own rule, Keras' two, or PyTorch's U(±1/√fan_in).
+    Binary layers begin as `method.latent.init` says."""
 
     @property
     def least_pixels(self) -> int:

@@ -98,6 +98,9 @@ class Ternary(Quantizer):
     name: Literal["ternary"] = "ternary"
     threshold: float = Field(default=0.75, ge=0)
     """0 up to threshold · mean |x|."""
+    fixed: float | None = Field(default=None, ge=0)
+    """0 up to this number itself, whatever `threshold` and mean |x| are (Larq's `ste_tern` with a
+    `threshold_value`)."""
     signs: ClassVar[bool] = False
     zeros: ClassVar[bool] = True
 

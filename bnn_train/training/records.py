@@ -25,6 +25,7 @@ from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint
 from bnn_train.training.evaluate import evaluate, reestimate_norms
 from bnn_train.training.folder import RunFolder
+from bnn_train.training.losses import criterion
 from bnn_train.training.position import position_of, steps_per_epoch
 from bnn_train.training.progress import Meter, Progress
 from bnn_train.training.setup import Learner
@@ -179,7 +180,7 @@ class Recorder:
             self.learner.evaluated,
             self.data.eval_batches(split),
             classes=len(self.data.classes),
-            criterion=self.learner.criterion,
+            criterion=criterion(self.experiment.loss).scored,
             amp=self.learner.amp,
         )
 

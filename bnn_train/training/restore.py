@@ -83,7 +83,7 @@ def evaluate_checkpoint(
         model,
         data.eval_batches(split),
         classes=len(data.classes),
-        criterion=criterion(experiment.loss),
+        criterion=criterion(experiment.loss).scored,
         amp=AMP_TYPES[experiment.training.amp],
     )
     return model, result

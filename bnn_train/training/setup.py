@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -112,6 +112,24 @@ class Learner:
             self.scaler.load_state_dict(scaler)
 
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """decay·average + (1 − decay)·number. Whole numbers (the batches that a norm has counted) are copied,
+    since rounding would hold them where they began."""
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # in torch
+
+    @torch.no_grad()
+    def averaged(averages: Tensors, numbers: Tensors, count: Tensor | int) -> None:
+        if averages[0].is_floating_point():
+            update(averages, numbers, count)
+        else:
+            torch._foreach_copy_(averages, numbers)
+
+    return averaged
+
+
 def build_learner(
     experiment: Experiment, model: nn.Module, device: torch.device, terms: Sequence[Term] = ()
 ) -> Learner:
@@ -123,8 +141,7 @@ def build_learner(
         raise RunError("training.amp fp16 needs a GPU; this machine's CPU has bf16")
     average = None
     if training.ema:
-        update = get_ema_multi_avg_fn(training.ema)  # type: ignore[no-untyped-call]  # in torch
-        average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+        average = AveragedModel(model, multi_avg_fn=averaging(training.ema), use_buffers=True)
     for term in terms:
         term.attach(model)
     beside = [p for term in terms if term.trained is not None for p in term.trained.parameters()]

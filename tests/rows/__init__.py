@@ -22,6 +22,7 @@ REAL = {  # the twin: plain networks of real layers
     "output_scale.name": "none",
     "latent.init": "he_out",
     "latent.clip": None,
+    "latent.clip_all": False,
     "latent.center": False,
     "latent.lr_scale": "none",
     "scope.real": (),

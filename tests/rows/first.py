@@ -51,6 +51,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "twn": {
         "weight.quantizer.name": "ternary",
         "weight.quantizer.threshold": 0.75,  # TWN's authors' code per filter; 0.7 in their first paper
+        "weight.quantizer.fixed": None,
         "weight.scale.name": "l1_masked",
     },
     "dorefa": ENDS_AND_SHORTCUTS_REAL

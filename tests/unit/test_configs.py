@@ -257,6 +257,27 @@ FACTS: list[tuple[str, str, Any]] = [
     ("imagenet/ls2_resnet18", "method.activation.pre.limit", 3.0),
     ("imagenet/lqnets_resnet34", "method.weight.quantizer.bases", 1),
     ("mnist/rebnet_mlp256", "model.depth", 4),
+    # the code that a config follows: itayhubara/BinaryNet, Larq Zoo, Thinklab-SJTU/twns, tensorpack's
+    # alexnet-dorefa.py, plumerai/rethinking-bnn-optimization, XNOR-Net-PyTorch (epochs from 1)
+    ("cifar10/bnn_stochastic_convnet", "method.latent.clip_all", True),
+    ("svhn/bnn_stochastic_convnet", "method.latent.clip_all", False),
+    ("mnist/bnn_stochastic_mlp", "method.latent.clip_all", False),
+    ("imagenet/dorefa_alexnet", "optimizer.weight_decay_binary", 5e-6),
+    ("imagenet/bnn_alexnet_larq", "method.latent.init", "glorot_uniform"),
+    ("imagenet/bireal_resnet18", "method.latent.init", "glorot_normal"),
+    ("imagenet/bireal_resnet18", "model.init", "glorot_normal"),
+    ("imagenet/bireal_resnet18", "method.norm.eps", 1e-3),
+    ("imagenet/bireal_resnet18", "schedule.per", "step"),
+    ("cifar10/bop_convnet", "method.norm.eps", 1e-3),
+    ("cifar10/bop_convnet", "method.norm.momentum", 0.01),
+    ("mnist/twn_lenet5", "method.scope.real", ("last",)),
+    ("mnist/twn_lenet5", "schedule.at", (14, 29, 44, 59, 74, 89)),
+    ("cifar10/xnor_nin", "schedule.at", (119, 199, 239, 279)),
+    ("cifar10/bwn_nin", "schedule.at", (119, 199, 239, 279)),
+    ("mnist/xnor_lenet5", "schedule.at", (14, 29, 44, 59)),
+    ("mnist/xnor_lenet5", "method.latent.init", "torch"),
+    ("mnist/xnor_k_lenet5", "method.latent.init", "torch"),
+    ("mnist/fp_lenet5", "model.init", "torch"),
 ]
 
 

@@ -13,14 +13,19 @@ from bnn_train.spec import quantizers as spec
 
 @QUANTIZERS.builds(spec.Ternary)
 class Ternary(Quantizer):
-    """+1 where w > Δ, −1 where w < −Δ, else 0; Δ = c·mean|w| (TWN, arXiv 1605.04711 eqs. 3 and 6)."""
+    """+1 where w > Δ, −1 where w < −Δ, else 0; Δ = c·mean|w| (TWN, arXiv 1605.04711 eqs. 3 and 6), or a
+    fixed number. Larq's `ste_tern` has ±1 at |w| = Δ, too."""
 
     code = Code(values=(1, 1), denominator=2)
     spec: spec.Ternary
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        delta = x.abs().mean(dim=dims, keepdim=True).mul_(self.spec.threshold)
-        return torch.where(x.abs() > delta, sign(x), 0.0)
+        return torch.where(x.abs() > self._delta(x, dims), sign(x), 0.0)
+
+    def _delta(self, x: Tensor, dims: Dims) -> Tensor | float:
+        if self.spec.fixed is not None:
+            return self.spec.fixed
+        return x.abs().mean(dim=dims, keepdim=True).mul_(self.spec.threshold)
 
 
 @QUANTIZERS.builds(spec.TernaryShare)

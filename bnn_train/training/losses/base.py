@@ -17,11 +17,16 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 class Base(ABC):
-    """A loss of logits and labels; evaluations have it alone."""
+    """A loss of logits and labels; evaluations have its ``scored`` alone."""
 
     @abstractmethod
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean over the batch."""
+
+    @property
+    def scored(self) -> Base:
+        """The loss that evaluations report, without what only regularizes a training."""
+        return self
 
     @abstractmethod
     def guess(self, classes: int) -> tuple[float, float]:
@@ -40,6 +45,11 @@ class CrossEntropy(Base):
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+
+    @property
+    def scored(self) -> CrossEntropy:
+        """Without label smoothing, so that runs with and without it can be compared."""
+        return CrossEntropy(label_smoothing=0.0)
 
     def guess(self, classes: int) -> tuple[float, float]:
         """ln K, and about ln K + ½."""
