@@ -11,6 +11,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     | {
         "weight.quantizer.name": "ternary",
         "weight.quantizer.threshold": 0.75,
+        "weight.quantizer.fixed": None,
         "weight.scale.name": "l1_masked",
         "activation.quantizer.name": "uniform",
         "activation.quantizer.bits": 8,

@@ -34,6 +34,7 @@ from bnn_train.training.run import start
 from bnn_train.training.setup import Learner, build_learner
 from bnn_train.training.step import Kept, training_step
 from bnn_train.training.sums import EpochSums
+from pairs import pairs
 from tiny import tiny
 
 META = torch.device("meta")
@@ -97,15 +98,11 @@ def batch(images: int = 4) -> tuple[Tensor, Tensor]:
     return torch.empty(images, *SHAPE, device=META), torch.zeros(images, dtype=torch.int64, device=META)
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name == "resnet34" else name  # resnet18's blocks again
-        for name in sorted(BUILDERS)
-    ],
-)
 @pytest.mark.usefixtures("shallow_resnets")
-@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize(
+    ("method", "network"),
+    pairs(sorted(BUILDERS), seldom=["resnet34"]),  # resnet18's blocks again
+)
 def test_every_method_and_network(method: str, network: str) -> None:
     e = experiment(method, network)
     learner = learner_of(e)

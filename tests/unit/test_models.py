@@ -32,6 +32,7 @@ from bnn_train.spec.networks import (
     ResNet34,
     VGGSmall,
 )
+from pairs import pairs
 
 # Each network, slim, and the smallest image it takes.
 SMALLEST: list[tuple[Network, tuple[int, int, int]]] = [
@@ -57,10 +58,10 @@ def test_every_network_has_a_builder() -> None:
     assert set(BUILDERS) == set(NETWORKS) == {network.name for network, _ in SMALLEST}
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("network", "shape"), SMALLEST, ids=lambda x: getattr(x, "name", ""))
-def test_forward(network: Network, shape: tuple[int, int, int], method: str) -> None:
+@pytest.mark.parametrize(("method", "smallest"), pairs(SMALLEST, lambda pair: pair[0].name))
+def test_forward(smallest: tuple[Network, tuple[int, int, int]], method: str) -> None:
     """Logits of the right shape, finite in both modes, and a gradient for every parameter."""
+    network, shape = smallest
     model = build(network, METHODS[method], shape, 7)
     x = torch.randn(2, *shape)
     logits = model(x)
