@@ -104,7 +104,7 @@ class Factored(OutputScale):
 
     @property
     def refusal(self) -> str:
-        if [name for name, _ in self.named_parameters()] == ["c"]:
+        if {name for name, _ in self.named_parameters()} <= {"c"}:  # none in a layer with a real input
             return ""
         return (
             f"{self.told} has factors for each place of the map, which"

@@ -75,9 +75,14 @@ def product_scale(op: Op) -> F32 | None:
     alpha = None if found.bases else found.factors
     if learned is not None:
         if unit is not None or isinstance(alpha, Tensor):
+            other, remedy = (
+                ("activation.quantizer", "activation.quantizer to sign")
+                if unit is not None
+                else ("weight.scale", "weight.scale to none")
+            )
             raise ExportError(
                 f"{op.layer}: multiplies its output with two factors of each channel, one after the other"
-                " (weight.scale and output_scale), and the packed program with one; set weight.scale to none"
+                f" ({other} and output_scale), and the packed program with one; set {remedy}"
             )
         return array(learned)
     if not isinstance(alpha, Tensor):

@@ -7,6 +7,7 @@ from typing import Any
 from bnn_train.errors import ExportError
 from bnn_train.export.graph import Op
 from bnn_train.packed.program import Channels, Concat, Geometry, Mean, Pool, Step, Subsample
+from bnn_train.packed.shapes import axes
 
 
 def pool_step(op: Op, input_: int, output: int, flip: str | None = None) -> Pool:
@@ -22,11 +23,14 @@ def pool_step(op: Op, input_: int, output: int, flip: str | None = None) -> Pool
         input=input_,
         output=output,
         kind="average" if average else "max",
-        geometry=Geometry(
-            kernel=_pair(module.kernel_size),
-            stride=_pair(module.stride),
-            padding=_pair(module.padding),
-            dilation=_pair(getattr(module, "dilation", 1)),
+        geometry=_inside(
+            Geometry(
+                kernel=_pair(module.kernel_size),
+                stride=_pair(module.stride),
+                padding=_pair(module.padding),
+                dilation=_pair(getattr(module, "dilation", 1)),
+            ),
+            op.inputs[0].shape[1:],
         ),
         ceil=module.ceil_mode,
         include_padding=not average or module.count_include_pad,
@@ -51,6 +55,16 @@ def real_step(op: Op, inputs: list[int], output: int) -> Step:
             f"{op.layer}: averages to {module.output_size}; the packed program averages whole maps only"
         )
     return Mean(**common)
+
+
+def _inside(geometry: Geometry, size: tuple[int, int]) -> Geometry:
+    """The window without the taps that no pixel can meet: ``ceil_mode`` lets one be larger than the map,
+    which the compiled kernels refuse."""
+    rows, columns = (
+        axis.kernel if axis.padding else min(axis.kernel, -(-axis.size // axis.dilation))
+        for axis in axes(geometry, *size)
+    )
+    return geometry.model_copy(update={"kernel": (rows, columns)})
 
 
 def _pair(size: Any) -> tuple[int, int]:

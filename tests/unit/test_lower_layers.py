@@ -15,6 +15,7 @@ from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.quantizers import Uniform
 from lowering import pair, scramble
+from native_kernels import kernels  # noqa: F401  # a fixture
 
 SHAPE = (3, 9, 8)
 CHANNELS = 8
@@ -136,6 +137,18 @@ def test_poolings_before_a_quantizer(name: str, method: str) -> None:
     body = [conv(row, padding=1, bias=False), *POOLS[name], conv(row, 1, bias=False)]
     made = pair(scramble(model(*body), SHAPE), SHAPE)
     made.gate()
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2, ceil_mode=True), nn.AvgPool2d(2, ceil_mode=True)])
+def test_a_window_larger_than_the_map(
+    pool: nn.Module,
+    kernels: tuple[str, ...],  # noqa: F811
+) -> None:
+    """A map of one pixel halves upwards to itself, in every engine."""
+    row = METHODS["bnn"]
+    body = [conv(row, padding=1, bias=False), nn.MaxPool2d((9, 8)), nn.BatchNorm2d(CHANNELS), pool]
+    for kernel in ("reference", *kernels):
+        pair(scramble(model(*body, conv(row, 1, bias=False)), SHAPE), SHAPE, kernel=kernel).gate()
 
 
 @pytest.mark.parametrize("method", ["bnn", "xnor", "xnor_k", "bwn", "dorefa"])

@@ -175,6 +175,10 @@ def test_tanh_stands_for_the_sign_in_a_first_stage() -> None:
     [
         (METHODS["xnorpp"], "stage1.0.body.1: output_scale: factored has factors for each place of the map"),
         (row("xnorpp", output_scale={"over": "channel"}, weight={"scale": "l1"}), "with two factors of each"),
+        (
+            row("dorefa", weight={"scale": "none"}, output_scale={"name": "factored", "over": "channel"}),
+            r"\(activation.quantizer and output_scale\).* set activation.quantizer to sign",
+        ),
         (row("bnn", activation={"quantizer": "real_tanh"}), "has real activations"),
         (METHODS["groupnet"], "no step for Average"),
     ],
@@ -189,6 +193,33 @@ def test_factors_of_channels_pack() -> None:
     for name, p in model.named_parameters():
         if name.endswith("output_scale.c"):
             nn.init.normal_(p)
+    pair(scramble(model, (3, 8, 8)), (3, 8, 8)).gate()
+
+
+def test_a_binary_first_layer_without_factors_packs() -> None:
+    """It reads the real image, so that no output scale is its own."""
+    method = row("xnorpp", output_scale={"over": "channel"}, scope={"real": []})
+    pair(scramble(net(method, "convnet"), (1, 8, 8)), (1, 8, 8)).gate()
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "learned"),
+    [
+        ("reactnet", "resnet20", (".before", ".after", ".negative", "pre.shift")),
+        ("reactnet_a", "reactnet_a", (".before", ".after", ".negative", "pre.shift")),
+        ("real_to_binary", "resnet20", (".negative", ".gate.2.weight", ".gate.4.weight")),
+    ],
+)
+def test_rows_pack_with_learned_numbers_of_either_sign(
+    name: str, network: str, learned: tuple[str, ...]
+) -> None:
+    model = net(METHODS[name], network, shape=(3, 8, 8))
+    draw = torch.Generator().manual_seed(1)
+    for ending in learned:
+        moved = [p for key, p in model.named_parameters() if key.endswith(ending)]
+        assert moved, ending
+        for p in moved:
+            nn.init.normal_(p, generator=draw)
     pair(scramble(model, (3, 8, 8)), (3, 8, 8)).gate()
 
 
