@@ -94,6 +94,7 @@ def measured(rows: Sequence[Row], rounds: int) -> dict[str, Any]:
             found[name] |= {"ms": round(1e3 * sample.median, 3), "faster": round(faster or 0.0, 2)}
     return {
         **provenance(),
+        "command": f"python scripts/bench_methods.py --rounds {rounds}",
         "kernel": kernel(),
         "peer": PEER,
         "peer_ms": 1e3 * samples[PEER].median,

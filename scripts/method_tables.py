@@ -57,7 +57,7 @@ def page() -> str:
         "Written by `python scripts/method_tables.py` from the rows in `bnn_train/spec/methods/`.",
         "W/A: bits of weights and activations, T ternary. packs to: products of signs for one product,"
         " weights × activations, +1 an offset; – cannot be packed. published, measured: top-1 %,"
-        " the latter on the board of CIFAR-10 (scripts/README.md). `bnn-train --list methods NAME` has"
+        " the latter on the [board](cifar10/BOARD.md). `bnn-train --list methods NAME` has"
         " formulas and gradients.",
         lines,
         "## Who changed whom",

@@ -19,6 +19,7 @@ class Quantizer(Record):
     """0 is one of its codes."""
     draws: ClassVar[bool] = False
     """Its codes are random while training."""
+
     spread: ClassVar[bool] = False
     """Its codes are far apart, and only the scale that knows the largest of them fits."""
     scales_itself: ClassVar[bool] = False
@@ -52,6 +53,11 @@ class Quantizer(Record):
     def solves(self) -> bool:
         """Whether it solves for its weights on images before the first step."""
         return False
+
+    @property
+    def told(self) -> str:
+        """Bits of one number for a table, where they are not those of its codes."""
+        return ""
 
 
 class Sign(Quantizer):

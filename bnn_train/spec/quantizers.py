@@ -147,6 +147,11 @@ class Powers(Quantizer):
     zeros: ClassVar[bool] = True
     spread: ClassVar[bool] = True
 
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return str(self.bits)
+
 
 WeightQuantizer = Annotated[
     Annotated[

@@ -90,3 +90,8 @@ class UnsignedLevels(Quantizer):
     range: ClassVar[str] = "unit"
     signs: ClassVar[bool] = False
     scales_itself: ClassVar[bool] = True
+
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return str(self.bases)

@@ -21,6 +21,11 @@ class TrainedTernary(Quantizer):
     scales_itself: ClassVar[bool] = True
     leads_back: ClassVar[bool] = True
 
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return "T"
+
 
 class SignedUniform(Quantizer):
     """2^bits odd levels from −1 to 1, evenly spaced and without 0 (DoReFa-Net's weights)."""
@@ -61,6 +66,11 @@ class MeasuredPair(Quantizer):
     scales_itself: ClassVar[bool] = True
     leads_back: ClassVar[bool] = True
 
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return "1"
+
 
 class LearnedPair(Quantizer):
     """Two values, whose centre and distance are learned (AdaBin's activations)."""
@@ -76,6 +86,11 @@ class LearnedPair(Quantizer):
         """Whether the threshold lies halfway between the values."""
         return self.center == "paper"
 
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return "1"
+
 
 class SoftSteps(Quantizer):
     """2^bits even steps between learned ends, whose gradient is that of a staircase of tanh (DSQ)."""
@@ -87,3 +102,8 @@ class SoftSteps(Quantizer):
     signs: ClassVar[bool] = False
     scales_itself: ClassVar[bool] = True
     leads_back: ClassVar[bool] = True
+
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return str(self.bits)

@@ -84,6 +84,11 @@ class FixedPoint(Quantizer, Shared):
     keeps_shape: ClassVar[bool] = True
     wants_float32: ClassVar[bool] = True
 
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return str(self.bits)
+
 
 class CodeBook(Quantizer):
     """Pieces of a few input channels, each one of K words of its sub-space (Quantized CNN)."""
@@ -104,3 +109,8 @@ class CodeBook(Quantizer):
     @property
     def solves(self) -> bool:
         return True
+
+    @property
+    def told(self) -> str:
+        """Bits of one number."""
+        return "–"

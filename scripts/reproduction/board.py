@@ -61,7 +61,7 @@ def _parts(result: Mapping[str, Any], rows: Rows, known: Mapping[str, Any]) -> I
         " training images,"
         f" {' or '.join(map(str, sorted(epochs)))} epochs, batches of {base.data.batch_size},"
         f" {base.optimizer.name} at"
-        f" {base.optimizer.lr:g}, {base.schedule.name}, {_seeds(rows)} seeds, the same order of the"
+        f" {base.optimizer.lr:g}, {base.schedule.name}, {_seeds(rows)}, the same order of the"
         " data for all; top-1 on"
         " the 10,000 test images after the last epoch, mean ± deviation over the seeds. **This is"
         " short**: a fiftieth"
@@ -79,6 +79,8 @@ def _parts(result: Mapping[str, Any], rows: Rows, known: Mapping[str, Any]) -> I
     yield _legend(known)
     if NO_BOARD:
         yield "Not on the board: " + "; ".join(f"`{name}`: {why}" for name, why in NO_BOARD.items()) + "."
+    if missing := [row["row"] for row in result["rows"] if row["mean"] is None]:
+        yield "Not run yet: " + ", ".join(f"`{name}`" for name in missing) + "."
     yield setting(result)
     yield (
         "```\npython scripts/reproduce.py board --root data --seeds N --publish --record   # goes on"
@@ -94,7 +96,7 @@ def _bits(name: str) -> str:
 
 def _seeds(rows: Rows) -> str:
     counts = sorted({len(row["top1"]) for row in rows.values()})
-    return " to ".join(map(str, counts[:1] + counts[1:][-1:]))
+    return "one seed" if counts == [1] else f"{' to '.join(map(str, {counts[0], counts[-1]}))} seeds"
 
 
 def _line(name: str, rows: Rows, packed: Mapping[str, Any]) -> list[str]:
@@ -140,25 +142,28 @@ def pooled(rows: Rows) -> float | None:
 
 def _conclusion(rows: Rows, single: Sequence[str], few: Sequence[str]) -> Iterator[str]:
     spread = pooled(rows)
-    over = {
-        base: [name for name in single if name not in BASES and beats(rows[name], rows[base], spread)]
-        for base in BASES
-    }
+    margin = "by more than the seeds' spread" if spread else "on one seed, whose spread is not known"
     for base in BASES:
-        found = ", ".join(f"`{name}` ({_plain(rows[name], rows[base])})" for name in over[base]) or "none"
+        above = [name for name in single if name not in BASES and _above(rows[name], rows[base], spread)]
+        told = ", ".join(f"`{name}` ({_plain(rows[name], rows[base])})" for name in above) or "none"
         yield (
-            f"Of the {len(single)} methods of one bit, {len(over[base])} gain over `{base}`"
-            f" ({rows[base]['mean']:.2f} %) by more than the seeds' spread: {found}."
+            f"Of the {len(single)} methods of one bit here, {len(above)} gain over `{base}`"
+            f" ({rows[base]['mean']:.2f} %) {margin}: {told}."
         )
     best, top = max(single, key=lambda name: rows[name]["mean"]), rows["fp"]["mean"]
-    gap = top - rows[best]["mean"]
     more = max(few, key=lambda name: rows[name]["mean"], default=best)
+    seeds = f"a seed deviates by {spread:.2f} points (pooled over all rows)" if spread else "one seed a row"
     yield (
-        f"The best of them, `{best}`, stays {gap:.2f} points below the plain real-valued network"
-        f" ({top:.2f} %), the best"
-        f" with more bits or one real side, `{more}`, {top - rows[more]['mean']:.2f}; a seed deviates by"
-        f" {spread or 0:.2f} points (pooled over all rows)."
+        f"The best of them, `{best}`, stays {top - rows[best]['mean']:.2f} points below the plain"
+        " real-valued"
+        f" network ({top:.2f} %), the best with more bits or one real side, `{more}`,"
+        f" {top - rows[more]['mean']:.2f}; {seeds}."
     )
+
+
+def _above(row: Mapping[str, Any], base: Mapping[str, Any], spread: float | None) -> bool:
+    """Significantly, or, where each row has one seed, at all."""
+    return beats(row, base, spread) if spread else bool(row["mean"] > base["mean"])
 
 
 def _plain(row: Mapping[str, Any], base: Mapping[str, Any]) -> str:
@@ -169,7 +174,8 @@ def _legend(known: Mapping[str, Any]) -> str:
     told = (
         "**Bold**: above by more than two standard errors of the difference, the deviation pooled"
         " over all rows. real twin: the real-valued network with the"
-        " same blocks and norms. packs to: products of signs for one of the method's, weights ×"
+        " same blocks and norms (where the sign is their one nonlinearity, it is nearly linear)."
+        " packs to: products of signs for one of the method's, weights ×"
         " activations (a k-bit"
         " method costs k_w·k_a of them; +1 an offset). bytes, ms: the packed network, one image, one"
         " thread; ×: how many"

@@ -105,6 +105,8 @@ class Quantizer(Placed, ABC):
     @property
     def bits(self) -> str:
         """Bits of one number, as tables tell it: `T` for three levels."""
+        if self.spec.told:
+            return self.spec.told
         if self.bases:
             return str(self.bases)
         levels = len(set(code_numbers(self.code)))
