@@ -103,6 +103,11 @@ class Quantizer(Placed, ABC):
         return self.code == SIGN
 
     @property
+    def whole(self) -> bool:
+        """Whether its codes are whole numbers in this pass, so that sums of them may be rounded to such."""
+        return True
+
+    @property
     def bits(self) -> str:
         """Bits of one number, as tables tell it: `T` for three levels."""
         if self.spec.told:
