@@ -105,7 +105,11 @@ class QuantizedLayer(nn.Module):
 
     def read_input(self, x: Tensor) -> Tensor:
         """The input of this forward pass, quantized, then dropped out."""
-        return self._dropped(x if self.input_quantizer is None else self.input_quantizer(x))
+        return self._dropped(self.quantized(x))
+
+    def quantized(self, x: Tensor) -> Tensor:
+        """The input of this forward pass, quantized where the layer does so."""
+        return x if self.input_quantizer is None else self.input_quantizer(x)
 
     def _dropped(self, x: Tensor, bases: int = 0) -> Tensor:
         if not self.dropout:

@@ -179,6 +179,9 @@ class Quantizer(Placed, ABC):
     def attach(self, weight: Tensor, dims: Dims) -> None:
         """Make room for what it keeps about such a weight; ``dims``: the axes that share it."""
 
+    def stand(self, index: int) -> None:
+        """Say that the weight is number ``index``, from 0, in the network's order."""
+
     def observe(self, x: Tensor, dims: Dims) -> None:
         """Learn from a weight after a training pass has read it."""
 
