@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bnn_train.export.targets import onnx_model, packed
+from bnn_train.export.targets import onnx_model, packed, torch_files
 from bnn_train.export.targets.target import Target
 
 DEFAULT = packed.TARGET
@@ -14,6 +14,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         packed.TARGET,
         onnx_model.TARGET,
+        torch_files.TARGET,
     )
 }  # fmt: skip
 
