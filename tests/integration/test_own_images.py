@@ -7,14 +7,14 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
 from bnn_train.cli import eval as cli_eval
 from bnn_train.cli import export as cli_export
+from bnn_train.cli import predict as cli_predict
 from bnn_train.cli import train as cli_train
+from own_photos import TINY, photos
 from tiny_yaml import Command, errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,22 +23,8 @@ COMMANDS: dict[str, Command] = {
     "bnn-train": cli_train.main,
     "bnn-eval": cli_eval.main,
     "bnn-export": cli_export.main,
+    "bnn-predict": cli_predict.main,
 }
-TINY = {"size": 8, "batch_size": 4, "workers": 0}
-
-
-def photos(root: Path, classes: tuple[str, ...], parts: dict[str, int]) -> None:
-    """Photos of one colour a class, of all kinds of pixels."""
-    rng = np.random.default_rng(0)
-    for part, count in parts.items():
-        for number, name in enumerate(classes):
-            folder = root / part / name
-            folder.mkdir(parents=True)
-            for i in range(count):
-                colours = rng.integers(0, 90, (4, 5, 3), dtype=np.uint8)
-                colours[..., number % 3] += 150
-                image = Image.fromarray(colours).resize((40, 34), Image.Resampling.BICUBIC)
-                image.convert(("RGB", "L", "RGBA", "P")[i % 4]).save(folder / f"{i}.png")
 
 
 def shrunk(block: str) -> str:
@@ -66,6 +52,10 @@ def test_the_guide(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
             continue
         assert COMMANDS[command](arguments) == 0, line
         said[line] = "".join(capsys.readouterr())
+    assert len(Path("found.csv").read_text().splitlines()) == 1 + 9
+    (lines,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    exec(lines, {})
+    assert len(capsys.readouterr().out.splitlines()) == 6
     assert ", 3 classes" in said["bnn-train --config photos.yaml --dry-run"]
     assert (
         "train 24, validation 6, test 9, of cat, dog, owl" in said["bnn-train --config photos.yaml --dry-run"]
