@@ -24,7 +24,14 @@ from bnn_train.training import answers, images, manifest, parity_images
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
-from bnn_train.training.compatible import check_length, continued, same_classes, told_changes, with_split
+from bnn_train.training.compatible import (
+    check_length,
+    continued,
+    same_classes,
+    told_changes,
+    with_found,
+    with_split,
+)
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
 from bnn_train.training.fits import check_network, check_optimizers, check_scaler
 from bnn_train.training.folder import RunFolder, Warn, clear, create, refuse_others, reopen, run_path
@@ -115,7 +122,7 @@ def _prepared(experiment: Experiment) -> _Beginning:
     started = start_weights(model, experiment)
     solved = solve_weights(model, experiment, data)
     drawn = data.config.validation
-    experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
+    experiment = with_found(with_split(experiment, by=drawn.by, drawn=drawn.drawn), data.config)
     return _Beginning(experiment, data, build_learner(experiment, model, device, terms), started, solved)
 
 
