@@ -76,7 +76,10 @@ def copy_config(word: str, target: Path | None) -> Path:
         raise RunError(f"{copy}: exists already; name another place: --copy-config {word} DEST")
     copy.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(
-        copy, _EXTENDS.sub(lambda found: f"extends: {_parent(source, found[1])}", source.read_text("utf-8"))
+        copy,
+        _EXTENDS.sub(
+            lambda found: f"extends: {_parent(source, found[1])}", source.read_text(encoding="utf-8")
+        ),
     )
     return copy
 
