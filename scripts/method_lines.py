@@ -66,7 +66,8 @@ SHARED = (
     ("bnn_train.binary.output_scales", ("OutputScale",)),
     ("bnn_train.training.losses.terms", ("Term",)),
     ("bnn_train.training.optimizers.kind", ("Kind",)),
-    ("bnn_train.spec.learning", ("Adam", "AdaMax", "SGD", "CrossEntropy", "SquareHinge")),
+    ("bnn_train.spec.optimizers", ("Adam", "AdaMax", "SGD")),
+    ("bnn_train.spec.learning", ("CrossEntropy", "SquareHinge")),
 )
 SHARED_WORDS = {"optimizer": ("adam", "adamax", "sgd"), "loss": ("cross_entropy", "square_hinge")}
 """The base of every method: the layers, bases of the axes, torch's optimizers, the base losses."""
