@@ -29,7 +29,10 @@ def beginning(s: Subject) -> Iterator[Line]:
     with torch.no_grad():
         logits = model(images).float()
         loss = float(criterion(s.experiment.loss)(logits, labels))
-    if s.checkpoint is None:
+    started = s.experiment.training.init_from
+    if s.checkpoint is None and started is not None:
+        yield _started(loss, started.checkpoint)
+    elif s.checkpoint is None:
         yield _fresh(s, loss, float(logits.std()))
     else:
         yield _trained(s, loss, _right(logits, labels), _common(labels))
@@ -56,6 +59,18 @@ def _fresh(s: Subject, loss: float, spread: float) -> Line:
         " with N(0, 1)",
         advice="Far above: logits are too large, give the output a norm (method.block.output_norm) or the"
         " last layer smaller weights; below: labels leak, or the network is not fresh.",
+    )
+
+
+def _started(loss: float, source: str) -> Line:
+    """Weights of another run, of another method perhaps: neither guessing nor what that run reached."""
+    return Line(
+        name="first loss",
+        verdict=judge(loss, ok=(0, sys.float_info.max), look=(0, sys.float_info.max)),
+        measured=f"{loss:.4g}, with the weights of {source}",
+        healthy="finite; how far weights of another run carry, nobody can say",
+        source="training.init_from",
+        advice="NaN or infinity: look at the weights that it starts from.",
     )
 
 

@@ -25,7 +25,8 @@ def latents(s: Subject) -> Iterator[Line]:
         yield _stored(layers)
         return
     yield _placed(layers)
-    yield _balanced(layers)
+    fresh = s.checkpoint is None and s.experiment.training.init_from is None
+    yield _balanced(layers, one_sided=fresh and s.experiment.method.latent.starts_positive)
 
 
 def _stored(layers: dict[str, BinaryLayer]) -> Line:
@@ -101,15 +102,18 @@ def _mean(shares: dict[str, float]) -> float:
     return sum(shares.values()) / len(shares)
 
 
-def _balanced(layers: dict[str, BinaryLayer]) -> Line:
+def _balanced(layers: dict[str, BinaryLayer], *, one_sided: bool) -> Line:
+    """``one_sided``: weights that have not been trained yet are all +1."""
     positive = {name: positive_share(layer.codes().value) for name, layer in layers.items()}
     far = max(positive, key=lambda name: abs(positive[name] - 0.5))
     return Line(
         name="latent balance",
-        verdict=judge(positive[far], ok=(0.2, 0.8), look=(0.05, 0.95)),
+        verdict="ok" if one_sided else judge(positive[far], ok=(0.2, 0.8), look=(0.05, 0.95)),
         measured=f"+1 {percent(_mean(positive))} of the weights, farthest from half"
         f" {percent(positive[far])} ({far})",
-        healthy="20 to 80 % in every layer",
+        healthy="all +1 at the beginning, by method.latent.init; 20 to 80 % in every layer once trained"
+        if one_sided
+        else "20 to 80 % in every layer",
         advice="A filter of one sign only adds its inputs up: check method.latent.init, or set"
         " method.latent.center.",
     )

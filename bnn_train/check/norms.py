@@ -91,15 +91,27 @@ def _sources(x: Tensor) -> set[str]:
         kind = "the image" if node is None else type(node).__name__
         if kind.startswith("Relu"):
             found.add("relu")
-        if kind.startswith("Add"):
+        sums = kind.startswith(("Add", "Sub"))
+        if sums:
             found.add("sum")
+        before = [] if node is None else [next_ for next_, _ in node.next_functions if next_ is not None]
+        maps = [one for one in before if not _number(one)]
+        scaled = kind.startswith(("Mul", "Div")) and len(maps) == 1
         if "Norm" in kind:
             found.add("norm")
-        elif kind.startswith("Add") or any(part in kind for part in MONOTONE):
-            todo += [next_ for next_, _ in node.next_functions if next_ is not None]
+        elif sums or scaled or any(part in kind for part in MONOTONE):
+            todo += maps
         else:
             found.add(kind)
     return found
+
+
+def _number(node: Any) -> bool:
+    """Whether a node makes a single number of parameters, a gate that weighs all channels alike."""
+    if hasattr(node, "variable"):
+        return bool(node.variable.numel() == 1)
+    before = [one for one, _ in node.next_functions if one is not None]
+    return bool(before) and all(_number(one) for one in before)
 
 
 # ------------------------------------------------------------------------------ what they say

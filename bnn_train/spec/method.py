@@ -117,6 +117,11 @@ class LatentSpec(Record):
         return self.init == "sign"
 
     @property
+    def starts_positive(self) -> bool:
+        """Whether all weights are above 0 at the start."""
+        return self.init == "uniform_0001"
+
+    @property
     def scales_rate(self) -> bool:
         """Whether latent weights learn at a rate of their own."""
         return self.lr_scale != "none"
