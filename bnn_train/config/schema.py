@@ -8,7 +8,14 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from bnn_train.config.merge import merge
-from bnn_train.spec.augment import Augmentation, PadCropFlip, RandomResizedCrop, ResizeCrop
+from bnn_train.spec.augment import (
+    Augmentation,
+    PadCropFlip,
+    RandomErasing,
+    RandomResizedCrop,
+    ResizeCrop,
+    Varied,
+)
 from bnn_train.spec.data import (
     GCN,
     LCN,
@@ -89,6 +96,7 @@ __all__ = [
     "PadCropFlip",
     "PixelMean",
     "Poly",
+    "RandomErasing",
     "RandomResizedCrop",
     "Reference",
     "ResizeCrop",
@@ -103,6 +111,7 @@ __all__ = [
     "Table",
     "Training",
     "Validation",
+    "Varied",
 ]
 
 

@@ -85,5 +85,6 @@ def evaluate_checkpoint(
         classes=len(data.classes),
         criterion=criterion(experiment.loss).scored,
         amp=AMP_TYPES[experiment.training.amp],
+        flips=experiment.data.flip_test,
     )
     return model, result
