@@ -171,6 +171,12 @@ class Run(Record):
     """Let a GPU round the operands of float32 convolutions and products to 10 bits (TF32): faster, and other
     numbers, which the report then says."""
     tensorboard: bool = True
+    trackers: tuple[Literal["tensorboard", "csv", "mlflow", "trackio", "wandb"], ...] = Field(
+        default=(), strict=False
+    )
+    """Where the numbers go beside metrics.jsonl: `csv` writes metrics.csv, a row an epoch; the others are
+    extras of the same names, and stay local (MLflow, trackio) or offline (wandb) unless their environment
+    variables say more."""
     overwrite: bool = False
     """Discard an earlier run in the same folder; refused where anything else lies there."""
 

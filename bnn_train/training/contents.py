@@ -13,6 +13,7 @@ from bnn_train.errors import RunError
 from bnn_train.files import TEMPORARY
 from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
+from bnn_train.report.trackers import CSV, IDS
 from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
 
@@ -21,7 +22,17 @@ REPORTS = ("report.md", "report.json")
 
 # Every name that a run writes, by the folder it is in.
 OWN = {
-    "": (CONFIG, MANIFEST, METRICS, parity_images.NAME, parity_images.FORMER_NAME, images.NAME, *REPORTS),
+    "": (
+        CONFIG,
+        MANIFEST,
+        METRICS,
+        CSV,
+        IDS,
+        parity_images.NAME,
+        parity_images.FORMER_NAME,
+        images.NAME,
+        *REPORTS,
+    ),
     CHECKPOINTS: (BEST, PREVIOUS, LAST),
     EVENTS: (),
 }

@@ -37,7 +37,7 @@ STAGES: tuple[set[str], ...] = (
     {"inspect"},
     {"report"},
     {"training"},
-    {"check", "export", "prediction"},
+    {"check", "export", "prediction", "sweep"},
     {"cli"},
 )
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
