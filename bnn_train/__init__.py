@@ -24,6 +24,7 @@ _HOMES = {
     "errors": ("BnnError",),
     "inspect.evaluation": ("Evaluation",),
     "packed": ("PackedModel",),
+    "prediction": ("classifier", "predict"),
     "spec.annealed": ("Position",),
     "spec.method": ("Method",),
     "spec.methods": ("METHODS",),

@@ -22,6 +22,8 @@ from bnn_train.config.schema import Experiment as Experiment
 from bnn_train.errors import BnnError as BnnError
 from bnn_train.inspect.evaluation import Evaluation as Evaluation
 from bnn_train.packed import PackedModel as PackedModel
+from bnn_train.prediction import classifier as classifier
+from bnn_train.prediction import predict as predict
 from bnn_train.spec.annealed import Position as Position
 from bnn_train.spec.method import Method as Method
 from bnn_train.spec.methods import METHODS as METHODS

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import io
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,12 @@ from torch import nn
 from bnn_train.cli.checkpoints import find, is_packed
 from bnn_train.cli.eval_runs import score_checkpoint, score_packed
 from bnn_train.cli.export import parser
-from bnn_train.cli.export_report import collect
+from bnn_train.cli.export import run as run_export
 from bnn_train.config import loader
 from bnn_train.config.schema import Experiment
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.pixels import fitted_normalizer
 from bnn_train.errors import BnnError, DataError
-from bnn_train.export.run import Export
 from bnn_train.files import expanded
 from bnn_train.inspect.evaluation import Evaluation
 from bnn_train.models.build import build
@@ -122,17 +122,22 @@ def evaluate(
 
 
 def export(checkpoint: str | Path, out: str | Path, **options: object) -> dict[str, Any]:
-    """Pack a checkpoint as ``bnn-export`` does; its options are ``options`` (``first_layer="int8"``), and its
-    report is returned. Raises ExportError where the packed network does not agree."""
-    words = ["--checkpoint", str(checkpoint), "--out", str(out)]
-    for name, value in options.items():
-        flag = f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [] if value in (False, None) else [flag, str(value)]
-    args = _parsed(words)
-    made = Export(find(args.checkpoint), args)
-    parity = made.compare()
-    made.write(args.out)
-    return collect(made, parity, args.out, latency=not args.no_latency)
+    """Write a checkpoint in another format as ``bnn-export`` does; its report. ``options`` are the command's:
+    ``format="onnx"``, ``first_layer="int8"``. Raises ExportError where the written network does not agree."""
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        words = ["--checkpoint", str(checkpoint), "--out", str(out), "--report", str(report)]
+        for name, value in options.items():
+            flag = f"--{name.replace('_', '-')}"
+            words += [flag] if value is True else [] if value in (False, None) else [flag, str(value)]
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                run_export(_parsed(words))
+        finally:
+            torch.set_num_threads(threads)
+        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return found
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:

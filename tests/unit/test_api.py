@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import bnn_train
 from bnn_train import BnnError, binarize, binary_layers, build_model, enforce
+from bnn_train.spec.method import Role
 from commands import ENVIRONMENT, PATIENCE_S, ROOT
 from tiny import tiny
 
@@ -129,10 +130,15 @@ def test_somebodys_network_becomes_binary(method: str) -> None:
     plain = Plain()
     net = binarize(deepcopy(plain), method, roles={"block.down": "downsample"}, shape=(3, 8, 8))
     row = bnn_train.METHODS[method]
-    named = {"stem.0": "first", "block.conv": "body", "block.down": "downsample", "head": "last"}
+    named: dict[str, Role] = {
+        "stem.0": "first",
+        "block.conv": "body",
+        "block.down": "downsample",
+        "head": "last",
+    }
     assert roles(net) == {name: role for name, role in named.items() if row.binarizes(role)}
     loss = nn.functional.cross_entropy(net(torch.randn(6, 3, 8, 8)), torch.arange(6) % 5)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert all(layer.weight.grad is not None for _, layer in binary_layers(net))
 
 

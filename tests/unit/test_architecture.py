@@ -37,7 +37,7 @@ STAGES: tuple[set[str], ...] = (
     {"inspect"},
     {"report"},
     {"training"},
-    {"check", "export"},
+    {"check", "export", "prediction"},
     {"cli"},
     {"__main__", "api"},
 )

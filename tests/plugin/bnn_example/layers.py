@@ -28,7 +28,7 @@ def two_convs(network: TwoConvs, layers: Layers, shape: tuple[int, int, int], cl
     """C3-C3-MP2-FC."""
     channels, height, width = shape
     wide = network.width
-    conv = {"kind": "conv", "outputs": wide, "kernel": 3, "padding": 1}
+    conv: dict[str, Any] = {"kind": "conv", "outputs": wide, "kernel": 3, "padding": 1}
     return layers.chain(
         [
             ChainLayer(role="first", inputs=channels, **conv),
