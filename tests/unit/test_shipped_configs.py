@@ -144,7 +144,7 @@ def test_the_default_optimizer_need_not_be_named(empty: Path) -> None:
 
 # ------------------------------------------------------------------------------------------ hints
 
-_HINT = re.compile(r"--config[ =](?:F\b|\{)?([\w./-]*\w)")
+_HINT = re.compile(r"--config[ =]([\w./-]*\w)")
 _OWN = ("configs/mnist/stepped_alexnet.yaml", "configs/student.yaml")
 """Those that a page has the reader write."""
 
