@@ -108,10 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("parity_images", "threads"):
         if getattr(args, name) < 1:
             p.error(f"--{name.replace('_', '-')} must be at least 1")
-    return guarded(lambda: _run(args))
+    return guarded(lambda: run(args))
 
 
-def _run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
+    """The command behind its options. Raises BnnError."""
     path = find(args.checkpoint)
     target = formats.choose(args.out, args.format)
     options = parsed(target, args.settings)

@@ -39,7 +39,7 @@ STAGES: tuple[set[str], ...] = (
     {"training"},
     {"check", "export", "prediction", "sweep"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "api"},
 )
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
 TORCH = {"torch", "torchvision"}
