@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bnn_train.export.targets import packed
+from bnn_train.export.targets import onnx_model, packed
 from bnn_train.export.targets.target import Target
 
 DEFAULT = packed.TARGET
@@ -13,6 +13,7 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         packed.TARGET,
+        onnx_model.TARGET,
     )
 }  # fmt: skip
 
