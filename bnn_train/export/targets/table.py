@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bnn_train.export.targets import onnx_model, packed
 from bnn_train.export.targets.target import Target
+from bnn_train.export.targets.web import target as web
 
 DEFAULT = packed.TARGET
 """The format of a path whose ending chooses none."""
@@ -14,6 +15,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         packed.TARGET,
         onnx_model.TARGET,
+        web.TARGET,
     )
 }  # fmt: skip
 

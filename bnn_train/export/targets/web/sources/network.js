@@ -5,7 +5,8 @@ const STEPS = {
     const source = program.values[step.input], channels = resultOf(step, program).channels;
     const make = source.type === "bits" ? bitProduct : numberProduct;
     const product = make(step, source, channels, tensors);
-    return resultsOf(step, program, tensors, product.walk.classes, (values) => product.run(values[step.input]));
+    const run = resultsOf(step, program, tensors, product.walk.classes, (values) => product.run(values[step.input]));
+    return Object.assign(run, {product});
   },
   map: (step, program, tensors) => resultsOf(step, program, tensors, null, (values) => values[step.input]),
   pool: (step, program, tensors) => single(step, poolOf(step, program.values[step.input], tensors)),
