@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bnn_train.export.targets import onnx_model, packed
+from bnn_train.export.targets import onnx_model, packed, torch_files
 from bnn_train.export.targets.target import Target
 from bnn_train.export.targets.web import target as web
 
@@ -15,6 +15,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         packed.TARGET,
         onnx_model.TARGET,
+        torch_files.TARGET,
         web.TARGET,
     )
 }  # fmt: skip
