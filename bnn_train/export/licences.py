@@ -16,6 +16,8 @@ class Licence(NamedTuple):
     """Whether single images may be passed on with a credit."""
     reason: str = ""
     """Why not."""
+    hub: str = ""
+    """Its name on the Hugging Face hub."""
 
 
 _UNKNOWN = Licence(
@@ -24,7 +26,15 @@ _UNKNOWN = Licence(
     may_copy=False,
     reason="the licence of these images is not known here",
 )
+_EMNIST = Licence(
+    "none stated; made of NIST Special Database 19",
+    "G. Cohen, S. Afshar, J. Tapson and A. van Schaik: EMNIST (2017)",
+    may_copy=False,
+    reason="the authors of EMNIST state no licence",
+)
+_EMNIST_SPLITS = ("balanced", "byclass", "bymerge", "digits", "letters", "mnist")
 LICENCES: dict[str, Licence] = {
+    **{f"emnist_{split}": _EMNIST for split in _EMNIST_SPLITS},
     "digits": Licence(
         "CC BY 4.0",
         "E. Alpaydin and C. Kaynak: Optical Recognition of Handwritten Digits (1998), UCI Machine Learning"
@@ -35,9 +45,13 @@ LICENCES: dict[str, Licence] = {
         "CC BY-SA 3.0",
         "Y. LeCun, C. Cortes and C. Burges: the MNIST database of handwritten digits, from NIST's databases",
         may_copy=True,
+        hub="ylecun/mnist",
     ),
     "fashion_mnist": Licence(
-        "MIT", "H. Xiao, K. Rasul and R. Vollgraf: Fashion-MNIST (2017), Zalando SE", may_copy=True
+        "MIT",
+        "H. Xiao, K. Rasul and R. Vollgraf: Fashion-MNIST (2017), Zalando SE",
+        may_copy=True,
+        hub="zalando-datasets/fashion_mnist",
     ),
     "kmnist": Licence(
         "CC BY-SA 4.0", "KMNIST data set (made by CODH), adapted from the Kuzushiji data set", may_copy=True
@@ -47,24 +61,35 @@ LICENCES: dict[str, Licence] = {
         "A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
         may_copy=False,
         reason="the authors of CIFAR-10 state no licence",
+        hub="uoft-cs/cifar10",
     ),
     "cifar100": Licence(
         "no licence stated; the authors ask to cite their report",
         "A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images (2009)",
         may_copy=False,
         reason="the authors of CIFAR-100 state no licence",
+        hub="uoft-cs/cifar100",
     ),
     "svhn": Licence(
         "for non-commercial use only",
         "Y. Netzer et al.: Reading Digits in Natural Images with Unsupervised Feature Learning (2011)",
         may_copy=False,
         reason="SVHN is for non-commercial use only",
+        hub="ufldl-stanford/svhn",
     ),
     "imagenet": Licence(
         "non-commercial research and education only; the images belong to their owners",
         "O. Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge (2015)",
         may_copy=False,
         reason="the images of ImageNet belong to their owners",
+        hub="ILSVRC/imagenet-1k",
+    ),
+    "stl10": Licence(
+        "none stated; the images are from ImageNet",
+        "A. Coates, H. Lee and A. Ng: An Analysis of Single-Layer Networks in Unsupervised Feature Learning"
+        " (2011)",
+        may_copy=False,
+        reason="the images of STL-10 belong to their owners",
     ),
     "synthetic": Licence("none needed", "computed by bnn_train, of no meaning", may_copy=True),
 }

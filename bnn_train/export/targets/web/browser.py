@@ -58,7 +58,7 @@ class Browser:
                 f"a page is run by Chromium or Chrome, which is not here: install it or name it in {VARIABLE}"
             )
         self.events: list[dict[str, Any]] = []
-        """What the page told, from console messages to requests, oldest first."""
+        """Everything that the page told, from console messages to requests, oldest first."""
         self._profile = tempfile.mkdtemp(prefix="bnn-browser-")
         sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()  # root has none
         profile = f"--user-data-dir={self._profile}"

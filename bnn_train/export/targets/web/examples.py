@@ -50,11 +50,10 @@ def examples(header: Header, wanted: str, folder: str) -> tuple[Pixels, tuple[in
     try:
         pixels, labels = _chosen(header, folder)
     except BnnError as error:
+        reason = str(error).partition("\n")[0]
         if wanted == "yes":
-            raise ExportError(
-                f"no example images: {error}; name their folder by --with data=FOLDER"
-            ) from error
-        return *NONE, f"no example images: {error}; --with data=FOLDER names their folder"
+            raise ExportError(f"no example images: {reason}; give --with data=FOLDER") from error
+        return *NONE, f"no example images: {reason}; --with data=FOLDER names their folder"
     return pixels, labels, ""
 
 

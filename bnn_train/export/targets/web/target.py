@@ -22,6 +22,8 @@ from bnn_train.packed.program import Header
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.record import Record
 
+_OWN = ("file:", "data:", "blob:")
+"""Addresses that lead to no network."""
 _CHUNK = 2**20
 """Bytes of pixels in a call of the page."""
 
@@ -58,7 +60,7 @@ def _write(content: Content, path: Path, options: Record) -> Sequence[str]:
 def settings(
     content: Content, size: int, title: str, chosen: tuple[NDArray[np.uint8], tuple[int, ...], str]
 ) -> dict[str, Any]:
-    """What a page's scripts are told beside the packed file."""
+    """The words and facts that a page's scripts get beside the packed file."""
     header, (pixels, labels, _) = content.header, chosen
     name = examples.data_of(header)
     pen = examples.PENS.get(name)
@@ -97,6 +99,8 @@ def _open(path: Path) -> Opened:
         raise DataError(f"{path}: the network in it is damaged ({error}); export it again") from error
     browser = Browser()
     browser.open(path)
+    if any(not address.startswith(_OWN) for address in browser.requests):
+        raise DataError(f"{path}: asks a network for something, which no page of bnn-export does")
     if browser.complaints:
         raise ExportError(f"{path}: the page fails in the browser: {browser.complaints[0]}")
     return Opened(header, f"its own script, {browser.version}", Runner(browser, header))
