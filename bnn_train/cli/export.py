@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn_train import __version__
 from bnn_train.cli import outputs, terminal
-from bnn_train.cli.common import guarded, path_argument, say
+from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
 from bnn_train.errors import ExportError
 from bnn_train.files import write_atomic
 
@@ -66,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", metavar="N", type=int, default=1)
     p.add_argument("--kernel", metavar="NAME", help="reference, portable, avx2, avx512 or neon")
     p.add_argument("--no-latency", action="store_true", help="leave out the measurement of speed")
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    add_common(p, "bnn-export --checkpoint runs/quickstart --out model.bnn")
     return p
 
 
@@ -75,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
+    verbosity(args)
     for name in ("parity_images", "threads"):
         if getattr(args, name) < 1:
             p.error(f"--{name.replace('_', '-')} must be at least 1")

@@ -17,6 +17,7 @@ from bnn_train.report.mistakes import MISTAKES
 from bnn_train.report.predictions import PREDICTIONS
 from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
+from bnn_train.training.console import LOG
 
 CHECKPOINTS, CONFIG, MANIFEST, LOCK = "checkpoints", "config.yaml", "manifest.json", ".lock"
 REPORTS = ("report.md", "report.json", "report.html")
@@ -27,6 +28,7 @@ OWN = {
         CONFIG,
         MANIFEST,
         METRICS,
+        LOG,
         PREDICTIONS,
         MISTAKES,
         parity_images.NAME,
