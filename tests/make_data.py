@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -132,6 +131,7 @@ def _write_batch(path: Path, images: Pixels, numbers: NDArray[np.int64]) -> None
 
 def write_svhn(root: Path, train: int = 60, test: int = 20, extra: int = 60) -> dict[str, Pixels]:
     """The three .mat files (digit 0 as label 10); returns the images N×3×32×32 by split."""
+    io = pytest.importorskip("scipy.io", reason="SVHN needs the extra `svhn`")
     root.mkdir(parents=True, exist_ok=True)
     sets = {
         "train": pixels(train, 3, 32, 5),
@@ -142,7 +142,7 @@ def write_svhn(root: Path, train: int = 60, test: int = 20, extra: int = 60) -> 
         digits = labels(len(images))
         digits[digits == 0] = 10
         contents = {"X": images.transpose(2, 3, 1, 0), "y": digits[:, None].astype(np.uint8)}
-        scipy.io.savemat(root / f"{split}_32x32.mat", contents)
+        io.savemat(root / f"{split}_32x32.mat", contents)
     return sets
 
 

@@ -34,7 +34,7 @@ def dry_run(experiment: Experiment) -> str:
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
     lines = []
     if is_folder(experiment.data):
-        data = _opened(experiment.data, experiment.seed)
+        data = opened_folder(experiment.data, experiment.seed)
         classes = classes if data is None else len(data.classes)
         lines = list(_absent(experiment.data, classes) if data is None else _images(data))
     with torch.device("meta"):
@@ -54,7 +54,7 @@ def _origins(model: nn.Module, experiment: Experiment) -> Iterator[str]:
     yield from (term.told() for term in terms_of(experiment.loss, torch.device("cpu")))
 
 
-def _opened(config: Data, seed: int) -> DataBundle | None:
+def opened_folder(config: Data, seed: int) -> DataBundle | None:
     """The listed folder; None where it is not there yet."""
     root = expanded(config.root)
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):

@@ -16,6 +16,7 @@ from bnn_train.config import (
     checks_networks,
     checks_numbers,
     checks_reactors,
+    checks_spikes,
     checks_stages,
     checks_weights,
 )
@@ -103,6 +104,7 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_gradients.CHECKS,
     *checks_networks.CHECKS,
     *checks_reactors.CHECKS,
+    *checks_spikes.CHECKS,
     *checks_stages.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bnn_train.compat import import_torchvision
+from bnn_train.data.digits import digits
 from bnn_train.data.files import FILES, fault
 from bnn_train.data.idx import idx
 from bnn_train.data.randomness import uniform
@@ -139,27 +140,20 @@ def _svhn(config: Data, part: str) -> FileSet:
         def _check_integrity(self) -> bool:
             return True
 
-    matrix = Matrix(config.root, split=part)
+    try:
+        matrix = Matrix(config.root, split=part)
+    except (ImportError, RuntimeError) as error:  # torchvision names scipy in the latter
+        if "scipy" not in str(error).lower():
+            raise
+        raise DataError("SVHN's .mat files are read by scipy: pip install 'bnn-train[svhn]'") from None
     return FileSet(torch.from_numpy(matrix.data).contiguous(), torch.from_numpy(matrix.labels), digests)
 
 
 # ------------------------------------------------------------------------------- without files
 
-_TEST_OF_18 = 5
-"""Of every 18 digits the first 5 are the test set: 500 of 1,797, spread over the writers."""
-
 
 def _digits(config: Data, part: str) -> FileSet:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise DataError(
-            f"the digits come with scikit-learn, which is missing: {DATASETS['digits'].how_to_get}"
-        ) from None
-    scans, labels = load_digits(return_X_y=True)
-    chosen = (np.arange(len(labels)) % 18 < _TEST_OF_18) == (part == "test")
-    pixels = np.rint(scans[chosen] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
-    return _unfiled(f"digits/{part}", pixels, labels[chosen].astype(np.int64))
+    return _unfiled(f"digits/{part}", *digits(part))
 
 
 _SYNTHETIC_SEED = 0

@@ -208,7 +208,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             name="digits",
-            title="UCI handwritten digits, 8×8, carried by scikit-learn",
+            title="UCI handwritten digits, 8×8, embedded",
             shape=(1, 8, 8),
             classes=_DIGITS,
             num_classes=10,
@@ -217,7 +217,6 @@ DATASETS: dict[str, Dataset] = {
             validation=200,
             mean=(0.3053,),
             std=(0.3760,),
-            how_to_get="install scikit-learn",
         ),
         Dataset(
             name="synthetic",

@@ -39,6 +39,7 @@ STAGES: tuple[set[str], ...] = (
     {"training"},
     {"check", "export", "prediction", "sweep"},
     {"cli"},
+    {"__main__"},
 )
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
 TORCH = {"torch", "torchvision"}

@@ -156,7 +156,7 @@ def test_a_name_must_be_text(name: str) -> None:
 
 
 def test_missing_sections_and_names_are_told() -> None:
-    assert mistakes("method: {padding: 1}\ndata: {root: x}\noptimizer: {lr: 1}\n") == [
+    assert mistakes("method: {padding: 1}\ndata: {root: x}\noptimizer: {momentum: 0.5}\n") == [
         f"c.yaml:1: method.name: is missing; choose: {', '.join(METHODS)}",
         f"c.yaml: model: is missing; choose: {', '.join(NETWORKS)}",
         f"c.yaml:2: data.name: is missing; choose: {', '.join(DATASETS)}",

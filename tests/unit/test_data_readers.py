@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from bnn_train.compat import import_torchvision
 from bnn_train.config.schema import Data
@@ -171,8 +171,19 @@ def test_a_damaged_file_is_refused_though_a_download_was_asked_for(
         read(config("mnist", tmp_path, download=True), "train")
 
 
+def test_svhn_without_scipy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_svhn(tmp_path)
+    accept(monkeypatch, tmp_path, "svhn")
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(DataError, match=r"read by scipy: pip install 'bnn-train\[svhn\]'"):
+        read(config("svhn", tmp_path), "train")
+
+
 def test_digits() -> None:
-    scans, numbers = load_digits(return_X_y=True)
+    sets = pytest.importorskip(
+        "sklearn.datasets", reason="the embedded digits are held against scikit-learn's"
+    )
+    scans, numbers = sets.load_digits(return_X_y=True)
     pixels = np.floor(scans * 255 / 16 + 0.5).astype(int).reshape(-1, 1, 8, 8)  # no value lies on a half
     is_test = np.array([i % 18 in (0, 1, 2, 3, 4) for i in range(1797)])
     for part, chosen, count in (("train", ~is_test, 1297), ("test", is_test, 500)):
