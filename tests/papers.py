@@ -85,7 +85,7 @@ def _resnet(stages: tuple[int, ...], m: Any, c: int, side: int, classes: int) ->
     body = sum(9 * n * n * (2 * blocks) for n, blocks in zip(w, stages, strict=True))
     body -= sum(9 * (o * o - i * o) for i, o in pairwise(w))  # a stage's first convolution reads half as many
     sides = sum(i * o for i, o in pairwise(w)) if m.shortcut == "B" else 0
-    first = c * w[0] * (49 if side == 224 else 9)
+    first = c * w[0] * (49 if side >= 64 else 9)
     return {"first": first, "body": body, "downsample": sides, "last": w[-1] * classes}
 
 

@@ -67,7 +67,8 @@ def listing(configs: Path) -> str:
         sections.append(
             _section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()})
         )
-    found = sorted(configs.rglob("*.yaml"))
+    found = sorted(path.relative_to(configs).as_posix() for path in configs.rglob("*.yaml"))
     if found:
-        sections.append("\n".join([f"configs ({len(found)}):", *(f"  {path}" for path in found)]))
+        title = f"configs ({len(found)}; --config takes these names, --copy-config copies one):"
+        sections.append("\n".join([title, *(f"  {name}" for name in found)]))
     return "\n\n".join(sections)

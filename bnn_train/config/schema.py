@@ -8,28 +8,26 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from bnn_train.config.merge import merge
+from bnn_train.spec.augment import Augmentation, PadCropFlip, RandomResizedCrop, ResizeCrop
 from bnn_train.spec.data import (
     GCN,
     LCN,
     ZCA,
-    Augmentation,
     Data,
-    Drawn,
     MeanStd,
     Normalization,
-    PadCropFlip,
     PixelMean,
-    RandomResizedCrop,
-    ResizeCrop,
     Scale01,
     Signed,
     Validation,
 )
+from bnn_train.spec.found import Drawn
 from bnn_train.spec.learning import (
     RSGD,
     SGD,
     Adam,
     AdaMax,
+    AdamW,
     Attention,
     BinaryOptimizer,
     Bop,
@@ -66,6 +64,7 @@ __all__ = [
     "ZCA",
     "AdaMax",
     "Adam",
+    "AdamW",
     "Attention",
     "Augmentation",
     "BinaryOptimizer",

@@ -38,6 +38,8 @@ class Opened(NamedTuple):
     """The section with how the split was drawn, where opening it drew one."""
     notes: tuple[str, ...] = ()
     changed: str | None = None
+    choices: tuple[str, ...] = ()
+    """Sentences on defaults that were taken."""
 
 
 def batches_per_epoch(config: Data, images: int) -> int:
@@ -67,6 +69,8 @@ class DataBundle:
     """Files that lie there and are not used, as sentences."""
     changed: str | None = None
     """A sentence on how the training images differ from those that the validation split was drawn from."""
+    choices: tuple[str, ...] = ()
+    """Sentences on defaults that were taken."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -80,9 +84,9 @@ class DataBundle:
 
     @property
     def remarks(self) -> list[str]:
-        """``notes``, ``changed``, and what was met in the files that were read so far, as sentences."""
+        """``choices``, ``notes``, ``changed``, and what was met in the files read so far, as sentences."""
         met = [sentence for source in self._folders() for sentence in source.incidents.sentences()]
-        return [*self.notes, *([self.changed] if self.changed else []), *met]
+        return [*self.choices, *self.notes, *([self.changed] if self.changed else []), *met]
 
     def take_damaged(self) -> int:
         """Places in batches that damaged images left to others, since this was last asked."""

@@ -27,6 +27,8 @@ from bnn_train.packed.photo import Exif, read_photo
 if TYPE_CHECKING:
     from PIL import Image
 
+PICTURE_MODES = {1: "L", 3: "RGB"}
+"""PIL's mode by the number of channels."""
 _OR_SKIP = "or leave such images out of training: --set data.on_error=skip"
 _IN_A_ROW = 100
 """So many damaged images one after the other are a damaged folder."""
@@ -42,7 +44,7 @@ class Decoded(NamedTuple):
     """A batch from a process, every place filled."""
 
     images: Tensor | Picture
-    """uint8 B×H×W×3; as an array where it came through a pipe."""
+    """uint8 B×H×W×C; as an array where it came through a pipe."""
     shown: list[int]
     """The image in every place: the one that was asked for, unless it is damaged."""
     damaged: dict[int, str]
@@ -63,6 +65,8 @@ class Pictures(Dataset[Decoded | DataError]):
     augment: Crop | None
     seed: int
     exif: Exif = "ignore"
+    mode: str = "RGB"
+    """PIL's, `L` where the model sees grey."""
     spares: Ids | None = None
     """Ascending: the next of these, in a circle, takes the place of a damaged image. None: none does."""
 
@@ -82,11 +86,11 @@ class Pictures(Dataset[Decoded | DataError]):
         return Decoded(_shared(np.stack(pictures)), shown, damaged, turned)
 
     def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
-        """The image that is shown, H×W×3, and whether EXIF data want it turned."""
+        """The image that is shown, H×W×C, and whether EXIF data want it turned."""
         for candidate in self._candidates(index):
             path = self.listing.path(candidate)
             try:
-                image, turned = read_photo(path, "RGB", self.exif, listed=True)
+                image, turned = read_photo(path, self.mode, self.exif, listed=True)
                 return candidate, self._cropped(image, candidate, epoch), turned
             except ImageError as error:
                 if self.spares is None:
@@ -121,7 +125,7 @@ def load(
     pin: bool,
     incidents: Incidents,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of the images ``order``: uint8 B×3×H×W and int64 labels, on the CPU. Damaged and turned images
+    """Batches of the images ``order``: uint8 B×C×H×W and int64 labels, on the CPU. Damaged and turned images
     are added to ``incidents`` as their batch is given out."""
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     loader = DataLoader(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,11 +11,13 @@ from torch.nn.functional import interpolate
 
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.normalize import Normalizer, chunks
-from bnn_train.data.readers import read
+from bnn_train.data.readers import FileSet, read
 from bnn_train.data.sources import TensorSource
 from bnn_train.data.splits import hold_out
+from bnn_train.data.statistics import of_batches
 from bnn_train.errors import DataError
-from bnn_train.spec.data import Data, PadCropFlip
+from bnn_train.spec.augment import PadCropFlip
+from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import input_shape, num_classes
 
@@ -28,11 +32,15 @@ def open_tensors(
     def source(images: Tensor, labels: Tensor) -> TensorSource:
         return TensorSource(images.to(device), labels.to(device), augment, seed)
 
-    if wanted & {"train", "validation"} or (to_fit is not None and to_fit.needs_fit):
+    if wanted & {"train", "validation"} or (
+        to_fit is not None and (to_fit.needs_fit or to_fit.needs_statistics)
+    ):
         parts = [read(config, part) for part in ("train", *(["extra"] if config.extra else []))]
         train, held = hold_out(config, [part.labels.numpy() for part in parts], seed)
         images = _sized(_joined([part.images for part in parts]), config)
         if to_fit is not None:
+            if to_fit.needs_statistics:
+                opened = opened._replace(config=_with_statistics(config, images, parts, to_fit))
             to_fit.fit(images)
         both = source(images, _joined([part.labels for part in parts]))
         opened.splits.update(train=Split(both, train[: config.train_limit]), validation=Split(both, held))
@@ -44,6 +52,13 @@ def open_tensors(
         opened.splits["test"] = Split(source(_sized(test.images, config), test.labels), positions)
         opened.digests.update(test.digests)
     return opened
+
+
+def _with_statistics(config: Data, images: Tensor, parts: list[FileSet], normalizer: Normalizer) -> Data:
+    read_files = sorted(f"{name} {digest}" for part in parts for name, digest in part.digests.items())
+    found = of_batches(chunks(images), hashlib.sha256("\0".join(read_files).encode()).hexdigest())
+    normalizer.measured(found.mean, found.std)
+    return config.model_copy(update={"statistics": found})
 
 
 def _joined(tensors: list[Tensor]) -> Tensor:

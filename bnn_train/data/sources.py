@@ -15,7 +15,7 @@ from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
 from bnn_train.data.transfer import to_device
-from bnn_train.spec.data import PadCropFlip
+from bnn_train.spec.augment import PadCropFlip
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -74,7 +74,7 @@ class FolderSource:
 
     def __init__(self, pictures: Pictures, workers: int, device: torch.device) -> None:
         self.pictures, self.workers, self.device = pictures, workers, device
-        self.incidents = Incidents(pictures.listing.root.name, pictures.exif)
+        self.incidents = Incidents(pictures.listing.called, pictures.exif)
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""

@@ -6,13 +6,16 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from bnn_train.errors import RunError
 from bnn_train.files import write_atomic
 from bnn_train.report.files import plain
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bnn_train.report.mistakes import Picture
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
@@ -49,6 +52,16 @@ class MetricsLog:
         if self._board is not None:
             values = tensor.detach().float().cpu().numpy()
             self._guard("TensorBoard", lambda: self._board.add_histogram(name, values, step))
+
+    def image(self, name: str, picture: Picture, step: int) -> None:
+        """A picture, H×W×3, for TensorBoard alone."""
+        if self._board is not None:
+            self._guard("TensorBoard", lambda: self._board.add_image(name, picture, step, dataformats="HWC"))
+
+    @property
+    def shows_images(self) -> bool:
+        """Whether anybody looks at ``image``, so that one is worth making."""
+        return self._board is not None
 
     def close(self) -> None:
         """Flush what TensorBoard still holds."""

@@ -19,7 +19,7 @@ from bnn_train.spec.inputs import input_shape
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count
 from bnn_train.training.checkpoint import Checkpoint, read
-from bnn_train.training.evaluate import evaluate
+from bnn_train.training.evaluate import See, evaluate
 from bnn_train.training.fits import check_network
 from bnn_train.training.losses import criterion
 from bnn_train.training.position import stored_position
@@ -75,7 +75,7 @@ def evaluated_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def evaluate_checkpoint(
-    checkpoint: Checkpoint, data: DataBundle, split: str, *, device: torch.device
+    checkpoint: Checkpoint, data: DataBundle, split: str, *, device: torch.device, see: See | None = None
 ) -> tuple[nn.Module, Evaluation]:
     """The model and its count over one split, in the precision that it was trained in."""
     model, experiment = model_of(checkpoint, device), experiment_of(checkpoint)
@@ -85,5 +85,6 @@ def evaluate_checkpoint(
         classes=len(data.classes),
         criterion=criterion(experiment.loss).scored,
         amp=AMP_TYPES[experiment.training.amp],
+        see=see,
     )
     return model, result

@@ -37,8 +37,9 @@ STAGES: tuple[set[str], ...] = (
     {"inspect"},
     {"report"},
     {"training"},
-    {"check", "export"},
+    {"check", "export", "prediction"},
     {"cli"},
+    {"__main__"},
 )
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
 TORCH = {"torch", "torchvision"}

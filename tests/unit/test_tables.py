@@ -25,7 +25,8 @@ from bnn_train.packed import preprocess
 from bnn_train.packed.preprocess_rules import KINDS
 from bnn_train.report.top1 import SELECTION
 from bnn_train.spec import annealed, learning
-from bnn_train.spec.data import Data, PadCropFlip
+from bnn_train.spec.augment import PadCropFlip
+from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
