@@ -1,4 +1,4 @@
-"""The qonnx package answers as the packed reference but for last bits, and infers types as FINN wants them."""
+"""The qonnx package answers as the packed reference but for last bits, and infers the types that FINN has."""
 
 from __future__ import annotations
 
