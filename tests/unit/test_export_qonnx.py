@@ -17,9 +17,10 @@ from exported import CASES, content_of, noise, wanted
 
 pytest.importorskip("qonnx", reason="needs the extra `qonnx`")
 pytestmark = pytest.mark.filterwarnings("ignore")
-QUICK = ("residual-net", "codes-u2-ternary-pad1", "planes-whole")
+QUICK = ("residual-net", "codes-u2-ternary-pad1")
 MORE = (
-    "channels-33", "stride-2-pad1", "groups-2-pad0", "dense-map", "to-s2", "classes-strided", "pixels-3-gain",
+    "planes-whole", "channels-33", "stride-2-pad1", "groups-2-pad0", "dense-map", "to-s2",
+    "classes-strided", "pixels-3-gain",
     "pixels-3-int3-0", "real-int1-f32", "planes-d2-p3", "planes-digits-3", "bend-sigmoid-codes", "gate-map",
     "pool-bits-flip-2-floor", "pool-average-3-2-1-ceil", "joined-17-30-5-33",
 )  # fmt: skip
