@@ -15,6 +15,7 @@ from tqdm import tqdm
 from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.placed import place
 from bnn_train.config.local import portable
+from bnn_train.config.plugins import origins
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.inspect import diagnostics
@@ -96,6 +97,8 @@ class Recorder:
             "scaler": self.learner.scaler.state_dict(),
             "steps_per_epoch": self._per_epoch,
         }
+        if used := origins(self.experiment):
+            state["plugins"] = used
         if best:
             ckpt.write(folder / ckpt.BEST, Checkpoint(tensors, state))
         if (folder / ckpt.LAST).exists():
@@ -187,6 +190,7 @@ class Recorder:
             classes=len(self.data.classes),
             criterion=criterion(self.experiment.loss).scored,
             amp=self.learner.amp,
+            flips=self.experiment.data.flip_test,
         )
 
     def _layers(self, flips: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -37,9 +37,9 @@ STAGES: tuple[set[str], ...] = (
     {"inspect"},
     {"report"},
     {"training"},
-    {"check", "export", "prediction"},
+    {"check", "export", "prediction", "sweep"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "api"},
 )
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
 TORCH = {"torch", "torchvision"}

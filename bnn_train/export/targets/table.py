@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bnn_train.export.targets import onnx_model, openvino_ir, packed, qonnx_model, torch_files
 from bnn_train.export.targets.target import Target
+from bnn_train.export.targets.web import target as web
 
 DEFAULT = packed.TARGET
 """The format of a path whose ending chooses none."""
@@ -17,6 +18,7 @@ TARGETS: dict[str, Target] = {
         onnx_model.TARGET,
         openvino_ir.TARGET,
         torch_files.TARGET,
+        web.TARGET,
     )
 }  # fmt: skip
 
