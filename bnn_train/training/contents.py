@@ -15,6 +15,7 @@ from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
 from bnn_train.report.mistakes import MISTAKES
 from bnn_train.report.predictions import PREDICTIONS
+from bnn_train.report.trackers import CSV, IDS
 from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
 
@@ -29,6 +30,8 @@ OWN = {
         METRICS,
         PREDICTIONS,
         MISTAKES,
+        CSV,
+        IDS,
         parity_images.NAME,
         parity_images.FORMER_NAME,
         images.NAME,

@@ -190,6 +190,7 @@ class Recorder:
             classes=len(self.data.classes),
             criterion=criterion(self.experiment.loss).scored,
             amp=self.learner.amp,
+            flips=self.experiment.data.flip_test,
         )
 
     def _layers(self, flips: dict[str, float]) -> dict[str, dict[str, float]]:

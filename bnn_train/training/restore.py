@@ -94,5 +94,6 @@ def evaluate_checkpoint(
         criterion=criterion(experiment.loss).scored,
         amp=AMP_TYPES[experiment.training.amp],
         see=see,
+        flips=experiment.data.flip_test,
     )
     return model, result

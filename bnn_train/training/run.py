@@ -15,6 +15,7 @@ from bnn_train.data.open import DataBundle, open_data
 from bnn_train.errors import CheckpointError, Interrupted
 from bnn_train.inspect import diagnostics
 from bnn_train.inspect.layers import layer_table
+from bnn_train.report import trackers
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.report.pictures import confusion_sheet, mistake_sheet
 from bnn_train.report.top1 import build_report, write_report
@@ -112,6 +113,7 @@ class _Beginning:
 
 def _prepared(experiment: Experiment) -> _Beginning:
     """All that a run begins with: every mistake is told while its folder is as it was."""
+    trackers.check(experiment.run.trackers)
     experiment, device = pinned(experiment), choose_device(experiment.run)
     terms = terms_of(experiment.loss, device)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
@@ -159,6 +161,7 @@ def _go_on(
     stored = experiment_of(checkpoint)
     experiment = stored if wanted is None else continued(stored, wanted)
     check_network(checkpoint, stored)
+    trackers.check(experiment.run.trackers)
     progress = Progress.from_json(checkpoint.state["progress"])
     device = choose_device(experiment.run)
     terms = terms_of(experiment.loss, device)
@@ -206,8 +209,12 @@ def _run(
     resumed: bool = False,
 ) -> dict[str, Any]:
     """Train to the end and report."""
+    wanted, resume_step = experiment.run.trackers, progress.step if resumed else None
     log = MetricsLog(
-        folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
+        folder.path,
+        tensorboard=experiment.run.tensorboard or "tensorboard" in wanted,
+        resume_step=resume_step,
+        trackers=trackers.opened(wanted, folder.path, experiment.model_dump(mode="json"), resume_step),
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
     recorder.tell([*experiment.method.remarks, *data.remarks])

@@ -37,7 +37,7 @@ STAGES: tuple[set[str], ...] = (
     {"inspect"},
     {"report"},
     {"training"},
-    {"check", "export", "prediction"},
+    {"check", "export", "prediction", "sweep"},
     {"cli"},
     {"__main__", "api"},
 )

@@ -1,4 +1,4 @@
-"""Documents beside the guides: other libraries' names, the citation, the API reference's pages, the Dockerfile."""
+"""Documents beside the guides: others' names, the citation, the API reference, the Dockerfile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_names_of_other_libraries_are_in_our_words() -> None:
         optimizer = piece.pop("optimizer", {})
         config = {"model": "mlp", "data": "synthetic", "optimizer": {"name": "adam", **optimizer}}
         from_mapping({**config, "method": {"name": "bnn", **piece}})
-    assert {row for row in re.findall(r"the row `(\w+)`", NAMES)} <= METHODS.keys()
+    assert set(re.findall(r"the row `(\w+)`", NAMES)) <= METHODS.keys()
 
 
 def test_the_citation_is_of_this_version() -> None:
@@ -66,7 +66,5 @@ def test_the_reference_is_built(tmp_path: Path) -> None:
 
 def test_the_image_is_built_of_what_there_is() -> None:
     text = (ROOT / "scripts/Dockerfile").read_text(encoding="utf-8")
-    copied = [
-        line.split()[1] for line in text.splitlines() if line.startswith("COPY") and "--from" not in line
-    ]
+    copied = re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE)
     assert all((ROOT / name).exists() for name in copied)

@@ -89,7 +89,7 @@ def in_batches(run: Callable[[NDArray[np.uint8]], Any]) -> Callable[[NDArray[np.
     return logits
 
 
-TARGET = Target(
+TARGET: Target = Target(
     name="onnx",
     summary="standard operators, for ONNX Runtime and others",
     write=_write,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bnn_train.export.targets import onnx_model, packed, torch_files
 from bnn_train.export.targets.target import Target
+from bnn_train.export.targets.web import target as web
 
 DEFAULT = packed.TARGET
 """The format of a path whose ending chooses none."""
@@ -15,6 +16,7 @@ TARGETS: dict[str, Target] = {
         packed.TARGET,
         onnx_model.TARGET,
         torch_files.TARGET,
+        web.TARGET,
     )
 }  # fmt: skip
 

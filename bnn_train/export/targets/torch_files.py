@@ -173,7 +173,7 @@ def _text(path: Path) -> str | None:
         return None
 
 
-TARGET = Target(
+TARGET: Target = Target(
     name="torch",
     summary="one Python file and plain ±1 weights for anyone's PyTorch",
     write=_write,
