@@ -58,6 +58,19 @@ def _schedule(e: Experiment) -> Problems:
         yield ("schedule", "warmup"), f"must be shorter than the run ({e.training.epochs} epochs)"
 
 
+def _mix(e: Experiment) -> Problems:
+    if not e.data.mix:
+        return
+    if not e.loss.takes_shares:
+        yield (
+            ("data", "mix"),
+            f"gives an image shares of two classes, which {e.loss.name} cannot take; set loss:"
+            " cross_entropy, or remove it",
+        )
+    if e.data.batch_size < 2:
+        yield ("data", "mix"), "mixes images of a batch, so data.batch_size must be 2 or more"
+
+
 def _training(e: Experiment) -> Problems:
     folder = ", data.validation.folder" if is_folder(e.data) else ""
     if e.training.select == "validation" and not validates(e.data):
@@ -98,6 +111,7 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     _optimizer,
     _decay,
     _schedule,
+    _mix,
     _training,
     _homes,
 )
