@@ -140,8 +140,9 @@ def _from_checkpoint(path: Path) -> tuple[Any, Any, tuple[int, ...], Sequence[st
 
 def _from_config(path: Path) -> tuple[Any, Any, tuple[int, ...], Sequence[str]]:
     from bnn_train.config.loader import load
+    from bnn_train.config.shipped import resolved
 
-    experiment = load(path)
+    experiment = load(resolved(path))
     import torch
 
     from bnn_train.cli.dry_run import opened_folder

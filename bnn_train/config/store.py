@@ -59,6 +59,8 @@ def json_schema() -> dict[str, Any]:
     schema: dict[str, Any] = _loosen(Experiment.model_json_schema())
     schema["properties"] = {"extends": _EXTENDS, **schema["properties"]}
     schema["$defs"]["Method"]["properties"]["name"]["enum"] = list(METHODS)
+    data = schema["$defs"]["Data"]["properties"]
+    data["size"] = {**data["image_size"], "description": "Short for `image_size`."}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

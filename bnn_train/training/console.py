@@ -13,6 +13,7 @@ from typing import TextIO, TypeVar
 from tqdm import tqdm
 
 from bnn_train.colours import coloured
+from bnn_train.config.local import shown_words
 
 LOG = "log.txt"
 QUIET, USUAL, VERBOSE = -1, 0, 1
@@ -46,8 +47,8 @@ class Console:
         self._told(text, sys.stderr, VERBOSE)
 
     def record(self, text: str) -> None:
-        """For the log alone."""
-        stamped = f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n"
+        """For the log alone, which tells no folder of this machine: a run may be given away."""
+        stamped = f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {shown_words([text])[0]}\n"
         if self._log is None:
             self._before.append(stamped)
             return

@@ -48,8 +48,10 @@ def failing_batches(fail: Failing, patch: pytest.MonkeyPatch) -> None:
     """On handing out a training batch."""
     batches = DataBundle.train_batches
 
-    def broken(self: DataBundle, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in batches(self, epoch, skip):
+    def broken(
+        self: DataBundle, epoch: int, skip: int = 0, *, mix: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in batches(self, epoch, skip, mix=mix):
             fail()
             yield batch
 

@@ -55,6 +55,11 @@ def test_tables(trained: Path, packed: Path, capsys: pytest.CaptureFixture[str])
         assert lines[-1].startswith("activations ")
 
 
+def test_a_shipped_config_by_its_name(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert summary(["quickstart"]) == 0
+    assert capsys.readouterr().out.startswith("bnn mlp, input 1×8×8, 10 classes")
+
+
 def test_a_packed_file_takes_no_torch(packed: Path, tmp_path: Path) -> None:
     code = (
         f"import sys; from bnn_train.cli.summary import main; code = main([{str(packed)!r}]);"

@@ -41,7 +41,7 @@ def test_how_much_is_said(verbosity: int, out: str, err: str, capsys: pytest.Cap
 
 def test_the_log_has_all_of_it_whatever_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(QUIET)
-    console.note("before the folder was there")
+    console.note("before the folder /home/somebody/runs was there")
 
     def fails() -> None:
         with console.logging_to(tmp_path / LOG):
@@ -56,7 +56,7 @@ def test_the_log_has_all_of_it_whatever_is_said(tmp_path: Path, capsys: pytest.C
     lines = (tmp_path / LOG).read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
     assert [line[21:] for line in lines] == [
-        "before the folder was there",
+        "before the folder …/runs was there",
         "a result",
         "note: a remark",
         "warning: a fault",
