@@ -37,8 +37,8 @@ def evaluate(
     classes: int,
     criterion: Criterion,
     amp: torch.dtype | None = None,
-    flips: bool = False,
     see: See | None = None,
+    flips: bool = False,
 ) -> Evaluation:
     """Count every image of ``batches`` once; the loss is the mean over the images. ``amp``: the precision of
     the run, so that the function is scored that was trained. ``flips``: of the logits of an image and its

@@ -176,7 +176,7 @@ def test_a_failed_run_stops_no_other(
     grid: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Fake.started = []
-    monkeypatch.setattr("subprocess.Popen", Fake)
+    monkeypatch.setattr("bnn_train.sweep.processes.subprocess.Popen", Fake)
     assert command.main([str(grid), "--processes", "2"]) == 2
     said = capsys.readouterr().err
     assert len(Fake.started) == 6

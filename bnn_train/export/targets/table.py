@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bnn_train.export.targets import onnx_model, packed, torch_files
+from bnn_train.export.targets import onnx_model, openvino_ir, packed, qonnx_model, torch_files
 from bnn_train.export.targets.target import Target
+from bnn_train.export.targets.web import target as web
 
 DEFAULT = packed.TARGET
 """The format of a path whose ending chooses none."""
@@ -13,8 +14,11 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         packed.TARGET,
+        qonnx_model.TARGET,  # before ONNX, which its files are, too
         onnx_model.TARGET,
+        openvino_ir.TARGET,
         torch_files.TARGET,
+        web.TARGET,
     )
 }  # fmt: skip
 
