@@ -112,7 +112,7 @@ def test_an_image_that_is_added_moves_no_other(tmp_path: Path) -> None:
 
 def test_limits_of_every_part(tmp_path: Path) -> None:
     root = write(tmp_path / "own", {"train": 12, "val": 4, "test": 4})
-    limits = {"train_limit": 6, "validation_limit": 3, "test_limit": 5}
+    limits: dict[str, Any] = {"train_limit": 6, "validation_limit": 3, "test_limit": 5}
     apart = opened(root, **limits)
     held = opened(root, validation={"share": 0.5}, **limits)
     for data in (apart, held):
