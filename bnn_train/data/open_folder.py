@@ -41,7 +41,7 @@ def open_folder(
     for part, listing in parts.items():
         source = FolderSource(_pictures(config, listing, seed), config.workers, device)
         if part != "train":
-            limit = config.test_limit if part == "test" else None
+            limit = config.test_limit if part == "test" else config.validation_limit
             everything = np.arange(len(listing.labels), dtype=np.int64)
             splits[part] = Split(source, first_by_class(everything, listing.labels, limit))
         else:
@@ -50,7 +50,8 @@ def open_folder(
             if to_fit is not None and measures:
                 config = _with_statistics(config, source, to_fit)
             splits["train"] = Split(source, first_by_class(train, listing.labels, config.train_limit))
-            splits["validation"] = Split(source, held)
+            few = first_by_class(held, listing.labels, config.validation_limit)
+            splits["validation"] = Split(source, few)
     digests = {listing.called: f"sha256:{listing.fingerprint}" for listing in parts.values()}
     notes = tuple(note for listing in parts.values() for note in listing.notes)
     return Opened(first.classes, splits, digests, config, notes, changed, choices)

@@ -43,7 +43,10 @@ def open_tensors(
                 opened = opened._replace(config=_with_statistics(config, images, parts, to_fit))
             to_fit.fit(images)
         both = source(images, _joined([part.labels for part in parts]))
-        opened.splits.update(train=Split(both, train[: config.train_limit]), validation=Split(both, held))
+        opened.splits.update(
+            train=Split(both, train[: config.train_limit]),
+            validation=Split(both, held[: config.validation_limit]),
+        )
         for part in parts:
             opened.digests.update(part.digests)
     if "test" in wanted:

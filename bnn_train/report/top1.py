@@ -97,6 +97,8 @@ def _notes(experiment: Experiment) -> list[str]:
         )
     if data.test_limit is not None:
         notes.append(f"Only the first {data.test_limit:,} test images were used (data.test_limit).")
+    if data.validation_limit is not None:
+        notes.append(f"Validated on {data.validation_limit:,} images at most (data.validation_limit).")
     if data.train_limit is not None:
         notes.append(f"Trained on the first {data.train_limit:,} training images only (data.train_limit).")
     if data.flip_test:

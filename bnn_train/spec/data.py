@@ -183,6 +183,8 @@ class Data(Record):
     `shuffle` at most a pass."""
     workers: Natural = 2
     """Processes that decode images; does not change any result."""
+    validation_limit: Count | None = None
+    """Validate on only the first so many images of the validation split, for trials."""
     train_limit: Count | None = None
     """Use only the first so many training images (after the validation split), for trials."""
     test_limit: Count | None = None

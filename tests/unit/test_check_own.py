@@ -54,6 +54,14 @@ def test_own_photos_are_not_held_against_imagenet(tmp_path: Path) -> None:
         assert "published" not in line.advice
 
 
+def test_own_photos_are_judged_by_their_own_statistics(tmp_path: Path) -> None:
+    write(tmp_path, ("cat", "dog"))
+    (tmp_path / "val").rename(tmp_path / "test")
+    told = found(tmp_path, name="folder")
+    assert {line.verdict for line in told.values()} == {"ok"}
+    assert told["data pixels"].source == "the mean and std of data.normalize"
+
+
 def test_the_advice_helps(tmp_path: Path) -> None:
     write(tmp_path, ("cat", "dog"))
     advice = found(tmp_path)["data pixels"].advice

@@ -110,6 +110,18 @@ def test_an_image_that_is_added_moves_no_other(tmp_path: Path) -> None:
     assert any("holds other images" in told for told in after.remarks)
 
 
+def test_limits_of_every_part(tmp_path: Path) -> None:
+    root = write(tmp_path / "own", {"train": 12, "val": 4, "test": 4})
+    limits: dict[str, Any] = {"train_limit": 6, "validation_limit": 3, "test_limit": 5}
+    apart = opened(root, **limits)
+    held = opened(root, validation={"share": 0.5}, **limits)
+    for data in (apart, held):
+        assert data.sizes == {"train": 6, "validation": 3, "test": 5}
+        assert sorted(data.splits["validation"].labels) == [0, 1, 2]
+    small = {"name": "synthetic", "validation_limit": 7}
+    assert open_data(Data.model_validate(small), seed=1, device=CPU).sizes["validation"] == 7
+
+
 def evaluated(path: Path, mode: str = "RGB") -> NDArray[np.int64]:
     """An image as an evaluation at size 8 sees it: shorter side to 9, then the centre."""
     with Image.open(path) as image:
