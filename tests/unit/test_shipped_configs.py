@@ -145,8 +145,8 @@ def test_the_default_optimizer_need_not_be_named(empty: Path) -> None:
 # ------------------------------------------------------------------------------------------ hints
 
 _HINT = re.compile(r"--config[ =]([\w./-]*\w)")
-_OWN = ("configs/mnist/stepped_alexnet.yaml", "configs/student.yaml")
-"""Those that a page has the reader write."""
+_OWN = ("configs/mnist/stepped_alexnet.yaml", "configs/student.yaml", "config.yaml")
+"""Those that a page, or a model card, has the reader write."""
 
 
 def hints() -> Iterator[tuple[str, str]]:
