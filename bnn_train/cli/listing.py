@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from bnn_train.config import schema
+from bnn_train.config.plugins import load_plugins
 from bnn_train.errors import RunError
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS, OUTSIDE
@@ -32,6 +33,7 @@ def _section(title: str, rows: dict[str, str]) -> str:
 
 def listed(words: Sequence[str], configs: Path) -> str:
     """The answer to ``--list`` and the words behind it. Raises RunError for words that name nothing."""
+    load_plugins()
     if not words:
         return listing(configs)
     if words[0] != "methods" or len(words) > 2:

@@ -13,7 +13,10 @@ from bnn_train.config.schema import (
     MeanStd,
     Normalization,
     PadCropFlip,
+    RandomErasing,
+    RandomResizedCrop,
     ResizeCrop,
+    Varied,
 )
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.spec.datasets import DATASETS
@@ -147,17 +150,29 @@ def _augment(d: Data) -> Problems:
                 path,
                 f"pad_crop_flip is for small images; {d.name} takes another crop",
             )
-        if not isinstance(step, PadCropFlip) and not folder:
+        if isinstance(step, RandomResizedCrop | ResizeCrop) and not folder:
             yield (
                 path,
                 f"{step.name} is for image folders ({', '.join(_FOLDERS)}); {d.name} takes pad_crop_flip",
             )
-        if i and folder:
-            yield path, "a second crop; one is enough"
+        if i and folder and isinstance(step, RandomResizedCrop | ResizeCrop):
+            yield path, "a crop must come first, and one is enough"
+        if isinstance(step, Varied):
+            yield from _varied(d, step, path)
+        if isinstance(step, PadCropFlip) and i and isinstance(d.augment[i - 1], Varied):
+            yield path, f"{step.name} must come before {d.augment[i - 1].name}"
         if isinstance(step, ResizeCrop):
             yield from _sides(step, path, input_shape(d)[1])
         if isinstance(step, PadCropFlip):
             yield from _pad(step, path, min(input_shape(d)[1:]))
+
+
+def _varied(d: Data, step: Varied, path: KeyPath) -> Problems:
+    channels = input_shape(d)[0]
+    if channels not in (1, 3):
+        yield path, f"changes grey and coloured images; these have {channels} channels"
+    if isinstance(step, RandomErasing) and step.min_area > step.max_area:
+        yield (*path, "min_area"), f"must be at most max_area, {step.max_area:g}"
 
 
 def _sides(step: ResizeCrop, path: KeyPath, crop: int) -> Problems:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bnn_train.config.checks import problems
 from bnn_train.config.local import is_utf8
 from bnn_train.config.migrate import migrated
+from bnn_train.config.plugins import load_plugins
 from bnn_train.config.schema import Experiment
 from bnn_train.config.sentences import Mistake, mistake, shown
 from bnn_train.config.shipped import resolved
@@ -90,6 +91,7 @@ def _checked(source: Source) -> Experiment:
 def _validated(
     data: Mapping[str, Any], place: Callable[[KeyPath], str], earlier: Sequence[str] = ()
 ) -> Experiment:
+    load_plugins()
     try:
         return Experiment.model_validate(dict(data))
     except ValidationError as error:

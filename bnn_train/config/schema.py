@@ -8,7 +8,14 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from bnn_train.config.merge import merge
-from bnn_train.spec.augment import Augmentation, PadCropFlip, RandomResizedCrop, ResizeCrop
+from bnn_train.spec.augment import (
+    Augmentation,
+    PadCropFlip,
+    RandomErasing,
+    RandomResizedCrop,
+    ResizeCrop,
+    Varied,
+)
 from bnn_train.spec.data import (
     GCN,
     LCN,
@@ -89,6 +96,7 @@ __all__ = [
     "PadCropFlip",
     "PixelMean",
     "Poly",
+    "RandomErasing",
     "RandomResizedCrop",
     "Reference",
     "ResizeCrop",
@@ -103,6 +111,7 @@ __all__ = [
     "Table",
     "Training",
     "Validation",
+    "Varied",
 ]
 
 
@@ -162,6 +171,12 @@ class Run(Record):
     """Let a GPU round the operands of float32 convolutions and products to 10 bits (TF32): faster, and other
     numbers, which the report then says."""
     tensorboard: bool = True
+    trackers: tuple[Literal["tensorboard", "csv", "mlflow", "trackio", "wandb"], ...] = Field(
+        default=(), strict=False
+    )
+    """Where the numbers go beside metrics.jsonl: `csv` writes metrics.csv, a row an epoch; the others are
+    extras of the same names, and stay local (MLflow, trackio) or offline (wandb) unless their environment
+    variables say more."""
     overwrite: bool = False
     """Discard an earlier run in the same folder; refused where anything else lies there."""
 

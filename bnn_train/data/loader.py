@@ -21,8 +21,10 @@ from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_trai
 from bnn_train.data.folder import Listing
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.randomness import Ids
+from bnn_train.data.vary import varied
 from bnn_train.errors import DataError, ImageError, printable
 from bnn_train.packed.photo import Exif, read_photo
+from bnn_train.spec.augment import Varied
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -65,6 +67,8 @@ class Pictures(Dataset[Decoded | DataError]):
     augment: Crop | None
     seed: int
     exif: Exif = "ignore"
+    vary: tuple[Varied, ...] = ()
+    """Changes of a cropped training picture."""
     mode: str = "RGB"
     """PIL's, `L` where the model sees grey."""
     spares: Ids | None = None
@@ -107,9 +111,19 @@ class Pictures(Dataset[Decoded | DataError]):
             yield from (int(self.spares[(after + i) % len(self.spares)]) for i in range(count))
 
     def _cropped(self, image: Image.Image, index: int, epoch: int | None) -> Picture:
-        if epoch is None or self.augment is None:
+        if epoch is None:
             return for_evaluation(image, self.size, self.resize)
-        return for_training(image, self.size, self.augment, Draws(self.seed, epoch, index))
+        draws = Draws(self.seed, epoch, index)
+        if self.augment is None:
+            picture = for_evaluation(image, self.size, self.resize)
+        else:
+            picture = for_training(image, self.size, self.augment, draws)
+        return self._varied(picture, epoch, index) if self.vary else picture
+
+    def _varied(self, picture: Picture, epoch: int, index: int) -> Picture:
+        pixels = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+        changed = varied(pixels, self.vary, self.seed, epoch, index)
+        return np.ascontiguousarray(changed.permute(1, 2, 0).numpy())
 
     def __len__(self) -> int:
         return len(self.listing.labels)

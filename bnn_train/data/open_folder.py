@@ -19,7 +19,7 @@ from bnn_train.data.sources import FolderSource
 from bnn_train.data.splits import first_by_class, hold_out
 from bnn_train.data.statistics import of_files
 from bnn_train.errors import DataError
-from bnn_train.spec.augment import RandomResizedCrop, ResizeCrop
+from bnn_train.spec.augment import RandomResizedCrop, ResizeCrop, Varied
 from bnn_train.spec.data import Data
 from bnn_train.spec.inputs import evaluation_resize, input_shape, is_own
 
@@ -105,7 +105,7 @@ def _divided(config: Data, listing: Listing, seed: int) -> tuple[Ids, Ids, str |
 def _pictures(config: Data, listing: Listing, seed: int) -> Pictures:
     size = input_shape(config)[1]
     resize = evaluation_resize(config)
-    crop = _crop(config)
+    crop, rest = _steps(config)
     for name, side in (("data.resize", resize), ("resize_crop's min_side", getattr(crop, "min_side", size))):
         if side < size:
             raise DataError(
@@ -116,13 +116,17 @@ def _pictures(config: Data, listing: Listing, seed: int) -> Pictures:
             f"resize_crop: max_side {crop.max_side} is less than min_side {crop.min_side}; exchange them"
         )
     mode = PICTURE_MODES[input_shape(config)[0]]
-    return Pictures(listing, size, resize, crop, seed, config.exif, mode=mode)
+    return Pictures(listing, size, resize, crop, seed, config.exif, mode=mode, vary=rest)
 
 
-def _crop(config: Data) -> Crop | None:
-    match config.augment:
-        case ():
-            return None
-        case (RandomResizedCrop() | ResizeCrop() as crop,):
-            return crop
-    raise DataError("data.augment: an image folder takes one of random_resized_crop and resize_crop")
+def _steps(config: Data) -> tuple[Crop | None, tuple[Varied, ...]]:
+    """The crop, if there is one, and what changes the cropped image."""
+    first = config.augment[0] if config.augment else None
+    crop = first if isinstance(first, RandomResizedCrop | ResizeCrop) else None
+    rest = tuple(step for step in config.augment if isinstance(step, Varied))
+    if len(rest) + (crop is not None) < len(config.augment):
+        raise DataError(
+            "data.augment: an image folder takes one of random_resized_crop and resize_crop, first, and then"
+            " rand_augment, color_jitter and random_erasing"
+        )
+    return crop, rest

@@ -16,7 +16,7 @@ from bnn_train.data.sources import TensorSource
 from bnn_train.data.splits import hold_out
 from bnn_train.data.statistics import of_batches
 from bnn_train.errors import DataError
-from bnn_train.spec.augment import PadCropFlip
+from bnn_train.spec.augment import PadCropFlip, Varied
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import input_shape, num_classes
@@ -65,11 +65,11 @@ def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
-def _augment_of_tensors(config: Data) -> tuple[PadCropFlip, ...]:
-    fitting = tuple(step for step in config.augment if isinstance(step, PadCropFlip))
+def _augment_of_tensors(config: Data) -> tuple[PadCropFlip | Varied, ...]:
+    fitting = tuple(step for step in config.augment if isinstance(step, PadCropFlip | Varied))
     if len(fitting) < len(config.augment):
         raise DataError(
-            f"data.augment: {config.name} knows pad_crop_flip only; the others are for image folders"
+            f"data.augment: {config.name} knows no crop but pad_crop_flip; the others are for image folders"
         )
     return fitting
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from bnn_train.compat import import_torchvision
 from bnn_train.data.digits import digits
 from bnn_train.data.files import FILES, fault
+from bnn_train.data.foreign import foreign
 from bnn_train.data.idx import idx
 from bnn_train.data.randomness import uniform
 from bnn_train.errors import DataError
@@ -40,7 +41,8 @@ class FileSet(NamedTuple):
 
 def read(config: Data, part: str) -> FileSet:
     """The images of ``train``, ``test`` or ``extra``, checked; fetched first if ``data.download`` says so."""
-    return _READERS[config.name](config, part)
+    reader = _READERS.get(config.name)
+    return reader(config, part) if reader else _unfiled(f"{config.name}/{part}", *foreign(config, part))
 
 
 # ------------------------------------------------------------------------------- published files

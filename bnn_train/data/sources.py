@@ -15,7 +15,8 @@ from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
 from bnn_train.data.transfer import to_device
-from bnn_train.spec.augment import PadCropFlip
+from bnn_train.data.vary import varied
+from bnn_train.spec.augment import PadCropFlip, Varied
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 
@@ -40,7 +41,9 @@ class Source(Protocol):
 class TensorSource:
     """All images as one uint8 tensor on the device."""
 
-    def __init__(self, images: Tensor, labels: Tensor, augment: tuple[PadCropFlip, ...], seed: int) -> None:
+    def __init__(
+        self, images: Tensor, labels: Tensor, augment: tuple[PadCropFlip | Varied, ...], seed: int
+    ) -> None:
         self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
@@ -62,11 +65,17 @@ class TensorSource:
         return None
 
     def _augmented(self, images: Tensor, ids: Ids, epoch: int) -> Tensor:
+        vary = tuple(step for step in self.augment if isinstance(step, Varied))
         for number, step in enumerate(self.augment):
+            if isinstance(step, Varied):
+                continue
             images = pad_crop_flip(
                 images, step, seed=self.seed, epoch=epoch, ids=ids, first_draw=number * DRAWS
             )
-        return images
+        if not vary:
+            return images
+        pairs = zip(images, ids.tolist(), strict=True)
+        return torch.stack([varied(image, vary, self.seed, epoch, sample) for image, sample in pairs])
 
 
 class FolderSource:

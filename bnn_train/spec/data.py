@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bnn_train.spec.augment import Augmentation
+from bnn_train.spec.augment import Augmentation, Mix
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.found import Drawn, FolderName, Found, Statistics
 from bnn_train.spec.record import Record
@@ -159,7 +159,13 @@ class Data(Record):
     )
     """Applied in order, in training and evaluation, after augmentation."""
     augment: tuple[Augmentation, ...] = Field(default=(), strict=False)
-    """Training images only."""
+    """Training images only, in this order: a crop first, then what changes the cropped image."""
+    mix: tuple[Mix, ...] = Field(default=(), strict=False)
+    """Training images only: each is mixed with the next of its batch, and so is its label. Of several ways,
+    each image draws one."""
+    flip_test: bool = False
+    """Evaluate on each image and its mirror image, and average the logits. The report says so; an
+    exported file does not do it."""
     image_size: Count | None = None
     """Height and width of the model's input; default: the data set's. Small sets are resized once. `size` is
     the same key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -151,6 +151,8 @@ Schedule = Annotated[
 
 
 class _Loss(Record):
+    takes_shares: ClassVar[bool] = False
+    """Whether an image may belong to several classes in part."""
     terms: tuple[LossTerm, ...] = Field(default=(), strict=False)
     """Added to the loss while training; evaluations have the base alone."""
     base_weight: NotNegative = 1.0
@@ -160,6 +162,7 @@ class _Loss(Record):
 class CrossEntropy(_Loss):
     """Softmax cross-entropy, mean over the batch."""
 
+    takes_shares: ClassVar[bool] = True
     name: Literal["cross_entropy"]
     label_smoothing: Rate = 0.0
     """Share of the target that is spread evenly over the classes while training; evaluations report the loss

@@ -21,6 +21,7 @@ FREE_KEYS = (
     "run.device",
     "run.threads",
     "run.tensorboard",
+    "run.trackers",
     "run.overwrite",
     "schedule.over",
     "data.root",

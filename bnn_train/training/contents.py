@@ -15,8 +15,10 @@ from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
 from bnn_train.report.mistakes import MISTAKES
 from bnn_train.report.predictions import PREDICTIONS
+from bnn_train.report.trackers import CSV, IDS
 from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
+from bnn_train.training.console import LOG
 
 CHECKPOINTS, CONFIG, MANIFEST, LOCK = "checkpoints", "config.yaml", "manifest.json", ".lock"
 REPORTS = ("report.md", "report.json", "report.html")
@@ -27,8 +29,11 @@ OWN = {
         CONFIG,
         MANIFEST,
         METRICS,
+        LOG,
         PREDICTIONS,
         MISTAKES,
+        CSV,
+        IDS,
         parity_images.NAME,
         parity_images.FORMER_NAME,
         images.NAME,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.placed import place
 from bnn_train.config.loader import from_mapping
+from bnn_train.config.plugins import load_plugins
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.errors import CheckpointError, ConfigError
@@ -36,6 +37,8 @@ class _State(Record):
     progress: dict[str, Any]
     scaler: dict[str, float]
     steps_per_epoch: Count | None = None
+    plugins: list[str] = Field(default_factory=list)
+    """The packages, with versions, that brought its method, network, data set or quantizers."""
 
 
 def experiment_of(checkpoint: Checkpoint) -> Experiment:
@@ -48,6 +51,11 @@ def experiment_of(checkpoint: Checkpoint) -> Experiment:
         wrong = f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
     except ConfigError as error:
         wrong = "; ".join(error.problems)
+        if needed := set(checkpoint.state.get("plugins", ())) - set(load_plugins()):
+            raise CheckpointError(
+                f"the checkpoint was trained with the plug-in {' and '.join(sorted(needed))}, which is not"
+                f" installed here; install it ({wrong})"
+            ) from None
     raise CheckpointError(f"the checkpoint's state is not what this bnn_train writes ({wrong}); use another")
 
 
@@ -86,5 +94,6 @@ def evaluate_checkpoint(
         criterion=criterion(experiment.loss).scored,
         amp=AMP_TYPES[experiment.training.amp],
         see=see,
+        flips=experiment.data.flip_test,
     )
     return model, result

@@ -228,7 +228,7 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (
             data("imagenet", validation={"size": 9}, augment=["resize_crop", "random_resized_crop"]),
             "data.augment.1",
-            "second crop",
+            "must come first",
         ),
         (
             data("imagenet", validation={"size": 9}, augment=[{"name": "resize_crop", "max_side": 240}]),

@@ -122,7 +122,7 @@ class Runner:
         return np.concatenate(found)
 
 
-TARGET = Target(
+TARGET: Target = Target(
     name="web",
     summary="one HTML page: draw or show a picture, see the answer and every bit; offline, no library",
     write=_write,
