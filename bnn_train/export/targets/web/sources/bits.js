@@ -8,34 +8,35 @@ const planeCount = (code) => (isPlanes(code) ? code.count : code.values.length);
 const isApart = (code) => (isPlanes(code) ? !code.digits : code.values.length === 1);
 const wordCount = (channels) => (channels + 31) >>> 5;
 
-/** popcount(a XOR b) over n words from a[i] and b[j] on: three words at a time through one carry-save adder. */
+/** popcount(a XOR b) over n words from a[i] and b[j] on: three words at a time through one carry-save adder. "| 0"
+    tells the engine that a sum stays in 32 bits, which makes it several times faster. */
 function differences(a, i, b, j, n) {
   let total = 0;
   const end = i + n - (n % 3);
   while (i < end) {
-    const stop = Math.min(end, i + 30); // ten times 24 fit in a byte
+    const stop = Math.min(end, i + 30) | 0; // ten times 24 fit in a byte
     let bytes = 0;
-    for (; i < stop; i += 3, j += 3) {
+    for (; i < stop; i = (i + 3) | 0, j = (j + 3) | 0) {
       const x = a[i] ^ b[j], y = a[i + 1] ^ b[j + 1], z = a[i + 2] ^ b[j + 2], u = x ^ y;
       let ones = u ^ z, twos = (x & y) | (u & z);
-      ones -= (ones >>> 1) & 0x55555555;
-      twos -= (twos >>> 1) & 0x55555555;
-      ones = (ones & 0x33333333) + ((ones >>> 2) & 0x33333333);
-      twos = (twos & 0x33333333) + ((twos >>> 2) & 0x33333333);
-      ones += twos << 1;
-      bytes += (ones & 0x0f0f0f0f) + ((ones >>> 4) & 0x0f0f0f0f);
+      ones = (ones - ((ones >>> 1) & 0x55555555)) | 0;
+      twos = (twos - ((twos >>> 1) & 0x55555555)) | 0;
+      ones = ((ones & 0x33333333) + ((ones >>> 2) & 0x33333333)) | 0;
+      twos = ((twos & 0x33333333) + ((twos >>> 2) & 0x33333333)) | 0;
+      ones = (ones + (twos << 1)) | 0;
+      bytes = (bytes + (ones & 0x0f0f0f0f) + ((ones >>> 4) & 0x0f0f0f0f)) | 0;
     }
-    const halves = (bytes & 0x00ff00ff) + ((bytes >>> 8) & 0x00ff00ff);
-    total += (halves + (halves >>> 16)) & 0xffff;
+    const halves = ((bytes & 0x00ff00ff) + ((bytes >>> 8) & 0x00ff00ff)) | 0;
+    total = (total + ((halves + (halves >>> 16)) & 0xffff)) | 0;
   }
-  for (let rest = n % 3; rest > 0; rest--) total += popcount(a[i++] ^ b[j++]);
+  for (let rest = n % 3; rest > 0; rest--) total = (total + popcount(a[i++] ^ b[j++])) | 0;
   return total;
 }
 
 function popcount(x) {
-  x -= (x >>> 1) & 0x55555555;
-  x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
-  return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+  x = (x - ((x >>> 1) & 0x55555555)) | 0;
+  x = ((x & 0x33333333) + ((x >>> 2) & 0x33333333)) | 0;
+  return Math.imul(((x + (x >>> 4)) | 0) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** The filters' rows of the file (U8 P×O×⌈n/8⌉) as bits: 1 where the sign is −1, P×O×n. */

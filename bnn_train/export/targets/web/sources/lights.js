@@ -81,6 +81,17 @@ class Lights {
     this.fade();
   }
 
+  /** All off, as before the first image. */
+  clear() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.now.fill(0);
+    this.flash.fill(0);
+    this.isFirst = true;
+    this.changed?.();
+    this.draw();
+  }
+
   fade() {
     this.draw();
     let rest = 0;

@@ -35,6 +35,9 @@ const seen = (() => { // the image as the network gets it
   const head = element("h2", settings.pen ? "What the network sees" : "What the network sees of it", card);
   element("small", `${images.width}×${images.height} pixels${images.channels > 1 ? ", in colour" : ""}`, head);
   const canvas = element("canvas", "", card);
+  canvas.width = images.width;
+  canvas.height = images.height;
+  canvas.className = "seen";
   canvas.style.width = "132px";
   canvas.style.cursor = "default";
   canvas.setAttribute("role", "img");
@@ -74,7 +77,7 @@ function describe({record, lights, told, canvas, step}) {
   told.textContent = record.type === "bits" ? `${sizeOf(record)}, ${number(lit)} lit${hidden}` : `${record.channels} maps${hidden}`;
   canvas.setAttribute("aria-label", `Layer ${step.layer}: ${told.textContent}. Arrow keys choose a light.`);
   const layer = layers.find((other) => other.lights === lights);
-  if (layer && lights.selected >= 0) tell(layer);
+  if (layer && lights.selected >= 0 && current) tell(layer);
 }
 
 function select(layer, i) {
@@ -138,7 +141,11 @@ function recognise(pixels) {
 
 function forget() {
   current = null;
-  paintPixels(seen, new Uint8Array(images.width * images.height * images.channels));
+  seen.getContext("2d").clearRect(0, 0, seen.width, seen.height);
+  for (const layer of layers) {
+    layer.lights.clear();
+    if (layer.lights.selected >= 0) select(layer, -1);
+  }
   $("short").textContent = "";
   answer.clear(settings.pen ? "Nothing drawn yet." : "No picture yet.");
 }
