@@ -16,6 +16,7 @@ from bnn_train.config.schema import (
     ResizeCrop,
 )
 from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.spec.affine import Affine
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import evaluation_resize, input_shape, is_folder, validation_size
 from bnn_train.spec.limits import LEAST_REAL, MAX_KERNEL, MAX_REAL, MAX_RESIZE, MAX_WORK
@@ -129,13 +130,10 @@ def _augment(d: Data) -> Problems:
     folder = is_folder(d)
     for i, step in enumerate(d.augment):
         path: KeyPath = ("data", "augment", i)
-        if isinstance(step, PadCropFlip) and folder:
-            yield (
-                path,
-                f"pad_crop_flip is for small images; {d.name} takes another crop",
-            )
-        if not isinstance(step, PadCropFlip) and not folder:
-            yield path, f"{step.name} is for image folders (imagenet); {d.name} takes pad_crop_flip"
+        if isinstance(step, PadCropFlip | Affine) and folder:
+            yield path, f"{step.name} is for small images; {d.name} takes another crop"
+        if not isinstance(step, PadCropFlip | Affine) and not folder:
+            yield path, f"{step.name} is for image folders (imagenet); {d.name} takes pad_crop_flip or affine"
         if i and folder:
             yield path, "a second crop; one is enough"
         if isinstance(step, ResizeCrop):

@@ -10,10 +10,10 @@ from torch.nn.functional import interpolate
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.normalize import Normalizer, chunks
 from bnn_train.data.readers import read
-from bnn_train.data.sources import TensorSource
+from bnn_train.data.sources import BatchStep, TensorSource
 from bnn_train.data.splits import hold_out
 from bnn_train.errors import DataError
-from bnn_train.spec.data import Data, PadCropFlip
+from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import input_shape, num_classes
 
@@ -50,11 +50,11 @@ def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
-def _augment_of_tensors(config: Data) -> tuple[PadCropFlip, ...]:
-    fitting = tuple(step for step in config.augment if isinstance(step, PadCropFlip))
+def _augment_of_tensors(config: Data) -> tuple[BatchStep, ...]:
+    fitting = tuple(step for step in config.augment if isinstance(step, BatchStep))
     if len(fitting) < len(config.augment):
         raise DataError(
-            f"data.augment: {config.name} knows pad_crop_flip only; the others are for image folders"
+            f"data.augment: {config.name} knows pad_crop_flip and affine only; the others are for image folders"
         )
     return fitting
 

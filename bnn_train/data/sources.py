@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -10,14 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bnn_train.data.affine import affine
 from bnn_train.data.augment import DRAWS, pad_crop_flip
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
 from bnn_train.data.transfer import to_device
+from bnn_train.spec.affine import Affine
 from bnn_train.spec.data import PadCropFlip
 
 Batches = Iterator[tuple[Tensor, Tensor]]
+BatchStep = PadCropFlip | Affine
+"""Augmentations of a batch of small images."""
+_AUGMENT: dict[type[BatchStep], Callable[..., Tensor]] = {PadCropFlip: pad_crop_flip, Affine: affine}
 
 
 class Source(Protocol):
@@ -40,7 +45,7 @@ class Source(Protocol):
 class TensorSource:
     """All images as one uint8 tensor on the device."""
 
-    def __init__(self, images: Tensor, labels: Tensor, augment: tuple[PadCropFlip, ...], seed: int) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, augment: tuple[BatchStep, ...], seed: int) -> None:
         self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
@@ -63,7 +68,7 @@ class TensorSource:
 
     def _augmented(self, images: Tensor, ids: Ids, epoch: int) -> Tensor:
         for number, step in enumerate(self.augment):
-            images = pad_crop_flip(
+            images = _AUGMENT[type(step)](
                 images, step, seed=self.seed, epoch=epoch, ids=ids, first_draw=number * DRAWS
             )
         return images

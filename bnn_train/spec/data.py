@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bnn_train.spec.affine import Affine
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Natural, Positive, named
 
@@ -117,7 +118,7 @@ class ResizeCrop(Record):
 
 
 Augmentation = Annotated[
-    Annotated[PadCropFlip | RandomResizedCrop | ResizeCrop, Field(discriminator="name")],
+    Annotated[PadCropFlip | Affine | RandomResizedCrop | ResizeCrop, Field(discriminator="name")],
     BeforeValidator(named),
 ]
 

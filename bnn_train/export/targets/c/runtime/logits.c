@@ -1,0 +1,13 @@
+void bnn_logits(bnn_memory *memory, float logits[BNN_CLASSES])
+{
+    uint32_t *m = memory->words;
+    int32_t o;
+    run(m);
+    for (o = 0; o < BNN_CLASSES; o++)
+        //: if head
+        logits[o] = finished(m, &@HEAD@, (float)whole_product(m, &@HEAD@, 0, 0, o), 0, 0, o);
+        //: end
+        //: if no_head
+        logits[o] = number(m + @OUTPUT@ + o);
+        //: end
+}
