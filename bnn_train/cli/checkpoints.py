@@ -6,16 +6,19 @@ from pathlib import Path
 
 from bnn_train.config.local import is_utf8
 from bnn_train.errors import CheckpointError
+from bnn_train.export.targets.table import recognised
 from bnn_train.packed.recognise import is_packed
 
 __all__ = ["find", "is_packed"]
 
 
 def find(path: Path) -> Path:
-    """The path itself, or the chosen checkpoint of a run folder."""
+    """The path itself, if it is a file or a written format, or the chosen checkpoint of a run folder."""
     if not path.exists():
         raise CheckpointError(f"{path}: no such run or checkpoint")
-    if not is_utf8(path) and not is_packed(path):
+    if recognised(path) is not None:
+        return path
+    if not is_utf8(path):
         raise CheckpointError(
             f"{path}: its name is not UTF-8, and no checkpoint can be read under it; rename it"
         )

@@ -1,4 +1,4 @@
-"""``bnn-eval``: a checkpoint or a packed file → its top-1, from that file alone."""
+"""``bnn-eval``: a checkpoint, a packed file or another export → its top-1, from that file alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from bnn_train.cli import outputs, terminal
 from bnn_train.cli.checkpoints import find, is_packed
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import BnnError
+from bnn_train.export.targets.table import recognised
+from bnn_train.export.targets.target import Target
 from bnn_train.files import write_atomic
 
 if TYPE_CHECKING:
@@ -24,14 +26,15 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     p = argparse.ArgumentParser(
         prog="bnn-eval",
-        description="Evaluate a checkpoint or packed file, with the preprocessing stored in it.",
+        description="Evaluate a checkpoint, a packed file or another export, with the preprocessing stored in"
+        " it.",
     )
     p.add_argument(
         "--checkpoint",
         metavar="RUN|FILE",
         type=path_argument,
         required=True,
-        help="a run folder (its best checkpoint), a checkpoint or a packed file",
+        help="a run folder (its best checkpoint), a checkpoint, a packed file or what bnn-export wrote",
     )
     p.add_argument("--split", choices=("test", "validation", "train"), default="test")
     p.add_argument("--root", metavar="FOLDER", help="where the images are, if not where the run found them")
@@ -78,7 +81,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _scored(path: Path, args: argparse.Namespace) -> Scored:
-    from bnn_train.cli.eval_runs import score_checkpoint, score_packed
+    from bnn_train.cli.eval_runs import score_checkpoint, score_opened, score_packed
 
     changes = {"root": args.root, "eval_batch_size": args.batch_size}
     changes = {key: value for key, value in changes.items() if value is not None}
@@ -86,9 +89,21 @@ def _scored(path: Path, args: argparse.Namespace) -> Scored:
         if args.device == "cuda":
             raise BnnError("a packed file runs on the CPU; leave out --device cuda")
         return score_packed(path, args.split, changes, kernel=args.kernel, threads=args.threads or 1)
+    target = recognised(path)
+    if target is not None and target.open is not None:
+        _refuse_settings(target, args)
+        return score_opened(path, target.open(path), args.split, changes)
     if args.kernel or args.threads:
         raise BnnError("--kernel and --threads are for packed files; make one with bnn-export")
     return score_checkpoint(path, args.split, changes, device=args.device)
+
+
+def _refuse_settings(target: Target, args: argparse.Namespace) -> None:
+    if args.kernel or args.threads or args.device == "cuda":
+        given = "--kernel" if args.kernel else "--threads" if args.threads else "--device cuda"
+        raise BnnError(
+            f"{target.name} is run by its own runtime, on one thread of the CPU; leave out {given}"
+        )
 
 
 def _write_json(path: Path, value: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""One pass of ``bnn-eval`` over a split: a checkpoint with torch, a packed file with the packed runtime."""
+"""One pass of ``bnn-eval`` over a split: a checkpoint with torch, an export with its runtime."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.data.pixels import pixel_batches
 from bnn_train.errors import CheckpointError, ConfigError
+from bnn_train.export.targets.target import Logits, Opened
 from bnn_train.inspect.evaluation import Evaluation, Tally
-from bnn_train.packed import PackedModel, load
+from bnn_train.packed import load
 from bnn_train.packed.errors import PackedFileError
+from bnn_train.packed.program import Header
 from bnn_train.training.compatible import same_classes
 from bnn_train.training.losses import criterion
 from bnn_train.training.restore import evaluate_checkpoint, open_checkpoint
@@ -59,17 +61,22 @@ def score_checkpoint(path: Path, split: str, changes: Mapping[str, Any], *, devi
 def score_packed(
     path: Path, split: str, changes: Mapping[str, Any], *, kernel: str | None, threads: int
 ) -> Scored:
-    """A packed file over a split: raw pixels in, as everywhere where it is used."""
+    """A packed file over a split."""
     model = load(path, threads=threads, kernel=kernel)
-    experiment = _experiment(path, model)
+    return score_opened(path, Opened(model.header, f"packed, kernel {model.kernel}", model), split, changes)
+
+
+def score_opened(path: Path, opened: Opened, split: str, changes: Mapping[str, Any]) -> Scored:
+    """An export over a split by its own runtime: raw pixels in, as everywhere where it is used."""
+    experiment = _experiment(path, opened.header)
     section = experiment.data.model_copy(update={"normalize": ()})
     cpu = torch.device("cpu")
     data = open_split(section, split, changes, seed=experiment.seed, device=cpu, preprocess={})
-    _same_classes(path, model, data)
+    _same_classes(path, opened.header, data)
     different = differences(data, split, None)
     start = time.perf_counter()
-    result = _count(model, data, split, experiment)
-    title = f"{_title(experiment)}, packed, kernel {model.kernel}"
+    result = _count(opened.logits, data, split, experiment)
+    title = f"{_title(experiment)}, {opened.runtime}"
     seconds = time.perf_counter() - start
     return Scored(title, section.name, result, seconds, (*data.remarks, *different))
 
@@ -78,18 +85,18 @@ def _title(experiment: Experiment) -> str:
     return f"{experiment.method.name} {experiment.model.name}"
 
 
-def _experiment(path: Path, model: PackedModel) -> Experiment:
+def _experiment(path: Path, header: Header) -> Experiment:
     try:
-        return from_mapping(located(model.header.experiment, path.absolute().parent))
+        return from_mapping(located(header.experiment, path.absolute().parent))
     except ConfigError as error:
         wrong = "; ".join(error.problems)
         raise PackedFileError(f"{path}: the config in it is not one of this bnn_train ({wrong})") from None
 
 
-def _same_classes(path: Path, model: PackedModel, data: DataBundle) -> None:
-    if model.header.classes != data.classes:
+def _same_classes(path: Path, header: Header, data: DataBundle) -> None:
+    if header.classes != data.classes:
         raise CheckpointError(
-            f"{path} knows the classes {_few(model.header.classes)}, the data has {_few(data.classes)};"
+            f"{path} knows the classes {_few(header.classes)}, the data has {_few(data.classes)};"
             " give the data set it was trained on"
         )
 
@@ -98,9 +105,9 @@ def _few(names: tuple[str, ...]) -> str:
     return ", ".join(names[:4]) + (f", … ({len(names)})" if len(names) > 4 else "")
 
 
-def _count(model: PackedModel, data: DataBundle, split: str, experiment: Experiment) -> Evaluation:
+def _count(classify: Logits, data: DataBundle, split: str, experiment: Experiment) -> Evaluation:
     tally, loss = Tally(len(data.classes)), criterion(experiment.loss).scored
     for pixels, labels in pixel_batches(data, split):
-        logits = torch.from_numpy(model(pixels))
+        logits = torch.from_numpy(classify(pixels))
         tally.add(logits, labels, loss=float(loss(logits, labels)))
     return tally.result()

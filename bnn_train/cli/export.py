@@ -1,4 +1,5 @@
-"""``bnn-export``: a checkpoint → a packed file that is proved equal to it, and a report on what it weighs."""
+"""``bnn-export``: a checkpoint → a packed file that is proved equal to it, and a report on what it weighs; or
+another format, made from that packed file."""
 
 from __future__ import annotations
 
@@ -10,23 +11,52 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
-from bnn_train.cli import outputs, terminal
+from bnn_train.cli import formats, outputs, terminal
+from bnn_train.cli.checkpoints import find, is_packed
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ExportError
+from bnn_train.export.targets import folders
+from bnn_train.export.targets.needs import demand
+from bnn_train.export.targets.options import parsed
+from bnn_train.export.targets.table import DEFAULT, TARGETS
+from bnn_train.export.targets.target import Content, Target
 from bnn_train.files import write_atomic
+from bnn_train.packed import container
+from bnn_train.report.files import plain
+from bnn_train.spec.record import Record
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     p = argparse.ArgumentParser(
         prog="bnn-export",
-        description="Pack a trained network into one small file, once both agree on real images.",
+        description="Pack a trained network into one small file, once both agree on real images; or write"
+        " it in another format.",
+        epilog=formats.epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
-        "--checkpoint", metavar="RUN|FILE", type=path_argument, required=True, help="a run folder or a file"
+        "--checkpoint",
+        metavar="RUN|FILE",
+        type=path_argument,
+        required=True,
+        help="a run folder, a checkpoint, or (for other formats) a packed file",
     )
     p.add_argument(
-        "--out", metavar="F", type=path_argument, required=True, help="the packed file, e.g. model.bnn"
+        "--out",
+        metavar="PATH",
+        type=path_argument,
+        required=True,
+        help="what is written, e.g. model.bnn; its ending chooses the format",
+    )
+    p.add_argument("--format", choices=tuple(TARGETS), help="where the ending does not choose it; see below")
+    p.add_argument(
+        "--with",
+        dest="settings",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="an option of the format; may be repeated",
     )
     p.add_argument(
         "--parity-data",
@@ -82,34 +112,65 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    path = find(args.checkpoint)
+    target = formats.choose(args.out, args.format)
+    options = parsed(target, args.settings)
+    written = {} if target.is_folder else {"--out": args.out}
+    outputs.check({**written, "--report": args.report}, {"--checkpoint": path})
+    if target.is_folder:
+        folders.check(args.out, target.name)
+    if target is DEFAULT:
+        formats.check_ending(args.out)
+    demand(f"--format {target.name}", target.packages, target.extra)
+    if is_packed(path):
+        _convert(path, target, options, args)
+    else:
+        _export(path, target, options, args)
+
+
+def _export(path: Path, target: Target, options: Record, args: argparse.Namespace) -> None:
     import torch
 
-    from bnn_train.cli.checkpoints import find, is_packed
     from bnn_train.cli.export_report import collect, lines
     from bnn_train.export.run import Export
 
-    path = find(args.checkpoint)
-    outputs.check({"--out": args.out, "--report": args.report}, {"--checkpoint": path})
-    outputs.check_ending(args.out)
-    if is_packed(path):
-        raise ExportError(
-            f"{path}: is packed already; bnn-export takes the run or the checkpoint that it was made from"
-        )
     torch.set_num_threads(args.threads)
     export = Export(path, args)
     for note in export.lowered.notes:
         say(f"note: {note}")
     parity = export.compare()
-    export.write(args.out)
+    told = target.write(export.proven, args.out, options)
     report = collect(export, parity, args.out, latency=not args.no_latency)
-    print("\n".join([*lines(report), f"written: {args.out}"]))
+    print("\n".join([*lines(report), *told, f"written: {args.out}"]))
     if args.report:
-        _write_json(args.report, report)
+        _write_json(args.report, {**report, "format": target.name, "told": list(told)})
+
+
+def _convert(path: Path, target: Target, options: Record, args: argparse.Namespace) -> None:
+    """A packed file in another format: it was compared with its checkpoint when it was made."""
+    if target is DEFAULT:
+        raise ExportError(
+            f"{path}: is packed already; bnn-export takes the run or the checkpoint that it was made from"
+        )
+    for name in ("first", "last", "real", "binarize", "parity_data"):
+        if getattr(args, name) != parser().get_default(name):
+            raise ExportError(
+                f"{path}: is packed already, its weights and its comparison are settled; leave out"
+                f" --{_OPTIONS.get(name, name).replace('_', '-')}, or give the run that it was made from"
+            )
+    content = Content(*container.read(path))
+    told = target.write(content, args.out, options)
+    print("\n".join([*told, f"written: {args.out}"]))
+    if args.report:
+        header = content.header
+        report = {"checkpoint": str(path), "out": str(args.out), "method": header.method}
+        _write_json(args.report, {**report, "model": header.model, "format": target.name, "told": list(told)})
+
+
+_OPTIONS = {"first": "first_layer", "last": "last_layer", "real": "other_real_layers"}
 
 
 def _write_json(path: Path, report: dict[str, Any]) -> None:
-    from bnn_train.report.files import plain
-
     write_atomic(path, json.dumps(plain(report), indent=2) + "\n")
 
 

@@ -39,7 +39,7 @@ def collect(export: Export, parity: Parity, out: Path, *, latency: bool) -> dict
         "model": export.experiment.model.name,
         "options": export.options.model_dump(),
         "notes": list(export.lowered.notes),
-        "file_bytes": out.stat().st_size,
+        "file_bytes": len(export.content),
         "predicted_bytes": sum(row.predicted for row in rows),
         "tensor_bytes": sum(row.stored for row in rows),
         "fp32_bytes": sum(real.values()),

@@ -21,18 +21,6 @@ def check(outputs: Named, inputs: Named) -> None:
             _check_alone(option, path, {**outputs, **inputs})
 
 
-def check_ending(path: Path) -> None:
-    """Raises BnnError for a packed file under a name that promises another format, or at no file at all."""
-    other = _FORMATS.get(path.suffix.lower())
-    if other is not None:
-        raise BnnError(
-            f"{path}: bnn-export writes bnn_train's own packed format, not {other}; name the file like"
-            f" {path.with_suffix('.bnn')}"
-        )
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise BnnError(f"{path}: cannot be written: it is no regular file; name the file like model.bnn")
-
-
 def _check_place(path: Path) -> None:
     folder = path.absolute().parent
     try:
@@ -58,16 +46,3 @@ def _same(path: Path, other: Path) -> bool:
     if path.exists() and other.exists():
         return path.is_file() and path.samefile(other)
     return path.resolve() == other.resolve()
-
-
-_FORMATS = {
-    **dict.fromkeys((".onnx", ".ort"), "ONNX"),
-    **dict.fromkeys((".pt", ".pth", ".pt2", ".ptl", ".pte", ".torchscript", ".ckpt"), "PyTorch's"),
-    **dict.fromkeys((".tflite", ".lite", ".pb", ".h5", ".hdf5", ".keras", ".litert"), "TensorFlow's"),
-    **dict.fromkeys((".safetensors",), "a checkpoint's"),
-    **dict.fromkeys((".mlmodel", ".mlpackage", ".mlmodelc"), "Core ML's"),
-    **dict.fromkeys((".engine", ".plan", ".trt"), "TensorRT's"),
-    **dict.fromkeys((".xml", ".param", ".mnn", ".gguf", ".pdmodel"), "that of another runtime"),
-    **dict.fromkeys((".npz", ".npy", ".pkl", ".pickle", ".zip"), "arrays"),
-    **dict.fromkeys((".json", ".yaml", ".yml", ".txt", ".md", ".csv"), "text"),
-}

@@ -25,6 +25,7 @@ from bnn_train.export.options import Options
 from bnn_train.export.parity import Gate, Parity
 from bnn_train.export.parity_images import Images as ParityImages
 from bnn_train.export.parity_images import parity_images
+from bnn_train.export.targets.target import Content
 from bnn_train.packed import container
 from bnn_train.packed.program import Header, Images, version_of
 from bnn_train.packed.runtime import PackedModel
@@ -130,9 +131,10 @@ class Export:
             logits: Tensor = self.model(self.normalizer(x))
         return logits.numpy()
 
-    def write(self, out: Path) -> None:
-        """Put the compared content in its place. Raises PackedFileError if the disk refuses."""
-        container.write(out, *container.unpack(self.content))
+    @property
+    def proven(self) -> Content:
+        """The compared content, from which every format is made."""
+        return Content(*container.unpack(self.content))
 
 
 def pixel_steps(normalizer: Normalizer) -> list[Pixels]:

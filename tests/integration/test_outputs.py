@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bnn_train.cli import eval_runs, outputs
+from bnn_train.cli import eval_runs, formats, outputs
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
 from bnn_train.cli.train import main as train
@@ -81,21 +81,22 @@ def test_a_pipe_takes_a_report_but_no_packed_file(tmp_path: Path) -> None:
     outputs.check({"--json": tmp_path / "pipe"}, {})
     for path in (tmp_path / "pipe", Path("/dev/null")):
         with pytest.raises(BnnError, match="it is no regular file"):
-            outputs.check_ending(path)
+            formats.check_ending(path)
 
 
 @pytest.mark.parametrize(
-    "ending", ["onnx", "ONNX", "pt", "pth", "tflite", "h5", "safetensors", "json", "mlmodel"]
+    "ending", ["ort", "PT", "pt", "pth", "tflite", "h5", "safetensors", "json", "mlmodel"]
 )
 def test_the_name_of_another_format(ending: str, idle: Path, capsys: Capture) -> None:
     said = refused([*EXPORT, "--out", f"my.model.{ending}"], capsys, export)
-    assert said.startswith(f"my.model.{ending}: bnn-export writes bnn_train's own packed format, not ")
-    assert said.endswith("name the file like my.model.bnn")
+    assert said.startswith(f"my.model.{ending}: bnn-export does not write ")
+    assert "; name the file like my.model.bnn, or by the ending of another format (.bnn" in said
 
 
 @pytest.mark.parametrize("name", ["model.bnn", "model", "model.v1.2", "model.bin", "модель.bnn"])
 def test_other_names_are_free(name: str) -> None:
-    outputs.check_ending(Path(name))
+    assert formats.choose(Path(name), None).name == "packed"
+    formats.check_ending(Path(name))
 
 
 # ------------------------------------------------------------------------------ inputs of another kind

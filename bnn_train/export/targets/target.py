@@ -54,3 +54,7 @@ class Target:
     is_folder: bool = False
     options: type[Record] = Record
     """Its own options (``--with KEY=VALUE``), each with a default."""
+    packages: tuple[str, ...] = ()
+    """Distributions that ``write`` needs beside bnn_train's own dependencies; looked for before any work."""
+    extra: str = ""
+    """The extra of bnn_train that brings them."""

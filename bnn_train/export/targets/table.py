@@ -1,0 +1,22 @@
+"""All formats of export, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bnn_train.export.targets import packed
+from bnn_train.export.targets.target import Target
+
+DEFAULT = packed.TARGET
+"""The format of a path whose ending chooses none."""
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        packed.TARGET,
+    )
+}  # fmt: skip
+
+
+def recognised(path: Path) -> Target | None:
+    """The format that a written file or folder looks like."""
+    return next((target for target in TARGETS.values() if target.recognises(path)), None)
