@@ -15,9 +15,7 @@ from bnn_train.spec.affine import Affine
 _DRAWS = 5
 
 
-def affine(
-    images: Tensor, step: Affine, *, seed: int, epoch: int, ids: Ids, first_draw: int = 0
-) -> Tensor:
+def affine(images: Tensor, step: Affine, *, seed: int, epoch: int, ids: Ids, first_draw: int = 0) -> Tensor:
     """uint8 B×C×H×W through a random affine map each, bilinear, black around, rounded to uint8.
 
     Output pixels p are read at A⁻¹(p − t), A = rotation · shear · scale, coordinates from the middle.

@@ -54,7 +54,8 @@ def _augment_of_tensors(config: Data) -> tuple[BatchStep, ...]:
     fitting = tuple(step for step in config.augment if isinstance(step, BatchStep))
     if len(fitting) < len(config.augment):
         raise DataError(
-            f"data.augment: {config.name} knows pad_crop_flip and affine only; the others are for image folders"
+            f"data.augment: {config.name} knows pad_crop_flip and affine only; the others are for image"
+            " folders"
         )
     return fitting
 

@@ -19,7 +19,14 @@ def tiny_convnet(network: TinyConvNet, layers: Layers, shape: Shape, classes: in
     chain = layers.chain(
         [
             ChainLayer(
-                role="first", kind="conv", inputs=channels, outputs=w, kernel=5, stride=2, padding=2, bias=False
+                role="first",
+                kind="conv",
+                inputs=channels,
+                outputs=w,
+                kernel=5,
+                stride=2,
+                padding=2,
+                bias=False,
             ),
             _body(w, 2 * w),
             _body(2 * w, 2 * w),

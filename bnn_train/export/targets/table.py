@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bnn_train.export.targets import packed
+from bnn_train.export.targets.c import target as c
 from bnn_train.export.targets.target import Target
 
 DEFAULT = packed.TARGET
@@ -13,6 +14,7 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         packed.TARGET,
+        c.TARGET,
     )
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bnn_train.packed import bits
 
 Array = NDArray[Any]
-_TYPES = {
+_TYPES: dict[str, Any] = {
     "uint8_t": np.uint8,
     "uint16_t": np.uint16,
     "uint32_t": np.uint32,

@@ -14,13 +14,14 @@ from bnn_train.packed.program import Geometry, Value
 from bnn_train.packed.shapes import output_size
 
 _LARGEST = 2**15 - 1
+_WHAT = {"in": "a side of its input", "out": "a side of its result"}
 Fields = dict[str, Any]
 """C names to C expressions, or to nested ones."""
 
 
 @dataclass
 class Gathered:
-    """What the steps of a network need, as they are gone through."""
+    """Arrays, features and ranges that the steps of a network need, noted as they are gone through."""
 
     tensors: Mapping[str, NDArray[Any]]
     arrays: Arrays = field(default_factory=Arrays)
@@ -42,7 +43,9 @@ class Gathered:
 def initialiser(fields: Fields, lines: bool = False) -> str:
     """``{.name = expression, …}``; ``lines``: each on its own."""
     parts = [f".{name} = {_expression(value)}" for name, value in fields.items()]
-    return "{\n" + "".join(f"    {part},\n" for part in parts) + "}" if lines else "{" + ", ".join(parts) + "}"
+    return (
+        "{\n" + "".join(f"    {part},\n" for part in parts) + "}" if lines else "{" + ", ".join(parts) + "}"
+    )
 
 
 def _expression(value: Any) -> str:
@@ -61,12 +64,13 @@ def window(layer: str, g: Geometry, source: Value, size: tuple[int, int] | None 
         "dilation": g.dilation,
     }
     for name, pair in pairs.items():
-        small(layer, f"{name} of a window", max(pair))
+        _check_small(layer, _WHAT.get(name, f"the {name} of its window"), max(pair))
     return {name: f"{{{a}, {b}}}" for name, (a, b) in pairs.items()}
 
 
-def small(layer: str, what: str, number: int) -> int:
-    """A number that C keeps in 16 bits. Raises ExportError for a larger one."""
+def _check_small(layer: str, what: str, number: int) -> None:
+    """Raises ExportError for a number that C does not keep in 16 bits."""
     if number > _LARGEST:
-        raise ExportError(f"{layer}: {what} is {number}; the C runtime counts to {_LARGEST}; export onnx")
-    return number
+        raise ExportError(
+            f"{layer}: {what} is {number}; the C runtime counts to {_LARGEST}; choose another format"
+        )

@@ -69,8 +69,9 @@ def _power(size: int) -> int:
 
 
 def _network(content: Content, options: COptions) -> str:
-    header = content.header.model_dump(mode="json")
-    return strict_json.dump({"format": FORMAT, "prefix": options.prefix, "header": header}) + "\n"
+    header = content.header.model_dump()
+    parts = {"format": FORMAT, "prefix": options.prefix, "logits": options.logits, "header": header}
+    return strict_json.dump(parts) + "\n"
 
 
 def drawn(number: int, images: Images) -> NDArray[np.uint8]:

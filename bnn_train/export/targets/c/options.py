@@ -1,4 +1,4 @@
-"""What ``--with`` sets for the format c."""
+"""Options of the format c, given by ``--with``."""
 
 from __future__ import annotations
 

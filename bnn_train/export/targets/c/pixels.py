@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.errors import ExportError
@@ -52,7 +51,7 @@ def _lines(i: int, step: Preprocess, channels: int, found: Gathered) -> list[str
             " mean_std or pixel_mean"
         )
     if step.kind == "signed":
-        return [f"x = x * {real(np.float32(2 / 255))};", "x = x - 1.0f;"]
+        return [f"x = x * {real(2 / 255)};", "x = x - 1.0f;"]
     unit = "x = x / 255.0f;"
     match step.kind:
         case "mean_std":

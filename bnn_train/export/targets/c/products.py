@@ -72,15 +72,14 @@ def _bit_fields(
     name: str, step: Conv, source: Value, weight: BitWeight, kind: str, inner: int, found: Gathered
 ) -> Fields:
     """Both operands in bits: every tap's channels in words of their own."""
-    assert source.code is not None  # noqa: S101  # bits have a code
-    g = step.geometry
+    g, code = step.geometry, source.code or SIGN
     words = bits.filter_words(found.tensors[weight.tensor], (*g.kernel, inner))
     found.features.add("bits")
     fields: Fields = {
         "words": found.arrays.add(f"{name}_words", "uint32_t", words, "weights"),
-        "input_planes": source.code.planes,
+        "input_planes": code.planes,
     }
-    a, w = term_code(source.code), term_code(weight.code)
+    a, w = term_code(code), term_code(weight.code)
     if (a, w) != (SIGN, SIGN):
         found.features |= {"codes", "bit_codes"}
         found.features |= {"input_offsets"} if a.offset else set()
@@ -100,7 +99,7 @@ def _bit_fields(
         found.features.add("input_factors")
         factors = found.tensors[step.input_factors]
         own = found.arrays.add(f"{name}_input_factors", "float", factors, "real numbers")
-        fields |= {"input_factors": own, "input_terms": source.code.planes}
+        fields |= {"input_factors": own, "input_terms": code.planes}
     return fields
 
 
@@ -140,7 +139,7 @@ def code_fields(code: Code, found: Gathered) -> Fields:
 
 
 def settled(fields: Fields, found: Gathered) -> Fields:
-    """Fields that depend on all steps: codes where the runtime reads them, weights in the one integer type."""
+    """Fields that depend on all steps: codes where the runtime reads them, weights in one integer type."""
     result = dict(fields)
     for key in ("input_code", "weight_code"):
         if isinstance(result.get(key), Code):

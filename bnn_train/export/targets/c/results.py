@@ -1,4 +1,4 @@
-"""What follows a product: the epilogue's numbers and the thresholds."""
+"""The epilogue's numbers and the thresholds, which follow a product."""
 
 from __future__ import annotations
 
@@ -22,26 +22,20 @@ def epilogue_fields(
     name: str, step: Conv | Map, source: Value, places: dict[int, int], values: Any, found: Gathered
 ) -> Fields:
     """The lines of an epilogue; notes arrays and features."""
-    e, fields = step.epilogue, Fields()
-
-    def reals(what: str, tensor: str) -> str:
-        return found.arrays.add(f"{name}_{what}", "float", found.tensors[tensor], "real numbers")
-
-    if e.scale is not None:
-        fields["scale"] = reals("scale", e.scale)
+    e = step.epilogue
+    factor, summand = e.norm or (None, None)
+    tensors = {"scale": e.scale, "bias": e.bias, "factor": factor, "summand": summand}
+    fields: Fields = {
+        key: found.arrays.add(f"{name}_{key}", "float", found.tensors[tensor], "real numbers")
+        for key, tensor in tensors.items()
+        if tensor is not None
+    }
+    maps = {"input_scale": e.input_scale, "gate": e.gate, "residual": e.residual}
+    fields |= {key: places[v] for key, v in maps.items() if v is not None}
     if e.input_scale is not None:
-        fields["input_scale"] = places[e.input_scale]
         fields["scale_groups"] = values[e.input_scale].channels
-    if e.bias is not None:
-        fields["bias"] = reals("bias", e.bias)
-        if isinstance(step, Conv) and len(found.tensors[e.bias]) > 1:
-            fields |= _border(name, step, source, found)
-    if e.gate is not None:
-        fields["gate"] = places[e.gate]
-    if e.norm is not None:
-        fields |= {"factor": reals("factor", e.norm[0]), "summand": reals("summand", e.norm[1])}
-    if e.residual is not None:
-        fields["residual"] = places[e.residual]
+    if e.bias is not None and isinstance(step, Conv) and len(found.tensors[e.bias]) > 1:
+        fields |= _border(name, step, source, found)
     for key, bend in zip(("activation", "stream"), e.bends, strict=True):
         if bend != "none":
             fields[key] = _bend(f"{name}_{key}", bend, found)

@@ -45,7 +45,7 @@ class Source:
     @property
     def uses_floats(self) -> bool:
         """Whether an answer takes real numbers."""
-        return self.answers is None or bool(self.features & {"body_real", "f32", "preprocess"})
+        return self.answers is None or bool(self.features & {"body_real", "preprocess"})
 
     @property
     def is_exact(self) -> bool:
@@ -60,10 +60,10 @@ def source_of(content: Content, options: COptions) -> Source:
     head = head_of(program)
     preprocess = content.header.images.preprocess
     plan = planned(program, bool(preprocess), head is not None)
-    stages = Stages(program, plan, found)
     answers = None if head is None else _scores(head, program, tensors)
     if not options.logits and answers is None:
         raise ExportError(f"{program.steps[-1].layer}: its answer takes real numbers; leave logits=false out")
+    stages = Stages(program, plan, found, options.logits)
     if head is not None and options.logits:
         found.features |= {"real", "f32"}
     if head is None:
@@ -71,12 +71,13 @@ def source_of(content: Content, options: COptions) -> Source:
     prepare = prepared(content, plan, found)
     if preprocess:
         found.features |= {"preprocess", "f32"}
+    if "fused" in found.features and "fused_flip" not in found.features:
+        found.features.add("fused_plain")
     if answers is not None and answers.rounded:
         found.features.add("score_rounded")
     descriptors = "\n".join(stages.descriptors())
     words = {
-        "MOST": "float most, " if "rounded" in found.features else "",
-        "MOST_ARGUMENT": "most, " if "rounded" in found.features else "",
+        **_parameters(found.features),
         "SIGMOID_TERMS": ", ".join(map(_double, COEFFICIENTS)),
         "PER_LN2": _double(PER_LN2),
         "LN2_HIGH": _double(LN2[0]),
@@ -95,7 +96,18 @@ def source_of(content: Content, options: COptions) -> Source:
     return Source(**texts, plan=plan, arrays=found.arrays, features=found.features, answers=answers)
 
 
-_INCLUDES = """/* A binarized network as portable C99: no allocation, no library. Made by bnn_train; see README.md. */
+def _parameters(features: set[str]) -> dict[str, str]:
+    """Parameters that some networks' functions have."""
+    most, first = "rounded" in features, "fused" in features
+    return {
+        "MOST": "float most, " if most else "",
+        "MOST_ARGUMENT": "most, " if most else "",
+        "FIRST": "int first, " if first else "",
+        "FIRST_ARGUMENT": "first, " if first else "",
+    }
+
+
+_INCLUDES = """/* A binarized network as portable C99, made by bnn_train; see README.md. */
 #include "bnn.h"
 
 @FLOATS@@TYPES@"""
@@ -130,8 +142,10 @@ def _double(number: float) -> str:
 
 def _run(calls: list[str], prepares: bool) -> str:
     body = [*(["prepare(m);"] if prepares else []), *calls]
-    text = "\n".join(f"    {call}" for call in body)
-    return f"/* Every layer before the logits. */\nstatic void run(uint32_t *m)\n{{\n{text or '    (void)m;'}\n}}\n"
+    lines = [f"    {call}" for call in body or ["(void)m;"]]
+    return "\n".join(
+        ["/* Every layer before the logits. */", "static void run(uint32_t *m)", "{", *lines, "}", ""]
+    )
 
 
 def _score_arrays(answers: Scores | None, arrays: Arrays) -> str:
@@ -162,7 +176,11 @@ def _public(stages: Stages, answers: Scores | None, options: COptions) -> list[s
 
 def _scores(head: Conv, program: Program, tensors: Any) -> Scores | None:
     sums = _reachable(head, program, tensors)
-    return None if sums is None else scores(head.epilogue, tensors, program.values[program.output].channels, sums)
+    return (
+        None
+        if sums is None
+        else scores(head.epilogue, tensors, program.values[program.output].channels, sums)
+    )
 
 
 def _reachable(head: Conv, program: Program, tensors: Any) -> NDArray[np.int64] | None:
@@ -178,7 +196,7 @@ def _reachable(head: Conv, program: Program, tensors: Any) -> NDArray[np.int64] 
 
 def _header(content: Content, plan: Plan, options: COptions) -> str:
     images, classes = content.header.images, content.header.classes
-    names = ", ".join('"' + re.sub(r'[^ -!#-\[\]-~]', "?", name) + '"' for name in classes)
+    names = ", ".join('"' + re.sub(r"[^ -!#-\[\]-~]", "?", name) + '"' for name in classes)
     words = {
         "WHAT": re.sub(r"[^ -~]|\*/", "?", f"{content.header.model} by {content.header.method}"),
         "HEIGHT": str(images.height),
@@ -193,8 +211,6 @@ def _header(content: Content, plan: Plan, options: COptions) -> str:
 
 def prefixed(text: str, prefix: str) -> str:
     """A text with the names of another prefix."""
-    if prefix == "bnn":
-        return text
     text = re.sub(r"\bbnn_(?!train)", f"{prefix}_", text)
     text = re.sub(r"\bBNN_", f"{prefix.upper()}_", text)
     return text.replace('"bnn.h"', f'"{prefix}.h"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from bnn_train.export.targets.c.fields import Fields, Gathered, initialiser, small, window
+from bnn_train.export.targets.c.fields import Fields, Gathered, initialiser, window
 from bnn_train.export.targets.c.memory import Job, Plan
 from bnn_train.export.targets.c.products import WHOLE, kind_of, product, settled
 from bnn_train.export.targets.c.results import (
@@ -31,7 +31,6 @@ from bnn_train.packed.program import (
 )
 from bnn_train.packed.shapes import output_size
 
-
 _NUMBERS = "int32_t"
 
 
@@ -56,7 +55,9 @@ def head_of(program: Program) -> Conv | None:
 class Stages:
     """The jobs of a plan, gone through once; ``texts`` and ``calls`` when all have been."""
 
-    def __init__(self, program: Program, plan: Plan, found: Gathered) -> None:
+    def __init__(self, program: Program, plan: Plan, found: Gathered, logits: bool = True) -> None:
+        """``logits``: whether the head's real numbers are wanted."""
+        self.logits = logits
         self.values, self.plan, self.found, self.output = program.values, plan, found, program.output
         self.head = head_of(program)
         self.stages = [self._stage(job) for job in plan.jobs]
@@ -94,11 +95,13 @@ class Stages:
     def _conv(self, name: str, job: Job, step: Conv | Map, stage: Stage) -> None:
         source = self.values[step.input]
         written = [v for v in (step.output, step.bits) if v is not None]
-        outputs = small(step.layer, "a count of channels", self.values[written[0]].channels)
-        small(step.layer, "a count of channels", source.channels)
+        outputs = self.values[written[0]].channels
         fields = self._operands(name, step, source, outputs)
         is_head, features = step is self.head, self.found.features
-        fields["epilogue"] = epilogue_fields(name, step, source, self.plan.places, self.values, self.found)
+        wanted = self.logits or not is_head
+        fields["epilogue"] = (
+            epilogue_fields(name, step, source, self.plan.places, self.values, self.found) if wanted else {}
+        )
         features |= set() if is_head else self._results(name, job, step, fields, stage)
         kind = fields["kind"]
         features |= {"whole"} if kind in WHOLE else set()
@@ -117,7 +120,7 @@ class Stages:
             "outputs": outputs,
             "groups": geometry.groups,
         }
-        self.found.features.add("conv")
+        self.found.features |= {"conv", "products"}
         if isinstance(step, Map):
             self.found.features |= {"map", "f32"}
             return {**fields, "kind": "MAP"}
@@ -158,21 +161,23 @@ class Stages:
             "window": window(step.layer, step.geometry, value, (result.height, result.width)),
             "input": self.plan.places.get(source, NOWHERE),
             "output": self.plan.places[step.output],
-            "channels": small(step.layer, "a count of channels", value.channels),
+            "channels": value.channels,
         }
         if value.code is not None and source in self.plan.places:
             fields["planes"] = value.code.planes
         if step.kind == "average":
             fields["include_padding"] = int(step.include_padding)
         if step.flip is not None and self.found.tensors[step.flip].any():
-            self.found.features.add("pool_flip")
+            self.found.features |= {"pool_flip"} | (
+                {"fused_flip"} if source not in self.plan.places else set()
+            )
             fields["flip"] = flip_words(f"{name}_flip", self.found.tensors[step.flip], self.found)
         return fields
 
     def _plain(self, name: str, step: Step, stage: Stage) -> None:
         """A step without weights or thresholds: a call with its numbers."""
         source, places = self.values[step.input], self.plan.places
-        inputs = small(step.layer, "a count of channels", source.channels)
+        inputs = source.channels
         pixels = source.height * source.width
         self.found.features.add("f32")
         match step:
@@ -194,7 +199,7 @@ class Stages:
                 )
             case Concat():
                 second = self.values[step.second].channels
-                outputs = small(step.layer, "a count of channels", inputs + second)
+                outputs = inputs + second
                 self._copy(name, step.input, step.output, pixels, (0, inputs, 0, outputs), stage)
                 self._copy(f"{name}_b", step.second, step.output, pixels, (0, second, inputs, outputs), stage)
             case Channels():
@@ -225,4 +230,3 @@ class Stages:
         if "limits" in result:
             result["limits"] = settled_limits(result["limits"], self.found)
         return result
-

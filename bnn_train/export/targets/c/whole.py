@@ -73,7 +73,7 @@ def _bisected(
         plain = e if bends else e.model_copy(update={"activation": "none", "stream": "none"})
         y = sums.astype(np.int64)[None, None, None, :]
         with np.errstate(all="ignore"):
-            return epilogue(y, plain, tensors, {}, np.zeros((1, 1), np.int64))[0, 0, 0]
+            return np.asarray(epilogue(y, plain, tensors, {}, np.zeros((1, 1), np.int64))[0, 0, 0])
 
     channels = limits.shape[1]
     ends = [real(np.full(channels, sign * bound), bends=False) for sign in (-1, 1)]

@@ -1,5 +1,5 @@
 //: if score_rounded
-/* A sum rounded to 24 binary digits, ties to even, as float32 rounds it. */
+/* A sum rounded to 24 binary digits, ties to even: equal where the real numbers that it stands for are equal. */
 static int64_t rounded_sum(int64_t sum)
 {
     uint64_t size = sum < 0 ? (uint64_t)0 - (uint64_t)sum : (uint64_t)sum, half;

@@ -104,51 +104,52 @@ static int32_t code_sum(const conv *c, const uint32_t *w, int32_t plane)
 
 //: end
 //: end
-/* The whole-number product at one pixel and channel, of the weight's planes from p on and the input's from q on. */
-static int32_t bit_product(const uint32_t *m, const conv *c, int32_t row, int32_t column, int32_t o, int32_t p,
-                           int32_t q)
+/* The whole-number product of a view and a channel, of the weight's planes from p on and the input's from q on. */
+static int32_t bit_product(const uint32_t *m, const conv *c, const view *v, int32_t o, int32_t p, int32_t q)
 {
     const window *g = &c->window;
-    const int32_t words = (c->channels + 31) / 32, taps = g->kernel[0] * g->kernel[1];
-    const int32_t pixel = c->input_planes * ((c->channels * c->groups + 31) / 32);
+    const int32_t words = (c->channels + 31) / 32, filter = g->kernel[0] * g->kernel[1] * words;
+    const int32_t plane = (c->channels * c->groups + 31) / 32, pixel = c->input_planes * plane;
     const int32_t first = o / (c->outputs / c->groups) * c->channels;
-    const uint32_t *w = c->words + ((uint32_t)p * c->outputs + (uint32_t)o) * (uint32_t)(taps * words);
+    const uint32_t *weights = c->words + (p * c->outputs + o) * filter;
     int32_t i, j, sum = 0;
-    //: if pad
-    int32_t outside = 0;
-    //: end
-    m += c->input + q * ((c->channels * c->groups + 31) / 32);
-    for (i = 0; i < g->kernel[0]; i++) {
-        int32_t y = seen(g, 0, row, i);
-        for (j = 0; j < g->kernel[1]; j++, w += words) {
-            int32_t x = seen(g, 1, column, j);
-            if (y < 0 || x < 0) {
-                //: if pad
-                //: if bit_codes
-                outside += code_sum(c, w, c->outputs * taps * words);
-                //: end
-                //: unless bit_codes
-                outside += sign_sum(w, c->channels);
-                //: end
-                //: end
-                continue;
-            }
+    for (i = v->first[0]; i < v->end[0]; i++) {
+        const int32_t y = v->at[0] + i * g->dilation[0], x = v->at[1] + v->first[1] * g->dilation[1];
+        const uint32_t *a = m + c->input + q * plane + (y * g->in[1] + x) * pixel;
+        const uint32_t *w = weights + (i * g->kernel[1] + v->first[1]) * words;
+        for (j = v->first[1]; j < v->end[1]; j++) {
             //: if bit_codes
-            sum += code_dot(c, m + (y * g->in[1] + x) * pixel, first, w, c->outputs * taps * words);
+            sum += code_dot(c, a, first, w, c->outputs * filter);
             //: end
             //: unless bit_codes
-            sum += sign_dot(m + (y * g->in[1] + x) * pixel, first, w, c->channels);
+            sum += sign_dot(a, first, w, c->channels);
             //: end
+            a += g->dilation[1] * pixel;
+            w += words;
         }
     }
     //: if bit_codes
     sum /= c->input_code.denominator * c->weight_code.denominator;
-    //: if pad
-    outside /= c->weight_code.denominator;
-    //: end
     //: end
     //: if pad
-    sum += c->pad * outside;
+    if (c->pad) {
+        int32_t outside = 0;
+        for (i = 0; i < g->kernel[0]; i++)
+            for (j = 0; j < g->kernel[1]; j++) {
+                const int inside = i >= v->first[0] && i < v->end[0] && j >= v->first[1] && j < v->end[1];
+                const uint32_t *w = weights + (i * g->kernel[1] + j) * words;
+                //: if bit_codes
+                outside += inside ? 0 : code_sum(c, w, c->outputs * filter);
+                //: end
+                //: unless bit_codes
+                outside += inside ? 0 : sign_sum(w, c->channels);
+                //: end
+            }
+        //: if bit_codes
+        outside /= c->weight_code.denominator;
+        //: end
+        sum += c->pad * outside;
+    }
     //: end
     return sum;
 }
@@ -157,7 +158,7 @@ static int32_t bit_product(const uint32_t *m, const conv *c, int32_t row, int32_
 //: if factored
 /* Planes that count for real factors: the sum over p, then q, of factor * factor * float(dot), each operation
    rounded once. */
-static float plane_product(const uint32_t *m, const conv *c, int32_t row, int32_t column, int32_t o)
+static float plane_product(const uint32_t *m, const conv *c, const view *v, int32_t o)
 {
     float total = 0.0f;
     int32_t p, q, terms = 1, input_terms = 1;
@@ -169,7 +170,7 @@ static float plane_product(const uint32_t *m, const conv *c, int32_t row, int32_
     //: end
     for (p = 0; p < terms; p++)
         for (q = 0; q < input_terms; q++) {
-            float factor = 1.0f, term = (float)bit_product(m, c, row, column, o, p, q);
+            float factor = 1.0f, term = (float)bit_product(m, c, v, o, p, q);
             //: if weight_factors
             if (c->factors)
                 factor = c->factors[p * c->outputs + o];

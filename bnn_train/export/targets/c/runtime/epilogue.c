@@ -94,10 +94,10 @@ static float bent(float y, const bend *b, int32_t o)
 //: end
 //: if real
 /* From a product to a real number, each line rounded once. */
-static float finished(const uint32_t *m, const conv *c, float y, int32_t row, int32_t column, int32_t o)
+static float finished(const uint32_t *m, const conv *c, float y, const view *v, int32_t o)
 {
     const epilogue *e = &c->epilogue;
-    const int32_t pixel = row * c->window.out[1] + column;
+    const int32_t pixel = v->pixel[0] * c->window.out[1] + v->pixel[1];
     (void)m, (void)e, (void)pixel, (void)o;
     //: if scale
     if (e->scale)
@@ -112,7 +112,7 @@ static float finished(const uint32_t *m, const conv *c, float y, int32_t row, in
         int32_t border = 0;
         //: if border
         if (e->row_class)
-            border = e->row_class[row] * e->column_classes + e->column_class[column];
+            border = e->row_class[v->pixel[0]] * e->column_classes + e->column_class[v->pixel[1]];
         //: end
         y = y + e->bias[border * c->outputs + o];
     }
@@ -139,7 +139,7 @@ static float finished(const uint32_t *m, const conv *c, float y, int32_t row, in
 }
 
 //: end
-//: if flip pool_flip
+//: if flip fused_flip
 static int is_set(const uint32_t *bits, int32_t o)
 {
     return bits && (bits[o >> 5] >> (o & 31) & 1u);

@@ -1,3 +1,14 @@
+//: if real_product rounded
+/* The channels of a group at the pixel that a tap sees. */
+static const uint32_t *real_pixel(const uint32_t *m, const conv *c, const view *v, int32_t i, int32_t j, int32_t o)
+{
+    const window *g = &c->window;
+    const int32_t y = v->at[0] + i * g->dilation[0], x = v->at[1] + j * g->dilation[1];
+    return m + c->input + (y * g->in[1] + x) * c->channels * c->groups +
+           o / (c->outputs / c->groups) * c->channels;
+}
+
+//: end
 //: if real_product
 /* A real weight of output channel o, number n of its filter. */
 static float weight(const conv *c, int32_t o, int32_t n)
@@ -50,25 +61,20 @@ static float weight(const conv *c, int32_t o, int32_t n)
 }
 
 /* Real numbers times weights in float32, in the order row, column, channel. */
-static float real_product(const uint32_t *m, const conv *c, int32_t row, int32_t column, int32_t o)
+static float real_product(const uint32_t *m, const conv *c, const view *v, int32_t o)
 {
     const window *g = &c->window;
-    const int32_t first = o / (c->outputs / c->groups) * c->channels;
     float sum = 0.0f;
     int32_t i, j, k;
-    for (i = 0; i < g->kernel[0]; i++) {
-        int32_t y = seen(g, 0, row, i);
-        for (j = 0; j < g->kernel[1]; j++) {
-            int32_t x = seen(g, 1, column, j);
-            if (y < 0 || x < 0)
-                continue;
+    for (i = v->first[0]; i < v->end[0]; i++)
+        for (j = v->first[1]; j < v->end[1]; j++) {
+            const uint32_t *x = real_pixel(m, c, v, i, j, o);
             for (k = 0; k < c->channels; k++) {
-                float term = number(m + c->input + (y * g->in[1] + x) * c->channels * c->groups + first + k);
+                float term = number(x + k);
                 term = term * weight(c, o, (i * g->kernel[1] + j) * c->channels + k);
                 sum = sum + term;
             }
         }
-    }
     return sum;
 }
 
@@ -91,31 +97,25 @@ static float largest(const uint32_t *m, const conv *c)
 }
 
 /* Inputs rounded to 8 bits by their largest magnitude, times whole-number weights. */
-static float rounded_product(const uint32_t *m, const conv *c, float most, int32_t row, int32_t column, int32_t o)
+static float rounded_product(const uint32_t *m, const conv *c, float most, const view *v, int32_t o)
 {
     const window *g = &c->window;
-    const int32_t first = o / (c->outputs / c->groups) * c->channels;
-    const bnn_int *w = c->ints + o * g->kernel[0] * g->kernel[1] * c->channels;
     const float factor = 127.0f / most, unit = most / 127.0f, half = 12582912.0f; /* 1.5 * 2^23 rounds */
     bnn_whole sum = 0;
     int32_t i, j, k;
     if (!(factor > 0.0f && factor <= FLT_MAX))
         return 0.0f * unit;
-    for (i = 0; i < g->kernel[0]; i++) {
-        int32_t y = seen(g, 0, row, i);
-        for (j = 0; j < g->kernel[1]; j++, w += c->channels) {
-            int32_t x = seen(g, 1, column, j);
-            if (y < 0 || x < 0)
-                continue;
+    for (i = v->first[0]; i < v->end[0]; i++)
+        for (j = v->first[1]; j < v->end[1]; j++) {
+            const uint32_t *x = real_pixel(m, c, v, i, j, o);
+            const bnn_int *w = c->ints + ((o * g->kernel[0] + i) * g->kernel[1] + j) * c->channels;
             for (k = 0; k < c->channels; k++) {
-                float q = number(m + c->input + (y * g->in[1] + x) * c->channels * c->groups + first + k);
-                q = q * factor;
+                float q = number(x + k) * factor;
                 q = q + half;
                 q = q - half;
                 sum += (bnn_whole)w[k] * (int32_t)q;
             }
         }
-    }
     return (float)sum * unit;
 }
 

@@ -35,7 +35,7 @@ typedef struct {
     //: end
     //: if input_scale
     uint32_t input_scale;
-    uint16_t scale_groups;
+    int32_t scale_groups;
     //: end
     //: if bias
     const float *bias;
@@ -82,9 +82,9 @@ typedef struct {
 typedef struct {
     window window;
     uint32_t input, output;
-    uint16_t channels;
+    int32_t channels;
     //: if pool_max_bits
-    uint16_t planes;
+    int32_t planes;
     //: end
     //: if pool_flip
     const uint32_t *flip;
@@ -103,9 +103,9 @@ typedef struct {
     window window;
     uint8_t kind;
     uint32_t input;
-    uint16_t channels; /* of a group of the input */
-    uint16_t outputs;  /* of all groups */
-    uint16_t groups;
+    int32_t channels; /* of a group of the input */
+    int32_t outputs;  /* of all groups */
+    int32_t groups;
     //: if bits
     const uint32_t *words;
     uint16_t input_planes;

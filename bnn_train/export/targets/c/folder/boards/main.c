@@ -2,6 +2,10 @@
 #include "bnn.h"
 #include "board.h"
 
+#if BNN_CLASSES > 256
+#error "answers are written in a byte each"
+#endif
+
 #define PAINT 0xa5a5a5a5u
 
 static bnn_memory memory;
@@ -21,16 +25,17 @@ static int32_t moved(int32_t operation, int32_t file, const void *bytes, int32_t
 
 static void tell_stack(void)
 {
-    char text[] = "stack: 0000 bytes\n";
+    char text[6] = {0, 0, 0, 0, '\n', 0};
     const uint32_t *at = free_begin;
     int32_t used, i;
     while (*at == PAINT)
         at++;
     used = (int32_t)(4 * (stack_top - at));
-    for (i = 10; i >= 7; i--) {
+    for (i = 3; i >= 0; i--) {
         text[i] = (char)('0' + used % 10);
         used /= 10;
     }
+    host(SYS_WRITE0, "bytes of stack: ");
     host(SYS_WRITE0, text);
 }
 
