@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard bnn_train/packed/csrc/*.* bn
 	@echo "installing into $(VENV): a few minutes, once"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plots]'
 	@touch $@
 
 quickstart: $(STAMP)  ## train, evaluate, export and report a BNN on the embedded digits (a minute)
@@ -34,7 +34,7 @@ quickstart: $(STAMP)  ## train, evaluate, export and report a BNN on the embedde
 	$(BIN)/bnn-eval --checkpoint $(RUN)
 	$(BIN)/bnn-export --checkpoint $(RUN) --out $(RUN)/model.bnn
 	$(BIN)/bnn-eval --checkpoint $(RUN)/model.bnn
-	@head -n 20 $(RUN)/report.md
+	$(BIN)/bnn-report $(RUN)
 
 test: $(STAMP)  ## the default tests, on up to four cores
 	$(BIN)/python -m pytest --processes $(PROCESSES)

@@ -21,6 +21,7 @@ from bnn_train.inspect.method_card import bits
 from bnn_train.report.markdown import table
 from bnn_train.spec.family import in_tree_order
 from bnn_train.spec.methods import ENTRIES, OUTSIDE, Entry
+from method_lines import lines_section
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- methods: scripts/method_tables.py -->\n", "<!-- end of methods -->\n"
@@ -46,7 +47,7 @@ def door() -> str:
 
 
 def page() -> str:
-    """configs/METHODS.md: every row, then the tree of what changed what, then what is outside."""
+    """configs/METHODS.md: every row, the tree of what changed what, what is outside, lines of code."""
     lines = table(
         ("name", *HEAD[1:], "start"), [(*_first(entry), _start(entry)) for entry in ENTRIES.values()]
     )
@@ -63,6 +64,8 @@ def page() -> str:
         "## Who changed whom",
         "\n".join(tree),
         *(["## Declared outside", outside] if OUTSIDE else []),
+        "## Lines of code",
+        lines_section(),
     ]
     return "\n\n".join(parts) + "\n"
 

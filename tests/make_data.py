@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import pickle
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -29,6 +31,11 @@ def labels(count: int, classes: int = 10) -> NDArray[np.int64]:
     return np.arange(count, dtype=np.int64) % classes
 
 
+def idx(array: NDArray[np.uint8]) -> bytes:
+    """An idx file of unsigned bytes."""
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
 def write_mnist(root: Path, train: int = 40, test: int = 20) -> dict[str, Pixels]:
     """The four idx files; returns the images N×1×28×28 by split. Labels are ``labels(n)``."""
     folder = root / "MNIST" / "raw"
@@ -36,12 +43,73 @@ def write_mnist(root: Path, train: int = 40, test: int = 20) -> dict[str, Pixels
     sets = {"train": pixels(train, 1, 28, 1), "test": pixels(test, 1, 28, 2)}
     for split, prefix in (("train", "train"), ("test", "t10k")):
         images = sets[split]
-        head = struct.pack(">BBBB3I", 0, 0, 8, 3, len(images), 28, 28)  # 8: unsigned bytes; 3 dimensions
-        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(head + images.tobytes())
-        head = struct.pack(">BBBBI", 0, 0, 8, 1, len(images))
-        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(
-            head + labels(len(images)).astype(np.uint8).tobytes()
-        )
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx(images[:, 0]))
+        numbers = labels(len(images)).astype(np.uint8)
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(numbers))
+    return sets
+
+
+def _write_idx_gz(folder: Path, train: int, test: int) -> dict[str, Pixels]:
+    folder.mkdir(parents=True)
+    sets = {"train": pixels(train, 1, 28, 8), "test": pixels(test, 1, 28, 9)}
+    for split, prefix in (("train", "train"), ("test", "t10k")):
+        numbers = labels(len(sets[split])).astype(np.uint8)
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(sets[split][:, 0])))
+        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(numbers)))
+    return sets
+
+
+def write_fashion_mnist(root: Path, train: int = 40, test: int = 20) -> dict[str, Pixels]:
+    """The four packed idx files; returns the images N×1×28×28 by split."""
+    return _write_idx_gz(root / "FashionMNIST" / "raw", train, test)
+
+
+def write_kmnist(root: Path, train: int = 40, test: int = 20) -> dict[str, Pixels]:
+    """The four packed idx files; returns the images N×1×28×28 by split."""
+    return _write_idx_gz(root / "KMNIST" / "raw", train, test)
+
+
+def write_emnist_letters(root: Path, train: int = 52, test: int = 26) -> dict[str, Pixels]:
+    """The archive with the letters alone, from 1, pixels column by column; returns the images upright."""
+    folder = root / "EMNIST" / "raw"
+    folder.mkdir(parents=True)
+    sets = {"train": pixels(train, 1, 28, 10), "test": pixels(test, 1, 28, 11)}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for split, images in sets.items():
+            numbers = (labels(len(images), 26) + 1).astype(np.uint8)
+            columns = np.ascontiguousarray(images[:, 0].transpose(0, 2, 1))
+            for kind, array in (("images-idx3", columns), ("labels-idx1", numbers)):
+                name = f"gzip/emnist-letters-{split}-{kind}-ubyte.gz"
+                archive.writestr(name, gzip.compress(idx(array)))
+    (folder / "gzip.zip").write_bytes(content.getvalue())
+    return sets
+
+
+def write_cifar100(root: Path, train: int = 200, test: int = 100) -> dict[str, Pixels]:
+    """The two pickled files, fine and coarse labels; returns the images N×3×32×32 by split."""
+    folder = root / "cifar-100-python"
+    folder.mkdir(parents=True)
+    sets = {"train": pixels(train, 3, 32, 12), "test": pixels(test, 3, 32, 13)}
+    for split, images in sets.items():
+        fine = labels(len(images), 100)
+        content = {
+            "data": images.reshape(len(images), -1),
+            "fine_labels": fine.tolist(),
+            "coarse_labels": (fine // 5).tolist(),
+        }
+        (folder / split).write_bytes(pickle.dumps(content))
+    return sets
+
+
+def write_stl10(root: Path, train: int = 20, test: int = 10) -> dict[str, Pixels]:
+    """The four binary files, labels from 1, pixels column by column; returns the images N×3×96×96 upright."""
+    folder = root / "stl10_binary"
+    folder.mkdir(parents=True)
+    sets = {"train": pixels(train, 3, 96, 14), "test": pixels(test, 3, 96, 15)}
+    for split, images in sets.items():
+        (folder / f"{split}_X.bin").write_bytes(images.transpose(0, 1, 3, 2).tobytes())
+        (folder / f"{split}_y.bin").write_bytes((labels(len(images)) + 1).astype(np.uint8).tobytes())
     return sets
 
 
@@ -63,6 +131,7 @@ def _write_batch(path: Path, images: Pixels, numbers: NDArray[np.int64]) -> None
 
 def write_svhn(root: Path, train: int = 60, test: int = 20, extra: int = 60) -> dict[str, Pixels]:
     """The three .mat files (digit 0 as label 10); returns the images N×3×32×32 by split."""
+    io = pytest.importorskip("scipy.io", reason="SVHN needs the extra `svhn`")
     root.mkdir(parents=True, exist_ok=True)
     sets = {
         "train": pixels(train, 3, 32, 5),
@@ -73,7 +142,7 @@ def write_svhn(root: Path, train: int = 60, test: int = 20, extra: int = 60) -> 
         digits = labels(len(images))
         digits[digits == 0] = 10
         contents = {"X": images.transpose(2, 3, 1, 0), "y": digits[:, None].astype(np.uint8)}
-        scipy.io.savemat(root / f"{split}_32x32.mat", contents)
+        io.savemat(root / f"{split}_32x32.mat", contents)
     return sets
 
 

@@ -17,7 +17,7 @@ from make_data import accept, write_cifar10, write_imagenet, write_mnist, write_
 
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
-IMAGES = {"mnist": 20, "cifar10": 20, "svhn": 20, "imagenet": 6, "digits": 500}
+IMAGES = {"mnist": 20, "cifar10": 20, "svhn": 20, "imagenet": 6, "folder": 6, "digits": 500}
 """Test images of each set here."""
 WIDTHS = {
     "alexnet": 0.05,
@@ -60,6 +60,7 @@ def write_sets(root: Path, patch: pytest.MonkeyPatch) -> None:
     write_cifar10(root / "cifar10")
     write_svhn(root / "svhn")
     write_imagenet(root / "imagenet")
+    write_imagenet(root / "folder", classes=("cat", "dog", "owl"))
     for name in ("mnist", "cifar10", "svhn"):
         accept(patch, root / name, name)
 

@@ -7,6 +7,7 @@ from typing import get_args
 
 import torch
 
+from bnn_train.config.plugins import load_plugins
 from bnn_train.spec.method import Method, Role, WeightSpec
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.pre import AsItIs
@@ -21,6 +22,7 @@ def method_of(method: Method | str) -> Method:
         return method
     if not isinstance(method, str):
         raise TypeError(f"method must be a Method or the name of one, not {type(method).__name__}")
+    load_plugins()
     if method not in METHODS:
         near = get_close_matches(method, METHODS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(METHODS)}"

@@ -33,6 +33,7 @@ class _Bases(torch.autograd.Function):
         quantizer: WeightQuantizer,
         geometry: Geometry | None,
         signs: bool,
+        whole: bool,
         several: bool,
         read: Tensor,
     ) -> Tensor:
@@ -48,7 +49,7 @@ class _Bases(torch.autograd.Function):
             list(zip(codes, alpha, strict=True)) if many and alpha is not None else [(codes, None)]
         )
         signs = signs and quantizer.quantizer.signs
-        y = _sum(inputs, weights, geometry, signs)
+        y = _sum(inputs, weights, geometry, signs, whole and quantizer.quantizer.whole)
         if not several:
             y.mul_(spread)
         if not many and alpha is not None:
@@ -78,7 +79,7 @@ class _Bases(torch.autograd.Function):
             grad_alpha = quantizer.learned_gradient(grad_w, codes.to(w.dtype)) if wanted[3] else None
             if not quantizer.quantizer.leads_back:
                 grad_w = quantizer.latent_gradient(grad_w, w, alpha)
-        return grad_x, grad_factors if wanted[1] else None, grad_w, grad_alpha, *[None] * 5
+        return grad_x, grad_factors if wanted[1] else None, grad_w, grad_alpha, *[None] * 6
 
 
 def _sum(
@@ -86,12 +87,13 @@ def _sum(
     weights: Terms,
     geometry: Geometry | None,
     signs: bool,
+    whole: bool,
 ) -> Tensor:
     """Σ_p Σ_q, p outside."""
     total: Tensor | None = None
     for codes, f in weights:
         for a, g in inputs:
-            term = exact(a, codes, geometry, signs=signs)
+            term = exact(a, codes, geometry, signs=signs, whole=whole)
             factor = _factor(f, g, term)
             term = term if factor is None else term.mul_(factor)
             total = term if total is None else total.add_(term)
@@ -122,6 +124,7 @@ def bases_product(
     bases: int,
     geometry: Geometry | None = None,
     signs: bool = False,
+    whole: bool = True,
 ) -> Tensor:
     """The product of an input with ``bases`` bases and a weight, one of which has several.
 
@@ -140,6 +143,7 @@ def bases_product(
         quantizer,
         geometry,
         signs,
+        whole,
         bases > 0,
         w.detach(),
     )

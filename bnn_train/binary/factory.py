@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -13,11 +13,11 @@ from bnn_train.binary.nonlinear import STREAMS
 from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
 from bnn_train.spec.method import Method, Role
 
-Norm = TypeVar("Norm", nn.BatchNorm1d, nn.BatchNorm2d)
+Norms = dict[str, Callable[..., nn.Module]]
 Named = Iterator[tuple[str, nn.Module]]
 
-NORMS_1D: dict[str, type[nn.BatchNorm1d]] = {"batch": nn.BatchNorm1d, "shift": ShiftNorm1d}
-NORMS_2D: dict[str, type[nn.BatchNorm2d]] = {"batch": nn.BatchNorm2d, "shift": ShiftNorm2d}
+NORMS_1D: Norms = {"batch": nn.BatchNorm1d, "shift": ShiftNorm1d, "none": nn.Identity}
+NORMS_2D: Norms = {"batch": nn.BatchNorm2d, "shift": ShiftNorm2d, "none": nn.Identity}
 PLAIN_NORM = OUTPUT_NORM = "batch"
 """The kind of norm on the network's output, whichever the method has elsewhere (BNN's code)."""
 GAMMAS: dict[str, Callable[[Tensor], Tensor]] = {"ones": nn.init.ones_, "uniform": nn.init.uniform_}
@@ -97,26 +97,26 @@ class Layers:
         real, binary = LAYERS[kind]
         if self.method.binarizes(role) or self.method.quantizes_input(role):
             made = binary(*sizes, method=self.method, role=role, **options, **dropout)
-            return made.output_scale.around(made) if made.quantizes_input else made
+            return made.output_scale.around(made)
         plain = real(*sizes, **options)
         plain.role = role  # type: ignore[assignment]  # no parameter, read by reports
         return plain
 
-    def norm2d(self, channels: int, *, output: bool = False, affine: bool = True) -> nn.BatchNorm2d:
+    def norm2d(self, channels: int, *, output: bool = False, affine: bool = True) -> nn.Module:
         """Batch norm over N×C×H×W; ``output``: on the network's output; ``affine``: with γ and β, where the
         method has them."""
         kind = self._norm_kind(output) if affine else PLAIN_NORM
         return self._normed(NORMS_2D[kind], channels, affine=affine and self._affine(output))
 
-    def norm1d(self, features: int, *, output: bool = False) -> nn.BatchNorm1d:
+    def norm1d(self, features: int, *, output: bool = False) -> nn.Module:
         """Batch norm over N×F; ``output``: on the network's output."""
         return self._normed(NORMS_1D[self._norm_kind(output)], features, affine=self._affine(output))
 
-    def _normed(self, norm: Callable[..., Norm], channels: int, *, affine: bool) -> Norm:
+    def _normed(self, norm: Callable[..., nn.Module], channels: int, *, affine: bool) -> nn.Module:
         plain = {} if affine else {"affine": False}
         made = norm(channels, eps=self.method.norm.eps, momentum=self.method.norm.momentum, **plain)
-        if affine:
-            GAMMAS[self.method.norm.gamma](made.weight)
+        if affine and not isinstance(made, nn.Identity):
+            GAMMAS[self.method.norm.gamma](made.get_parameter("weight"))
         return made
 
     def _affine(self, output: bool) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bnn_train.binary.sign import sign
+from bnn_train.binary.strengths import strengths
 
 CUT_OFF = 0.87962566103423978
 """Standard deviation of a normal number that is redrawn beyond ±2."""
@@ -57,5 +58,6 @@ INITS: dict[str, Draw] = {
     "glorot_uniform": _uniform(lambda layer: math.sqrt(6 / sum(fans(layer)))),
     "uniform_0001": lambda layer, weight: weight.uniform_(0, 1e-3),
     "torch": _uniform(lambda layer: fans(layer)[0] ** -0.5),
+    "connections": lambda layer, weight: weight.uniform_().mul_(strengths(weight)),
     "sign": lambda layer, weight: weight.copy_(sign(weight.uniform_(-1, 1))),
 }

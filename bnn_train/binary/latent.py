@@ -45,10 +45,11 @@ def enforce(model: nn.Module) -> None:
 
 
 def number(model: nn.Module) -> None:
-    """Tell every quantized weight its place in the network's order, which progress by layers asks."""
+    """Tell every quantized weight its place in the network's order: progress by layers asks, and samples."""
     quantized = list(_quantized(model))
     for index, (_, quantizer) in enumerate(quantized):
         quantizer.progress.stand(index, len(quantized))
+        quantizer.quantizer.stand(index)
 
 
 def _quantized(model: nn.Module) -> Iterator[tuple[BinaryLayer, WeightQuantizer]]:

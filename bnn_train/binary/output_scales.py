@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnn_train.binary.deviation import DividedByDeviation
 from bnn_train.binary.gate import GatedConv2d
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.tables import Table
@@ -59,7 +60,7 @@ class OutputScale(nn.Module):
         return y
 
     def around(self, layer: nn.Module) -> nn.Module:
-        """The layer, or a module that holds it and multiplies its output."""
+        """The binary layer, or a module that holds it and multiplies its output."""
         return layer
 
 
@@ -155,7 +156,18 @@ class Gate(OutputScale):
         self.reduction = spec.reduction
 
     def around(self, layer: nn.Module) -> nn.Module:
-        return GatedConv2d(layer, self.reduction) if isinstance(layer, nn.Conv2d) else layer
+        if not isinstance(layer, nn.Conv2d) or layer.input_quantizer is None:
+            return layer
+        return GatedConv2d(layer, self.reduction)
+
+
+@OUTPUT_SCALES.builds(spec.Deviation)
+class Deviation(OutputScale):
+    """1/σ while training, σ the deviation of a neuron's sum, in ``DividedByDeviation``; the sums of the last
+    layer are logits and stay as they are."""
+
+    def around(self, layer: nn.Module) -> nn.Module:
+        return layer if getattr(layer, "role", "") == "last" else DividedByDeviation(layer)
 
 
 @torch.no_grad()

@@ -30,6 +30,7 @@ class _Product(torch.autograd.Function):
         quantizer: WeightQuantizer,
         geometry: Geometry | None,
         signs: bool,
+        whole: bool,
     ) -> Tensor:
         ctx.dtype = x.dtype
         codes, alpha = quantizer.quantized(w)
@@ -37,7 +38,8 @@ class _Product(torch.autograd.Function):
         ctx.save_for_backward(x, w, codes, alpha)
         ctx.unit, ctx.quantizer, ctx.geometry = unit, quantizer, geometry
         scale = None if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).flatten()
-        y = exact(x, codes, geometry, signs=signs and quantizer.quantizer.signs, scale=scale)
+        signs = signs and quantizer.quantizer.signs
+        y = exact(x, codes, geometry, signs=signs, whole=whole and quantizer.quantizer.whole, scale=scale)
         if scale is None and not is_one(unit):
             y.mul_(unit)
         return y
@@ -56,7 +58,7 @@ class _Product(torch.autograd.Function):
             grad_w = grad_w.to(w.dtype) if is_one(ctx.unit) else grad_w.to(w.dtype).mul_(ctx.unit)
             grad_alpha = ctx.quantizer.learned_gradient(grad_w, codes.to(w.dtype)) if wanted[3] else None
             grad_w = ctx.quantizer.latent_gradient(grad_w, w, alpha)
-        return grad_x, None, grad_w, grad_alpha, None, None, None
+        return grad_x, None, grad_w, grad_alpha, None, None, None, None
 
 
 def lowered(*codes: Tensor) -> tuple[Tensor, ...]:
@@ -70,15 +72,21 @@ def lowered(*codes: Tensor) -> tuple[Tensor, ...]:
 
 
 def exact(
-    x: Tensor, codes: Tensor, geometry: Geometry | None, *, signs: bool, scale: Tensor | None = None
+    x: Tensor,
+    codes: Tensor,
+    geometry: Geometry | None,
+    *,
+    signs: bool,
+    whole: bool,
+    scale: Tensor | None = None,
 ) -> Tensor:
-    """scale[o]·(x ∗ codes) of whole numbers. ``signs``: both are ±1 alone, so the packed kernels may
-    multiply."""
+    """scale[o]·(x ∗ codes). ``signs``: both are ±1 alone, so the packed kernels may multiply; ``whole``: both
+    are whole numbers."""
     padding, dilation = ((0, 0), (1, 1)) if geometry is None else (geometry.padding, geometry.dilation)
     if signs and serves(x, codes, padding, dilation):
         return _native(x, codes, scale, geometry)
     y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
-    if y.is_cuda:
+    if y.is_cuda and whole:
         y.round_()  # cuDNN's Winograd kernels multiply with fractions: on an H200 sums were 2·10⁻⁶ off
     return y if scale is None else y.mul_(scale.view(-1, *[1] * (codes.dim() - 2)))
 
@@ -133,11 +141,13 @@ def product(
     unit: Factors = 1.0,
     geometry: Geometry | None = None,
     signs: bool = False,
+    whole: bool = True,
 ) -> Tensor:
     """x̂ ŵᵀ (N×I → N×O), or the convolution N×I×H×W → N×O×H′×W′ where ``geometry`` is given.
 
     ``x``: the codes of x̂ = unit·x; the gradient returned for it is that with respect to x̂. ``w``: the
     weight that the quantizer reads; its gradient returns as the quantizer's rule says. ``signs``: ``x`` holds
-    only ±1; the packed kernels may then multiply on a CPU, with the same result."""
-    result: Tensor = _Product.apply(x, unit, w, quantizer.scale.alpha, quantizer, geometry, signs)  # type: ignore[no-untyped-call]  # in torch
+    only ±1; the packed kernels may then multiply on a CPU, with the same result. ``whole``: ``x`` holds whole
+    numbers."""
+    result: Tensor = _Product.apply(x, unit, w, quantizer.scale.alpha, quantizer, geometry, signs, whole)  # type: ignore[no-untyped-call]  # in torch
     return result

@@ -105,7 +105,11 @@ class QuantizedLayer(nn.Module):
 
     def read_input(self, x: Tensor) -> Tensor:
         """The input of this forward pass, quantized, then dropped out."""
-        return self._dropped(x if self.input_quantizer is None else self.input_quantizer(x))
+        return self._dropped(self.quantized(x))
+
+    def quantized(self, x: Tensor) -> Tensor:
+        """The input of this forward pass, quantized where the layer does so."""
+        return x if self.input_quantizer is None else self.input_quantizer(x)
 
     def _dropped(self, x: Tensor, bases: int = 0) -> Tensor:
         if not self.dropout:
@@ -132,15 +136,23 @@ class QuantizedLayer(nn.Module):
     ) -> Tensor:
         """The exact product of the input's codes with those of the weight. ``zeros``: there are codes 0
         around the signs of a map."""
-        zeros |= bool(self.dropout and self.training)
+        drops = bool(self.dropout and self.training)  # what is left is divided by its share
+        whole, zeros = inputs.quantizer.whole and not drops, zeros or drops
         weight = quantizer.prepared(self.weight)
         signs = inputs.quantizer.signs and not zeros
         if inputs.bases or quantizer.bases:
             y = bases_product(
-                codes, factors, weight, quantizer, bases=inputs.bases, geometry=geometry, signs=signs
+                codes,
+                factors,
+                weight,
+                quantizer,
+                bases=inputs.bases,
+                geometry=geometry,
+                signs=signs,
+                whole=whole,
             )
         else:
-            y = product(codes, weight, quantizer, unit=factors, geometry=geometry, signs=signs)
+            y = product(codes, weight, quantizer, unit=factors, geometry=geometry, signs=signs, whole=whole)
         quantizer.observe(weight)
         return y
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from bnn_train.spec.outside import maker_of
 from bnn_train.spec.record import Record
 
 T = TypeVar("T")
@@ -27,4 +28,9 @@ class Table(Generic[T]):
 
     def build(self, spec: Record, *arguments: Any) -> T:
         """The object of some options."""
-        return self.rows[type(spec)](spec, *arguments)
+        return self.built_from(type(spec))(spec, *arguments)
+
+    def built_from(self, spec: type[Record]) -> Callable[..., T]:
+        """The class of objects that such options build, a plug-in's among them."""
+        made: Callable[..., T] = self.rows.get(spec) or maker_of(spec)
+        return made

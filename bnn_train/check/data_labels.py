@@ -29,7 +29,8 @@ def labels(s: Subject) -> Iterator[Line]:
 def is_own(s: Subject) -> bool:
     """Whether the images are a folder of the user's own: its classes are not ImageNet's."""
     row = DATASETS[s.data.config.name]
-    return row.layout == "folder" and not all(_WORDNET.fullmatch(name) for name in s.data.classes)
+    published = all(_WORDNET.fullmatch(name) for name in s.data.classes)
+    return row.own or (row.layout == "folder" and not published)
 
 
 def _own_counts(s: Subject) -> Line:

@@ -37,7 +37,7 @@ def _sample(s: Subject, most: int) -> Iterator[Tensor]:
 def pixels(s: Subject) -> Iterator[Line]:
     """Per-channel mean and standard deviation of the training pixels, as read and as normalized."""
     most = SAMPLES[DATASETS[s.data.config.name].layout]
-    yield _own(s, most) if is_own(s) else _raw(s, most)
+    yield _own(s, most) if is_own(s) or s.data.config.statistics is not None else _raw(s, most)
     prepared = torch.cat([s.data.normalizer(x) for x in _sample(s, min(most, PREPARED))])
     yield _normalized(s, prepared.double())
 

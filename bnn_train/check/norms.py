@@ -33,7 +33,8 @@ def norms(s: Subject) -> Iterator[Line]:
         s.seed("norms")
         images = s.batch(s.affordable(1, least=16))[0]
         seen = inputs_of(layers, lambda: model(images))
-        yield _fed(layers, seen)
+        if not s.experiment.method.norm.absent:
+            yield _fed(layers, seen)
         yield _alive(layers, {name: x.detach() for name, x in seen.items()})
     found = [m for m in s.model.modules() if isinstance(m, _BatchNorm) and m.affine]
     if layers and found:

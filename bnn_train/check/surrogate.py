@@ -47,11 +47,11 @@ class SurrogateLayer(nn.Module):
         inputs = layer.input_quantizer
         if isinstance(layer, BinaryConv2d) and inputs is not None and inputs.quantizer.by_window:
             return self._windowed(layer, inputs, x)
-        quantized = self._input(x)
+        quantized = self.quantized(x)
         if layer.dropout:
             drop = F.dropout2d if layer.channel_dropout else F.dropout
             quantized = drop(quantized, layer.dropout, self.training)
-        weight = self._weight()
+        weight = self.read_weight()
         conv = isinstance(layer, BinaryConv2d)
         y = _convolved(layer, quantized, weight) if isinstance(layer, BinaryConv2d) else quantized @ weight.T
         scale = layer.input_scale(x) if layer.quantizes_input else None
@@ -70,10 +70,11 @@ class SurrogateLayer(nn.Module):
         )
         self._input_near = self._input_near or near
         quantized = layer.dropped_windows(self._input_near(x), x)
-        y = layer.joined(F.conv2d(quantized, self._weight(), groups=layer.groups), x)
+        y = layer.joined(F.conv2d(quantized, self.read_weight(), groups=layer.groups), x)
         return y if layer.bias is None else y + layer.bias.view(-1, 1, 1)
 
-    def _input(self, x: Tensor) -> Tensor:
+    def quantized(self, x: Tensor) -> Tensor:
+        """As the layer's."""
         quantizer = self.layer.input_quantizer
         if quantizer is None:
             return x
@@ -81,7 +82,8 @@ class SurrogateLayer(nn.Module):
         self._input_near = self._input_near or drawn
         return self._input_near(x)
 
-    def _weight(self) -> Tensor:
+    def read_weight(self) -> Tensor:
+        """As the layer's."""
         layer, quantizer = self.layer, self.layer.weight_quantizer
         if quantizer is None or layer.reads_latent:
             return layer.weight

@@ -34,7 +34,7 @@ def dry_run(experiment: Experiment) -> str:
     shape, classes = input_shape(experiment.data), num_classes(experiment.data)
     lines = []
     if is_folder(experiment.data):
-        data = _opened(experiment.data, experiment.seed)
+        data = opened_folder(experiment.data, experiment.seed)
         classes = classes if data is None else len(data.classes)
         lines = list(_absent(experiment.data, classes) if data is None else _images(data))
     with torch.device("meta"):
@@ -54,12 +54,13 @@ def _origins(model: nn.Module, experiment: Experiment) -> Iterator[str]:
     yield from (term.told() for term in terms_of(experiment.loss, torch.device("cpu")))
 
 
-def _opened(config: Data, seed: int) -> DataBundle | None:
+def opened_folder(config: Data, seed: int) -> DataBundle | None:
     """The listed folder; None where it is not there yet."""
     root = expanded(config.root)
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return None
-    return open_data(config, seed=seed, device=torch.device("cpu"))
+    plain = config.model_copy(update={"normalize": ()})  # statistics would have every image decoded
+    return open_data(plain, seed=seed, device=torch.device("cpu"))
 
 
 def _absent(config: Data, classes: int) -> Iterator[str]:
@@ -72,7 +73,7 @@ def _images(data: DataBundle) -> Iterator[str]:
     yield f"images: {sizes}, of {', '.join(map(printable, data.classes[:5]))}" + (
         f" and {len(data.classes) - 5:,} more classes" if len(data.classes) > 5 else ""
     )
-    yield from (f"note: {note}" for note in data.notes)
+    yield from (f"note: {note}" for note in (*data.choices, *data.notes))
     for split in data.splits:
         yield from _sampled(data, split)
 
@@ -86,7 +87,7 @@ def _sampled(data: DataBundle, split: str) -> Iterator[str]:
     chosen = positions[np.unique(np.linspace(0, len(positions) - 1, SAMPLES).astype(int))]
     for position in chosen:
         try:
-            turned += read_photo(listing.path(position), "RGB", exif).turned
+            turned += read_photo(listing.path(position), source.pictures.mode, exif).turned
         except ImageError as error:
             faults.append(str(error))
     looked = f"of {len(chosen):,} {split} images looked at"

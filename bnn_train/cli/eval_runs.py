@@ -17,6 +17,7 @@ from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.data.pixels import pixel_batches
 from bnn_train.errors import CheckpointError, ConfigError
+from bnn_train.export.run import outside
 from bnn_train.export.targets.target import Logits, Opened
 from bnn_train.inspect.evaluation import Evaluation, Tally
 from bnn_train.packed import load
@@ -78,7 +79,7 @@ def score_opened(path: Path, opened: Opened, split: str, changes: Mapping[str, A
     result = _count(opened.logits, data, split, experiment)
     title = f"{_title(experiment)}, {opened.runtime}"
     seconds = time.perf_counter() - start
-    return Scored(title, section.name, result, seconds, (*data.remarks, *different))
+    return Scored(title, section.name, result, seconds, (*data.remarks, *different, *outside(experiment)))
 
 
 def _title(experiment: Experiment) -> str:

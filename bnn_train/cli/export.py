@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train import __version__
-from bnn_train.cli import formats, outputs, terminal
+from bnn_train.cli import cards, formats, outputs, terminal
 from bnn_train.cli.checkpoints import find, is_packed
 from bnn_train.cli.common import guarded, path_argument, say
 from bnn_train.errors import ExportError
@@ -92,6 +92,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--binarize", action="store_true", help="store signs where the evaluation uses latent weights"
     )
+    p.add_argument(
+        "--card", action="store_true", help="write a model card (README.md, for a model hub) beside --out"
+    )
+    p.add_argument(
+        "--card-license",
+        metavar="ID",
+        default="unknown",
+        help="the licence of the weights on the card, by the hub's identifier, e.g. mit (unknown)",
+    )
     p.add_argument("--report", metavar="F", type=path_argument, help="write the report there too, as JSON")
     p.add_argument("--threads", metavar="N", type=int, default=1)
     p.add_argument("--kernel", metavar="NAME", help="reference, portable, avx2, avx512 or neon")
@@ -108,10 +117,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("parity_images", "threads"):
         if getattr(args, name) < 1:
             p.error(f"--{name.replace('_', '-')} must be at least 1")
-    return guarded(lambda: _run(args))
+    return guarded(lambda: run(args))
 
 
-def _run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
+    """The command behind its options. Raises BnnError."""
     path = find(args.checkpoint)
     target = formats.choose(args.out, args.format)
     options = parsed(target, args.settings)
@@ -121,6 +131,8 @@ def _run(args: argparse.Namespace) -> None:
         folders.check(args.out, target.name)
     if target is DEFAULT:
         formats.check_ending(args.out)
+    if args.card:
+        outputs.check({"--card": cards.check(args.out, target)}, {"--checkpoint": path})
     demand(f"--format {target.name}", target.packages, target.extra)
     if is_packed(path):
         _convert(path, target, options, args)
@@ -142,6 +154,14 @@ def _export(path: Path, target: Target, options: Record, args: argparse.Namespac
     told = target.write(export.proven, args.out, options)
     report = collect(export, parity, args.out, latency=not args.no_latency)
     print("\n".join([*lines(report), *told, f"written: {args.out}"]))
+    if args.card:
+        compared = report["parity"]
+        others = compared["touched_top1"] + compared["close_calls"]
+        said = (
+            f"The packed network was compared with the trained one on {compared['images']}"
+            f" images ({compared['origin']}): {others} other answers"
+        )
+        _card(args, target, export.proven, path.absolute().parent.parent, f"{said}.")
     if args.report:
         _write_json(args.report, {**report, "format": target.name, "told": list(told)})
 
@@ -161,10 +181,16 @@ def _convert(path: Path, target: Target, options: Record, args: argparse.Namespa
     content = Content(*container.read(path))
     told = target.write(content, args.out, options)
     print("\n".join([*told, f"written: {args.out}"]))
+    if args.card:
+        _card(args, target, content, None, "")
     if args.report:
         header = content.header
         report = {"checkpoint": str(path), "out": str(args.out), "method": header.method}
         _write_json(args.report, {**report, "model": header.model, "format": target.name, "told": list(told)})
+
+
+def _card(args: argparse.Namespace, target: Target, content: Content, run: Path | None, parity: str) -> None:
+    print(f"card: {cards.write(args.out, target, content, args.card_license, run, parity)}")
 
 
 _OPTIONS = {"first": "first_layer", "last": "last_layer", "real": "other_real_layers"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from bnn_train.config import schema
+from bnn_train.config.plugins import load_plugins
 from bnn_train.errors import RunError
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS, OUTSIDE
@@ -32,6 +33,7 @@ def _section(title: str, rows: dict[str, str]) -> str:
 
 def listed(words: Sequence[str], configs: Path) -> str:
     """The answer to ``--list`` and the words behind it. Raises RunError for words that name nothing."""
+    load_plugins()
     if not words:
         return listing(configs)
     if words[0] != "methods" or len(words) > 2:
@@ -67,7 +69,8 @@ def listing(configs: Path) -> str:
         sections.append(
             _section(title, {name: _first_line(cls.__doc__) for name, cls in _tagged(union).items()})
         )
-    found = sorted(configs.rglob("*.yaml"))
+    found = sorted(path.relative_to(configs).as_posix() for path in configs.rglob("*.yaml"))
     if found:
-        sections.append("\n".join([f"configs ({len(found)}):", *(f"  {path}" for path in found)]))
+        title = f"configs ({len(found)}; --config takes these names, --copy-config copies one):"
+        sections.append("\n".join([title, *(f"  {name}" for name in found)]))
     return "\n\n".join(sections)

@@ -88,7 +88,7 @@ def method_card(name: str, configs: Path) -> str:
             for one in entry.published
         ),
         *([] if measured is None else [f"measured   {measured['top1']:.2f} {measured['config']}"]),
-        f"start      bnn-train --config configs/{entry.start}{_chosen(entry)}",
+        f"start      bnn-train --config {entry.start}{_chosen(entry)}",
     ]
     return "\n".join(lines)
 

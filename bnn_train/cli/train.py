@@ -6,6 +6,7 @@ torch is imported only after the config has been read, so that a typo is answere
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 from bnn_train import __version__
 from bnn_train.cli import terminal
 from bnn_train.cli.common import guarded, path_argument, say
-from bnn_train.config.loader import dump, json_schema, load, override
+from bnn_train.config.loader import dump, json_schema, load, load_settings, override
 from bnn_train.config.schema import Experiment
+from bnn_train.config.shipped import FOLDER, copy_config, resolved
 from bnn_train.errors import RunError
 from bnn_train.files import expanded
 
@@ -28,14 +30,18 @@ def parser() -> argparse.ArgumentParser:
         prog="bnn-train", description="Train a binarized image classifier from a YAML config."
     )
     p.add_argument(
-        "--config", metavar="F", type=path_argument, help="the experiment, e.g. configs/quickstart.yaml"
+        "--config",
+        metavar="F",
+        type=path_argument,
+        help="the experiment: a file, or the name of a shipped config, e.g. quickstart or mnist/bnn_mlp",
     )
     p.add_argument(
         "--set",
         metavar="A.B=C",
         action="append",
         default=[],
-        help="replace one key of the config; repeatable",
+        help="replace one key of the config; repeatable; without --config: the whole experiment, e.g."
+        " --set method=bnn --set model=mlp --set data=digits",
     )
     p.add_argument(
         "--resume",
@@ -63,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
         help="list methods, networks, data sets and shipped configs; `--list methods`: the year, bits and"
         " accuracies of each method; `--list methods NAME`: all about one",
     )
+    p.add_argument(
+        "--copy-config",
+        nargs="+",
+        metavar=("NAME", "DEST"),
+        help="copy a shipped config here, or to DEST, to change it",
+    )
     p.add_argument("--json-schema", action="store_true", help="print the config's JSON Schema, for editors")
     p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
     return p
@@ -73,8 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
-    if not (args.config or args.resume or args.list is not None or args.json_schema):
-        p.error("give --config F, for example: bnn-train --config configs/quickstart.yaml")
+    given = args.config or args.set or args.resume or args.copy_config or args.json_schema
+    if not given and args.list is None:
+        p.error("give --config F, for example: bnn-train --config quickstart (bnn-train --list names more)")
+    if args.copy_config and len(args.copy_config) > 2:
+        p.error("--copy-config takes a NAME and at most one DEST")
     wrong: list[str] = []
     return guarded(lambda: _run(args, wrong)) or int(bool(wrong))
 
@@ -84,14 +99,18 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     if args.list is not None:
         from bnn_train.cli.listing import listed
 
-        print(listed(args.list, Path("configs")))
+        print(listed(args.list, FOLDER))
+        return
+    if args.copy_config:
+        _copy(*args.copy_config)
         return
     if args.json_schema:
         import json
 
         print(json.dumps(json_schema(), indent=2))
         return
-    experiment = load(args.config, args.set) if args.config else None
+    args.config = args.config and resolved(args.config)
+    experiment = _given(args.config, args.set, resumes=bool(args.resume))
     if args.check:
         wrong += _check(args, experiment)
     elif args.resume and not (args.dry_run or args.print_config):
@@ -104,6 +123,18 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
         _dry_run(experiment)
     else:
         _start(experiment)
+
+
+def _given(config: Path | None, settings: Sequence[str], *, resumes: bool) -> Experiment | None:
+    """The experiment that the options describe; None where they only name, or change, a run to resume."""
+    if config is None:
+        return load_settings(settings) if settings and not resumes else None
+    return load(config, settings)
+
+
+def _copy(name: str, target: str | None = None) -> None:
+    path = copy_config(name, None if target is None else path_argument(target))
+    print(f"{path}: train it with bnn-train --config {shlex.quote(str(path))}")
 
 
 def _dry_run(experiment: Experiment) -> None:

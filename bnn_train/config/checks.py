@@ -16,6 +16,7 @@ from bnn_train.config import (
     checks_networks,
     checks_numbers,
     checks_reactors,
+    checks_spikes,
     checks_stages,
     checks_weights,
 )
@@ -57,6 +58,19 @@ def _schedule(e: Experiment) -> Problems:
         yield ("schedule", "warmup"), f"must be shorter than the run ({e.training.epochs} epochs)"
 
 
+def _mix(e: Experiment) -> Problems:
+    if not e.data.mix:
+        return
+    if not e.loss.takes_shares:
+        yield (
+            ("data", "mix"),
+            f"gives an image shares of two classes, which {e.loss.name} cannot take; set loss:"
+            " cross_entropy, or remove it",
+        )
+    if e.data.batch_size < 2:
+        yield ("data", "mix"), "mixes images of a batch, so data.batch_size must be 2 or more"
+
+
 def _training(e: Experiment) -> Problems:
     folder = ", data.validation.folder" if is_folder(e.data) else ""
     if e.training.select == "validation" and not validates(e.data):
@@ -90,12 +104,14 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_gradients.CHECKS,
     *checks_networks.CHECKS,
     *checks_reactors.CHECKS,
+    *checks_spikes.CHECKS,
     *checks_stages.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),
     _optimizer,
     _decay,
     _schedule,
+    _mix,
     _training,
     _homes,
 )

@@ -13,12 +13,15 @@ from bnn_train.config.schema import (
     MeanStd,
     Normalization,
     PadCropFlip,
+    RandomErasing,
+    RandomResizedCrop,
     ResizeCrop,
+    Varied,
 )
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.spec.affine import Affine
 from bnn_train.spec.datasets import DATASETS
-from bnn_train.spec.inputs import evaluation_resize, input_shape, is_folder, validation_size
+from bnn_train.spec.inputs import evaluation_resize, input_shape, is_folder, validation_share, validation_size
 from bnn_train.spec.limits import LEAST_REAL, MAX_KERNEL, MAX_REAL, MAX_RESIZE, MAX_WORK
 
 Problems = Iterator[tuple[KeyPath, str]]
@@ -39,32 +42,45 @@ def network_fits(e: Experiment) -> Problems:
         yield path, f"{e.model.name} needs square images, not {height}×{width}; set data.image_size"
 
 
+_FOLDERS = tuple(name for name, row in DATASETS.items() if row.layout == "folder")
+_OWN = tuple(name for name, row in DATASETS.items() if row.own)
+
+
 def _belongs(d: Data) -> Problems:
     """Keys that only some data sets have."""
     owners: dict[str, tuple[bool, tuple[str, ...]]] = {
         "extra": (d.extra, ("svhn",)),
         "shape": (d.shape is not None, ("synthetic",)),
-        "num_classes": (d.num_classes is not None, ("synthetic", "imagenet")),
-        "resize": (d.resize is not None, ("imagenet",)),
-        "test_folder": (d.test_folder is not None, ("imagenet",)),
-        "exif": (d.exif != "ignore", ("imagenet",)),
-        "validation.by": (d.validation.by != "name", ("imagenet",)),
-        "validation.drawn": (d.validation.drawn is not None, ("imagenet",)),
-        "validation.folder": (d.validation.folder is not None, ("imagenet",)),
-        "on_error": (d.on_error != "fail", ("imagenet",)),
+        "num_classes": (d.num_classes is not None, ("synthetic", *_FOLDERS)),
+        "resize": (d.resize is not None, _FOLDERS),
+        "test_folder": (d.test_folder is not None, _FOLDERS),
+        "exif": (d.exif != "ignore", _FOLDERS),
+        "channels": (d.channels is not None, _OWN),
+        "test_split": (d.test_split is not None, _OWN),
+        "found": (d.found is not None, _OWN),
+        "validation.share": (d.validation.share is not None, _OWN),
+        "statistics": (d.statistics is not None, tuple(n for n, row in DATASETS.items() if not row.mean)),
+        "validation.by": (d.validation.by != "name", _FOLDERS),
+        "validation.drawn": (d.validation.drawn is not None, _FOLDERS),
+        "validation.folder": (d.validation.folder is not None, _FOLDERS),
+        "on_error": (d.on_error != "fail", _FOLDERS),
     }
     for key, (is_set, names) in owners.items():
         if is_set and d.name not in names:
-            yield ("data", *key.split(".")), f"belongs to {' and '.join(names)}, not to {d.name}; remove it"
+            yield ("data", *key.split(".")), f"belongs to {_listed(names)}, not to {d.name}; remove it"
     if d.download and is_folder(d):
         yield ("data", "download"), f"{d.name} cannot be downloaded; {DATASETS[d.name].how_to_get}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _sizes(d: Data) -> Problems:
     row = DATASETS[d.name]
     available = row.train + (row.extra if d.extra else 0)
     held_out = validation_size(d)
-    if held_out >= available:
+    if held_out >= available and not row.own:
         yield ("data", "validation", "size"), f"must leave images to train on; {d.name} has {available}"
         return
     left = min(available - held_out, d.train_limit or available)
@@ -132,14 +148,30 @@ def _augment(d: Data) -> Problems:
         path: KeyPath = ("data", "augment", i)
         if isinstance(step, PadCropFlip | Affine) and folder:
             yield path, f"{step.name} is for small images; {d.name} takes another crop"
-        if not isinstance(step, PadCropFlip | Affine) and not folder:
-            yield path, f"{step.name} is for image folders (imagenet); {d.name} takes pad_crop_flip or affine"
-        if i and folder:
-            yield path, "a second crop; one is enough"
+        if isinstance(step, RandomResizedCrop | ResizeCrop) and not folder:
+            yield (
+                path,
+                f"{step.name} is for image folders ({', '.join(_FOLDERS)}); {d.name} takes pad_crop_flip"
+                " or affine",
+            )
+        if i and folder and isinstance(step, RandomResizedCrop | ResizeCrop):
+            yield path, "a crop must come first, and one is enough"
+        if isinstance(step, Varied):
+            yield from _varied(d, step, path)
+        if isinstance(step, PadCropFlip | Affine) and i and isinstance(d.augment[i - 1], Varied):
+            yield path, f"{step.name} must come before {d.augment[i - 1].name}"
         if isinstance(step, ResizeCrop):
             yield from _sides(step, path, input_shape(d)[1])
         if isinstance(step, PadCropFlip):
             yield from _pad(step, path, min(input_shape(d)[1:]))
+
+
+def _varied(d: Data, step: Varied, path: KeyPath) -> Problems:
+    channels = input_shape(d)[0]
+    if channels not in (1, 3):
+        yield path, f"changes grey and coloured images; these have {channels} channels"
+    if isinstance(step, RandomErasing) and step.min_area > step.max_area:
+        yield (*path, "min_area"), f"must be at most max_area, {step.max_area:g}"
 
 
 def _sides(step: ResizeCrop, path: KeyPath, crop: int) -> Problems:
@@ -154,6 +186,18 @@ def _sides(step: ResizeCrop, path: KeyPath, crop: int) -> Problems:
 def _pad(step: PadCropFlip, path: KeyPath, side: int) -> Problems:
     if step.pad > side:
         yield (*path, "pad"), f"must be at most the image's side, {side}, not {step.pad}"
+
+
+def _own(d: Data) -> Problems:
+    """Two ways of saying which images test or validate."""
+    if d.test_split is not None and d.test_folder is not None:
+        yield (
+            ("data", "test_split"),
+            f"test_folder ({d.test_folder}) gives the test images; remove one of them",
+        )
+    v = d.validation
+    if v.share is not None and (v.size is not None or v.folder is not None):
+        yield ("data", "validation", "share"), "says again what size or folder says; remove one of them"
 
 
 def _folders(d: Data) -> Problems:
@@ -172,7 +216,9 @@ def _folders(d: Data) -> Problems:
 def _drawn(d: Data) -> Problems:
     """A split that a run has drawn, in a config that goes on to say otherwise."""
     v, path = d.validation, ("data", "validation", "drawn")
-    wanted = (validation_size(d), "random" if v.take == "auto" else v.take)
+    wanted: tuple[int, str] = (validation_size(d), "random" if v.take == "auto" else v.take)
+    if validation_share(d) is not None:
+        wanted = (v.drawn.size if v.drawn else 0, "each" if v.take == "auto" else v.take)
     if v.drawn is not None and (v.drawn.size, v.drawn.take) != wanted:
         yield (
             path,
@@ -183,4 +229,12 @@ def _drawn(d: Data) -> Problems:
         yield path, "is a split by name, and data.validation.by is position; remove one of them"
 
 
-CHECKS: tuple[Callable[[Data], Problems], ...] = (_belongs, _sizes, _folders, _drawn, _normalize, _augment)
+CHECKS: tuple[Callable[[Data], Problems], ...] = (
+    _belongs,
+    _sizes,
+    _own,
+    _folders,
+    _drawn,
+    _normalize,
+    _augment,
+)

@@ -11,24 +11,39 @@ from pydantic import ValidationError
 from bnn_train.config.checks import problems
 from bnn_train.config.local import is_utf8
 from bnn_train.config.migrate import migrated
+from bnn_train.config.plugins import load_plugins
 from bnn_train.config.schema import Experiment
 from bnn_train.config.sentences import Mistake, mistake, shown
+from bnn_train.config.shipped import resolved
 from bnn_train.config.sources import Source, compose, overlay
 from bnn_train.config.store import dump, experiment_hash, json_schema
 from bnn_train.config.yaml_reader import KeyPath
 from bnn_train.errors import ConfigError
-from bnn_train.files import expanded
 
-__all__ = ["dump", "experiment_hash", "from_mapping", "json_schema", "load", "override"]
+__all__ = ["dump", "experiment_hash", "from_mapping", "json_schema", "load", "load_settings", "override"]
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
-    """Read a config file, what it extends, and ``a.b=c`` overrides; fill in the default ``run.dir``.
+    """Read a config, by path or by the name of a shipped one, what it extends, and ``a.b=c`` overrides; fill
+    in the default ``run.dir``.
 
     Raises ConfigError with one line per mistake: ``file:line: path: what is wrong``.
     """
-    path = expanded(path)
-    experiment = _checked(compose(path, overrides))
+    path = resolved(path)
+    return _housed(_checked(compose(path, overrides)), path)
+
+
+def load_settings(settings: Sequence[str]) -> Experiment:
+    """An experiment of ``a.b=c`` settings alone, without a file; its run: ``runs/DATA/METHOD_NETWORK``.
+
+    Raises ConfigError with every mistake.
+    """
+    experiment = _checked(overlay(Source({}, {(): "--set"}, []), settings))
+    names = f"{experiment.method.name}_{experiment.model.name}"
+    return _housed(experiment, Path("configs", experiment.data.name, names))
+
+
+def _housed(experiment: Experiment, path: Path) -> Experiment:
     if experiment.run.dir is not None:
         return experiment
     folder = default_run_dir(path)
@@ -76,6 +91,7 @@ def _checked(source: Source) -> Experiment:
 def _validated(
     data: Mapping[str, Any], place: Callable[[KeyPath], str], earlier: Sequence[str] = ()
 ) -> Experiment:
+    load_plugins()
     try:
         return Experiment.model_validate(dict(data))
     except ValidationError as error:

@@ -8,28 +8,33 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from bnn_train.config.merge import merge
+from bnn_train.spec.augment import (
+    Augmentation,
+    PadCropFlip,
+    RandomErasing,
+    RandomResizedCrop,
+    ResizeCrop,
+    Varied,
+)
 from bnn_train.spec.data import (
     GCN,
     LCN,
     ZCA,
-    Augmentation,
     Data,
-    Drawn,
     MeanStd,
     Normalization,
-    PadCropFlip,
     PixelMean,
-    RandomResizedCrop,
-    ResizeCrop,
     Scale01,
     Signed,
     Validation,
 )
+from bnn_train.spec.found import Drawn
 from bnn_train.spec.learning import (
     RSGD,
     SGD,
     Adam,
     AdaMax,
+    AdamW,
     Attention,
     BinaryOptimizer,
     Bop,
@@ -66,6 +71,7 @@ __all__ = [
     "ZCA",
     "AdaMax",
     "Adam",
+    "AdamW",
     "Attention",
     "Augmentation",
     "BinaryOptimizer",
@@ -90,6 +96,7 @@ __all__ = [
     "PadCropFlip",
     "PixelMean",
     "Poly",
+    "RandomErasing",
     "RandomResizedCrop",
     "Reference",
     "ResizeCrop",
@@ -104,6 +111,7 @@ __all__ = [
     "Table",
     "Training",
     "Validation",
+    "Varied",
 ]
 
 
@@ -163,6 +171,12 @@ class Run(Record):
     """Let a GPU round the operands of float32 convolutions and products to 10 bits (TF32): faster, and other
     numbers, which the report then says."""
     tensorboard: bool = True
+    trackers: tuple[Literal["tensorboard", "csv", "mlflow", "trackio", "wandb"], ...] = Field(
+        default=(), strict=False
+    )
+    """Where the numbers go beside metrics.jsonl: `csv` writes metrics.csv, a row an epoch; the others are
+    extras of the same names, and stay local (MLflow, trackio) or offline (wandb) unless their environment
+    variables say more."""
     overwrite: bool = False
     """Discard an earlier run in the same folder; refused where anything else lies there."""
 

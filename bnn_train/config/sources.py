@@ -13,6 +13,7 @@ from typing import Any
 from bnn_train.config.merge import at, merge
 from bnn_train.config.migrate import moved
 from bnn_train.config.sections import default_section
+from bnn_train.config.shipped import named, nearest
 from bnn_train.config.yaml_reader import Document, KeyPath, parse, read_yaml
 from bnn_train.errors import BnnError, ConfigError
 from bnn_train.files import expanded
@@ -57,21 +58,25 @@ def compose(path: Path, overrides: Sequence[str]) -> Source:
 def overlay(source: Source, overrides: Sequence[str]) -> Source:
     """``a.b=c`` overrides laid on a source; a later one on the earlier."""
     laid = reduce(lambda below, text: _override(text).over(below), overrides, Source({}, {}, []))
-    return laid.over(Source(_defaults_below(laid) | source.data, source.positions, source.problems))
+    whole = laid.over(source)
+    return Source(
+        {key: _named(key, value) for key, value in whole.data.items()}, whole.positions, whole.problems
+    )
 
 
-def _defaults_below(laid: Source) -> dict[str, Any]:
-    """The default sections that overrides change by a key, for a config that leaves the section out."""
-    touched = {name: keys for name, keys in laid.data.items() if isinstance(keys, dict)}
-    defaults = {name: default_section(str(name), keys) for name, keys in touched.items()}
-    return {name: default for name, default in defaults.items() if default is not None}
+def _named(section: str, keys: Any) -> Any:
+    """A section that changes keys of its default without naming it: ``optimizer: {lr: 1e-3}`` is Adam's."""
+    if not isinstance(keys, dict) or "name" in keys:
+        return keys
+    return {**(default_section(str(section), keys) or {}), **keys}
 
 
 def _neighbour(path: Path) -> str:
     folder = path.parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     close = difflib.get_close_matches(path.name, names, n=1)
-    return f" (did you mean {folder / close[0]}?)" if close else ""
+    meant = folder / close[0] if close else nearest(path)
+    return f" (did you mean {meant}?)" if meant else ""
 
 
 def _read(path: Path, chain: tuple[Path, ...]) -> Source:
@@ -96,8 +101,12 @@ def _parents(document: Document) -> list[str]:
 
 
 def parent_of(child: Path, name: str) -> Path:
-    """The file that ``child`` extends by this name. Raises BnnError for an unknown user's ``~user``."""
-    return Path(os.path.normpath(child.parent / expanded(name)))
+    """The file that ``child`` extends by this name: below its own folder, or else a shipped config.
+
+    Raises BnnError for an unknown user's ``~user``, and for a name that several shipped configs have.
+    """
+    path = Path(os.path.normpath(child.parent / expanded(name)))
+    return path if path.is_file() else named(name) or path
 
 
 def _parent(document: Document, child: Path, name: str, chain: tuple[Path, ...]) -> Source:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from bnn_train.config.plugins import load_plugins
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import CORE_SCALARS
 from bnn_train.spec.datasets import DATASETS
@@ -53,6 +55,7 @@ def json_schema() -> dict[str, Any]:
 
     Nothing is required, since `extends` may bring it, and a bare name may stand for a named section.
     """
+    load_plugins()
     schema: dict[str, Any] = _loosen(Experiment.model_json_schema())
     schema["properties"] = {"extends": _EXTENDS, **schema["properties"]}
     schema["$defs"]["Method"]["properties"]["name"]["enum"] = list(METHODS)
@@ -63,8 +66,8 @@ _EXTENDS = {
     "description": "Path or paths, relative to this file, of configs that this one is laid on.",
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
 }
-# Sections that are no union, yet may be written as a bare name.
-_NAMED = {"#/$defs/Method": list(METHODS), "#/$defs/Data": list(DATASETS)}
+_NAMED: dict[str, Mapping[str, object]] = {"#/$defs/Method": METHODS, "#/$defs/Data": DATASETS}
+"""Sections that are no union, yet may be written as a bare name."""
 
 
 def _loosen(node: Any) -> Any:
@@ -78,5 +81,5 @@ def _loosen(node: Any) -> Any:
         node["anyOf"] = [names, *node.pop("oneOf")]
     if node.get("$ref") in _NAMED:
         reference = node.pop("$ref")
-        node["anyOf"] = [{"enum": _NAMED[reference]}, {"$ref": reference}]
+        node["anyOf"] = [{"enum": list(_NAMED[reference])}, {"$ref": reference}]
     return node

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from bnn_train.data.randomness import Ids, uniform
 from bnn_train.data.transfer import to_device
-from bnn_train.spec.data import PadCropFlip
+from bnn_train.spec.augment import PadCropFlip
 
 DRAWS = 64
 """Draw numbers set aside for each entry of ``data.augment``."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bnn_train.data.mix import mixed
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import Ids, balanced, permutation
 from bnn_train.data.sources import FolderSource, Source
@@ -38,6 +39,8 @@ class Opened(NamedTuple):
     """The section with how the split was drawn, where opening it drew one."""
     notes: tuple[str, ...] = ()
     changed: str | None = None
+    choices: tuple[str, ...] = ()
+    """Sentences on defaults that were taken."""
 
 
 def batches_per_epoch(config: Data, images: int) -> int:
@@ -67,6 +70,8 @@ class DataBundle:
     """Files that lie there and are not used, as sentences."""
     changed: str | None = None
     """A sentence on how the training images differ from those that the validation split was drawn from."""
+    choices: tuple[str, ...] = ()
+    """Sentences on defaults that were taken."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -80,9 +85,9 @@ class DataBundle:
 
     @property
     def remarks(self) -> list[str]:
-        """``notes``, ``changed``, and what was met in the files that were read so far, as sentences."""
+        """``choices``, ``notes``, ``changed``, and what was met in the files read so far, as sentences."""
         met = [sentence for source in self._folders() for sentence in source.incidents.sentences()]
-        return [*self.notes, *([self.changed] if self.changed else []), *met]
+        return [*self.choices, *self.notes, *([self.changed] if self.changed else []), *met]
 
     def take_damaged(self) -> int:
         """Places in batches that damaged images left to others, since this was last asked."""
@@ -97,17 +102,29 @@ class DataBundle:
         """Training batches; 0 where the training images were not opened, or fill no batch."""
         return batches_per_epoch(self.config, self.sizes.get("train", 0))
 
-    def train_batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def train_batches(
+        self, epoch: int, skip: int = 0, *, mix: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Augmented training images of an epoch (from 0), in its order, without the first ``skip`` batches.
 
         float32 B×C×H×W and int64 labels on the device. A function of (seed, epoch) alone; nothing is decoded
-        for skipped batches.
+        for skipped batches. ``mix``: as ``data.mix`` says, if it does; then with shares B×K for labels.
         """
         split, size = self.splits["train"], self.config.batch_size
         order = self._order(epoch, split)[: self.batches_per_epoch * size]
         left = split.positions[order[skip * size :]]
-        for images, labels in split.source.batches(left, epoch, size, self.spares("train")):
-            yield self.normalizer(images), labels
+        batches = split.source.batches(left, epoch, size, self.spares("train"))
+        for number, (images, labels) in enumerate(batches):
+            pixels = self.normalizer(images)
+            if mix and self.config.mix:
+                ids = left[number * size : number * size + len(labels)]
+                yield self._mixed(pixels, labels, epoch, ids)
+            else:
+                yield pixels, labels
+
+    def _mixed(self, images: Tensor, labels: Tensor, epoch: int, ids: Ids) -> tuple[Tensor, Tensor]:
+        ways, classes = self.config.mix, len(self.classes)
+        return mixed(images, labels, ways, classes=classes, seed=self.seed, epoch=epoch, ids=ids)
 
     def calibration_batches(self, images: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The first training images of the first epoch's order, not augmented."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bnn_train.data.randomness import uniform
 from bnn_train.packed.photo import resize_shorter, resized_centre
-from bnn_train.spec.data import RandomResizedCrop, ResizeCrop
+from bnn_train.spec.augment import RandomResizedCrop, ResizeCrop
 
 _ATTEMPTS = 10
 """torchvision's RandomResizedCrop gives up after so many and takes the centre."""
@@ -34,12 +34,12 @@ class Draws:
 
 
 def for_evaluation(image: Image.Image, size: int, resize: int) -> Picture:
-    """H×W×3: shorter side to ``resize``, then the centre ``size``×``size``."""
+    """H×W×C: shorter side to ``resize``, then the centre ``size``×``size``."""
     return _pixels(resized_centre(image, size, size, resize))
 
 
 def for_training(image: Image.Image, size: int, step: Crop, draws: Draws) -> Picture:
-    """H×W×3: a random crop as ``step`` says, flipped left-right at random. Draw 0 flips."""
+    """H×W×C: a random crop as ``step`` says, flipped left-right at random. Draw 0 flips."""
     if isinstance(step, RandomResizedCrop):
         box = crop_box(image.size, step.min_area, draws)
         image = image.crop(box).resize((size, size), Image.Resampling.BILINEAR)
@@ -80,4 +80,5 @@ def _central(width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def _pixels(image: Image.Image) -> Picture:
-    return np.array(image, dtype=np.uint8)
+    pixels = np.array(image, dtype=np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]

@@ -6,7 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bnn_train.data.walk import SUFFIXES, Census, census, entries, is_image
 from bnn_train.errors import DataError, printable
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.inputs import is_own
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class Listing:
     """SHA-256 over the relative paths."""
     notes: tuple[str, ...] = ()
     """Files that are there and not used, as sentences."""
+    title: str = ""
+    """Its name, where that is not its folder's."""
+
+    @property
+    def called(self) -> str:
+        """Its name in sentences and digests."""
+        return self.title or f"{self.root.name}/"
 
     def path(self, index: int) -> Path:
         """The file of one image."""
@@ -48,7 +56,12 @@ def by_position(config: Data) -> bool:
 
 def list_images(config: Data, part: str) -> Listing:
     """The images of ``train`` or ``test`` (the folder val/, unless the config names another)."""
-    root, old = part_folder(config, part), by_position(config)
+    return list_folder(config, part_folder(config, part), part)
+
+
+def list_folder(config: Data, root: Path, part: str) -> Listing:
+    """The images of the class folders in ``root``."""
+    old = by_position(config)
     folders, beside = _class_folders(root, old)
     paths, labels, left_out = [], [], Census()
     for label, folder in enumerate(folders.values()):
@@ -58,12 +71,25 @@ def list_images(config: Data, part: str) -> Listing:
         paths += found.images
         labels += [label] * len(found.images)
         left_out.add(found)
-    _check_count(config, root, len(folders))
+    check_count(config, root, len(folders))
     if left_out.gone and config.on_error == "fail" and not old:
         raise DataError(_gone(root, left_out.gone))
     digest = hashlib.sha256(b"\0".join(paths)).hexdigest()
     notes = tuple(_notes(config, root, part, left_out, beside))
     return Listing(root, tuple(folders), np.array(paths), np.array(labels, dtype=np.int64), digest, notes)
+
+
+def subset(listing: Listing, positions: Ids, part: str) -> Listing:
+    """Some images of a listing, as one of its own."""
+    paths = listing.paths[positions]
+    return replace(
+        listing,
+        paths=paths,
+        labels=listing.labels[positions],
+        fingerprint=hashlib.sha256(b"\0".join(paths.tolist())).hexdigest(),
+        notes=listing.notes if part == "train" else (),
+        title=f"{listing.called} ({part})",
+    )
 
 
 def same_classes(train: Listing, test: Listing) -> None:
@@ -146,7 +172,7 @@ def _notes(config: Data, root: Path, part: str, left_out: Census, beside: int) -
     told = left_out.left_out()
     if told:
         yield f"{root.name}/: left out {told}"
-    if part == "test":
+    if part == "test" and not is_own(config):
         others = ", ".join(f"{name}/" for name in unused(config, root))
         if others:
             yield f"{root.name}/ is the test set; {others} beside it is not used (data.test_folder chooses)"
@@ -154,11 +180,11 @@ def _notes(config: Data, root: Path, part: str, left_out: Census, beside: int) -
             yield f"{root.name}/ is the test set (data.test_folder chooses another)"
 
 
-def _check_count(config: Data, root: Path, found: int) -> None:
+def check_count(config: Data, root: Path, found: int) -> None:
+    """Raises DataError where the config expects another number of classes."""
     if config.num_classes not in (None, found):
         raise DataError(
-            f"{printable(root)}: {found} class folders, but data.num_classes is {config.num_classes};"
-            " correct one"
+            f"{printable(root)}: {found} classes, but data.num_classes is {config.num_classes}; correct one"
         )
 
 

@@ -35,11 +35,11 @@ class Incidents:
             count = "1 image has" if len(self._turned) == 1 else f"{len(self._turned):,} images have"
             turns = "turned or mirrored so (data.exif: apply)"
             done = turns if self._exif == "apply" else "taken as stored; data.exif: apply turns them"
-            yield f"{self._part}/: {count} an EXIF orientation other than upright: {done}"
+            yield f"{self._part}: {count} an EXIF orientation other than upright: {done}"
         if self._damaged:
             count = "1 image was" if len(self._damaged) == 1 else f"{len(self._damaged):,} images were"
             name, fault = next(iter(self._damaged.items()))
             yield (
-                f"{self._part}/: {count} left out of training as damaged, the next ones in their places"
+                f"{self._part}: {count} left out of training as damaged, the next ones in their places"
                 f" (data.on_error: skip); the first is {printable(os.fsdecode(name))}: {fault}"
             )

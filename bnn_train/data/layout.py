@@ -40,6 +40,11 @@ def part_folder(config: Data, part: str) -> Path:
     return root / found[0]
 
 
+def entries_below(root: Path) -> list[str]:
+    """The folders in a folder."""
+    return [name for name, kind in entries(root) if kind in ("folder", "linked folder")]
+
+
 def unused(config: Data, chosen: Path) -> list[str]:
     """Folders beside the test set that could be meant for it."""
     if config.test_folder is not None:

@@ -21,12 +21,16 @@ from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_trai
 from bnn_train.data.folder import Listing
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.randomness import Ids
+from bnn_train.data.vary import varied
 from bnn_train.errors import DataError, ImageError, printable
 from bnn_train.packed.photo import Exif, read_photo
+from bnn_train.spec.augment import Varied
 
 if TYPE_CHECKING:
     from PIL import Image
 
+PICTURE_MODES = {1: "L", 3: "RGB"}
+"""PIL's mode by the number of channels."""
 _OR_SKIP = "or leave such images out of training: --set data.on_error=skip"
 _IN_A_ROW = 100
 """So many damaged images one after the other are a damaged folder."""
@@ -42,7 +46,7 @@ class Decoded(NamedTuple):
     """A batch from a process, every place filled."""
 
     images: Tensor | Picture
-    """uint8 B×H×W×3; as an array where it came through a pipe."""
+    """uint8 B×H×W×C; as an array where it came through a pipe."""
     shown: list[int]
     """The image in every place: the one that was asked for, unless it is damaged."""
     damaged: dict[int, str]
@@ -63,6 +67,10 @@ class Pictures(Dataset[Decoded | DataError]):
     augment: Crop | None
     seed: int
     exif: Exif = "ignore"
+    vary: tuple[Varied, ...] = ()
+    """Changes of a cropped training picture."""
+    mode: str = "RGB"
+    """PIL's, `L` where the model sees grey."""
     spares: Ids | None = None
     """Ascending: the next of these, in a circle, takes the place of a damaged image. None: none does."""
 
@@ -82,11 +90,11 @@ class Pictures(Dataset[Decoded | DataError]):
         return Decoded(_shared(np.stack(pictures)), shown, damaged, turned)
 
     def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
-        """The image that is shown, H×W×3, and whether EXIF data want it turned."""
+        """The image that is shown, H×W×C, and whether EXIF data want it turned."""
         for candidate in self._candidates(index):
             path = self.listing.path(candidate)
             try:
-                image, turned = read_photo(path, "RGB", self.exif, listed=True)
+                image, turned = read_photo(path, self.mode, self.exif, listed=True)
                 return candidate, self._cropped(image, candidate, epoch), turned
             except ImageError as error:
                 if self.spares is None:
@@ -103,9 +111,19 @@ class Pictures(Dataset[Decoded | DataError]):
             yield from (int(self.spares[(after + i) % len(self.spares)]) for i in range(count))
 
     def _cropped(self, image: Image.Image, index: int, epoch: int | None) -> Picture:
-        if epoch is None or self.augment is None:
+        if epoch is None:
             return for_evaluation(image, self.size, self.resize)
-        return for_training(image, self.size, self.augment, Draws(self.seed, epoch, index))
+        draws = Draws(self.seed, epoch, index)
+        if self.augment is None:
+            picture = for_evaluation(image, self.size, self.resize)
+        else:
+            picture = for_training(image, self.size, self.augment, draws)
+        return self._varied(picture, epoch, index) if self.vary else picture
+
+    def _varied(self, picture: Picture, epoch: int, index: int) -> Picture:
+        pixels = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
+        changed = varied(pixels, self.vary, self.seed, epoch, index)
+        return np.ascontiguousarray(changed.permute(1, 2, 0).numpy())
 
     def __len__(self) -> int:
         return len(self.listing.labels)
@@ -121,7 +139,7 @@ def load(
     pin: bool,
     incidents: Incidents,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of the images ``order``: uint8 B×3×H×W and int64 labels, on the CPU. Damaged and turned images
+    """Batches of the images ``order``: uint8 B×C×H×W and int64 labels, on the CPU. Damaged and turned images
     are added to ``incidents`` as their batch is given out."""
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     loader = DataLoader(

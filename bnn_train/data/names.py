@@ -15,18 +15,25 @@ from bnn_train.data.folder import Listing
 from bnn_train.data.randomness import Ids
 from bnn_train.data.splits import quotas
 from bnn_train.errors import DataError, printable
-from bnn_train.spec.data import Data, Drawn
-from bnn_train.spec.inputs import validation_size
+from bnn_train.spec.data import Data
+from bnn_train.spec.found import Drawn
+from bnn_train.spec.inputs import validation_share, validation_size
 
+Purpose = Literal["validation", "test"]
 Keys = NDArray[Any]
 """Hex digits, as bytes; compared as text. Under ``last`` a name's own, else 64 bits of its SHA-256."""
-Take = Literal["last", "random", "balanced"]
+Take = Literal["last", "random", "balanced", "each"]
 
 
 def draw(config: Data, listing: Listing, seed: int) -> Drawn:
     """The rule of a new run: as many images as it asks for, those with the smallest keys (``last``: the
     greatest), of all or equally of each class."""
+    share = validation_share(config)
+    if share is not None and config.validation.take == "auto":
+        return draw_each(listing, share, seed)
     size, take = validation_size(config), _take(config)
+    if share is not None:
+        size = max(1, round(share * len(listing.labels)))
     if size >= len(listing.labels):
         raise DataError(
             f"data.validation.size: {size} images to hold out of {len(listing.labels)} for training; hold out"
@@ -42,11 +49,20 @@ def draw(config: Data, listing: Listing, seed: int) -> Drawn:
     return Drawn(size=size, take=take, seed=seed, cut=cut, images=len(names), names=_digest(names))
 
 
-def held_out(listing: Listing, drawn: Drawn) -> tuple[Ids, Ids, str | None]:
-    """(train, validation) positions in the listing, both ascending, and what has changed since it was
-    drawn."""
+def draw_each(listing: Listing, share: float, seed: int, purpose: Purpose = "validation") -> Drawn:
+    """The rule that takes a part of each class: at least one image, and never all."""
     names = _names(listing)
-    keys, cuts = _keys(names, drawn.take, drawn.seed), drawn.cut.split(" ")
+    keys = _keys(names, "each", seed, purpose)
+    groups = _groups(listing, "each")
+    sizes = [min(max(1, round(share * len(group))), max(0, len(group) - 1)) for group in groups]
+    cut = " ".join(_cut(np.sort(keys[group]), n) for group, n in zip(groups, sizes, strict=True))
+    return Drawn(size=sum(sizes), take="each", seed=seed, cut=cut, images=len(names), names=_digest(names))
+
+
+def held_out(listing: Listing, drawn: Drawn, purpose: Purpose = "validation") -> tuple[Ids, Ids, str | None]:
+    """(train, held out) positions in the listing, both ascending, and what has changed since it was drawn."""
+    names = _names(listing)
+    keys, cuts = _keys(names, drawn.take, drawn.seed, purpose), drawn.cut.split(" ")
     groups = _groups(listing, drawn.take)
     if len(cuts) != len(groups):
         raise DataError(
@@ -58,20 +74,20 @@ def held_out(listing: Listing, drawn: Drawn) -> tuple[Ids, Ids, str | None]:
         mask[group] = (keys[group] < cut.encode()) != (drawn.take == "last")
     train, held = np.flatnonzero(~mask), np.flatnonzero(mask)
     if not len(train) or (drawn.size and not len(held)):
-        side = "validation" if len(train) else "training"
+        side = purpose if len(train) else "training"
         raise DataError(
             f"{printable(listing.root)} holds none of the {side} images that the run began with; restore the"
             " folder, or start a new run"
         )
-    return train, held, _changed(listing, names, held, drawn)
+    return train, held, _changed(listing, names, held, drawn, purpose)
 
 
-def _changed(listing: Listing, names: list[bytes], held: Ids, drawn: Drawn) -> str | None:
+def _changed(listing: Listing, names: list[bytes], held: Ids, drawn: Drawn, purpose: Purpose) -> str | None:
     if _digest(names) == drawn.names:
         return None
     return (
-        f"{listing.root.name}/ holds other images than when the run began: {len(names):,}"
-        f" ({drawn.images:,} then), {len(held):,} of them for validation ({drawn.size:,} then); by its name,"
+        f"{listing.called} holds other images than when the run began: {len(names):,}"
+        f" ({drawn.images:,} then), {len(held):,} of them for {purpose} ({drawn.size:,} then); by its name,"
         " each is on the side where it was"
     )
 
@@ -93,10 +109,10 @@ def _digest(names: Iterable[bytes]) -> str:
     return hashlib.sha256(b"\0".join(sorted(names))).hexdigest()
 
 
-def _keys(names: list[bytes], take: Take, seed: int) -> Keys:
+def _keys(names: list[bytes], take: Take, seed: int, purpose: Purpose = "validation") -> Keys:
     if take == "last":
         return np.array([name.hex().encode() for name in names])
-    start = hashlib.sha256(f"validation\0{seed}\0".encode())
+    start = hashlib.sha256(f"{purpose}\0{seed}\0".encode())
     keys = []
     for name in names:
         digest = start.copy()
@@ -107,7 +123,7 @@ def _keys(names: list[bytes], take: Take, seed: int) -> Keys:
 
 def _groups(listing: Listing, take: Take) -> list[Ids]:
     """Positions that have a cut of their own: those of a class, or all."""
-    if take != "balanced":
+    if take not in ("balanced", "each"):
         return [np.arange(len(listing.labels), dtype=np.int64)]
     return [np.flatnonzero(listing.labels == label) for label in range(len(listing.classes))]
 

@@ -38,6 +38,11 @@ class Normalizer:
     ) -> None:
         """``shape``: C×H×W of the images. ``mean``, ``std``: the data set's own, in [0, 1] per channel or one
         for all, where a step names none. Raises DataError for a step that does not fit the shape."""
+        self.needs_statistics = not (mean and std) and any(
+            isinstance(step, MeanStd) and not (step.mean and step.std) for step in steps
+        )
+        self._given = tuple(steps)
+        mean, std = mean or (0.5,), std or (0.5,)
         self.steps = tuple(_resolved(step, shape[0], mean, std) for step in steps)
         self.shape = shape
         self.device = device
@@ -46,13 +51,20 @@ class Normalizer:
     @classmethod
     def of(cls, config: Data, device: torch.device) -> Self:
         """The steps of a data section with its data set's statistics, not yet fitted."""
-        row = DATASETS[config.name]
-        return cls(config.normalize, shape=input_shape(config), mean=row.mean, std=row.std, device=device)
+        row, own = DATASETS[config.name], config.statistics
+        mean, std = (row.mean, row.std) if own is None else (own.mean, own.std)
+        return cls(config.normalize, shape=input_shape(config), mean=mean, std=std, device=device)
 
     @property
     def needs_fit(self) -> bool:
         """Whether a step's statistics come from the training images."""
         return any(isinstance(step, PixelMean | ZCA) for step in self.steps)
+
+    def measured(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take over the statistics of images that have none of their own."""
+        self.steps = tuple(_resolved(step, self.shape[0], mean, std) for step in self._given)
+        self._states = [_constants(step, self.device) for step in self.steps]
+        self.needs_statistics = False
 
     def fit(self, images: Tensor) -> None:
         """Fit the steps on uint8 N×C×H×W, each on the output of those before it."""

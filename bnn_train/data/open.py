@@ -51,6 +51,7 @@ def open_data(
         digests=opened.digests,
         notes=opened.notes,
         changed=opened.changed,
+        choices=opened.choices,
     )
     _check_batch(bundle)
     return bundle

@@ -10,26 +10,30 @@ import torch
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.decode import Crop
 from bnn_train.data.folder import Listing, by_position, list_images, same_classes
-from bnn_train.data.loader import Pictures
+from bnn_train.data.loader import PICTURE_MODES, Pictures
 from bnn_train.data.names import draw, held_out
 from bnn_train.data.normalize import Normalizer
+from bnn_train.data.own import own_parts
 from bnn_train.data.randomness import Ids
 from bnn_train.data.sources import FolderSource
 from bnn_train.data.splits import first_by_class, hold_out
+from bnn_train.data.statistics import of_files
 from bnn_train.errors import DataError
-from bnn_train.spec.data import Data, RandomResizedCrop, ResizeCrop
-from bnn_train.spec.inputs import evaluation_resize, input_shape
+from bnn_train.spec.augment import RandomResizedCrop, ResizeCrop, Varied
+from bnn_train.spec.data import Data
+from bnn_train.spec.inputs import evaluation_resize, input_shape, is_own
 
 
 def open_folder(
     config: Data, seed: int, device: torch.device, wanted: set[str], to_fit: Normalizer | None
 ) -> Opened:
-    """ImageNet's layout; listed here, decoded batch by batch. The validation split comes from train/."""
+    """Files, listed here and decoded batch by batch. The validation split comes from those for training."""
     if to_fit is not None and to_fit.needs_fit:
         raise DataError(
             "data.normalize: pixel_mean and zca need all images in memory; for image folders use mean_std"
         )
-    parts = {part: list_images(config, part) for part in _parts(config, wanted)}
+    measures = to_fit is not None and to_fit.needs_statistics
+    config, parts, choices = _listed(config, wanted | ({"train"} if measures else set()))
     first, *others = parts.values()
     for other in others:
         same_classes(first, other)
@@ -43,16 +47,38 @@ def open_folder(
         else:
             config = _with_split(config, listing, seed)
             train, held, changed = _divided(config, listing, seed)
+            if to_fit is not None and measures:
+                config = _with_statistics(config, source, to_fit)
             splits["train"] = Split(source, first_by_class(train, listing.labels, config.train_limit))
             splits["validation"] = Split(source, held)
-    digests = {f"{listing.root.name}/": f"sha256:{listing.fingerprint}" for listing in parts.values()}
+    digests = {listing.called: f"sha256:{listing.fingerprint}" for listing in parts.values()}
     notes = tuple(note for listing in parts.values() for note in listing.notes)
-    return Opened(first.classes, splits, digests, config, notes, changed)
+    return Opened(first.classes, splits, digests, config, notes, changed, choices)
+
+
+def _listed(config: Data, wanted: set[str]) -> tuple[Data, dict[str, Listing], tuple[str, ...]]:
+    """The section with where its parts were found, the parts, and what was taken by default."""
+    if not is_own(config):
+        return config, {part: list_images(config, part) for part in _parts(config, wanted)}, ()
+    own = own_parts(config)
+    config = config.model_copy(update={"found": own.found})
+    chosen = set(_parts(config, wanted))
+    return config, {part: own.listings[part] for part in own.listings if part in chosen}, own.choices
+
+
+def _with_statistics(config: Data, source: FolderSource, normalizer: Normalizer) -> Data:
+    """The section with the statistics of its training images, told to the normalizer."""
+    everything = np.arange(len(source.pictures.listing.labels), dtype=np.int64)
+    spares = everything if config.on_error == "skip" else None
+    found = of_files(source, config.eval_batch_size, spares)
+    normalizer.measured(found.mean, found.std)
+    return config.model_copy(update={"statistics": found})
 
 
 def _parts(config: Data, wanted: set[str]) -> Iterator[str]:
     """The folders to list, that of the training images first."""
-    apart = config.validation.folder is not None
+    found = config.found is not None and config.found.validation is not None
+    apart = found or config.validation.folder is not None
     if "train" in wanted or ("validation" in wanted and not apart):
         yield "train"
     if "validation" in wanted and apart:
@@ -79,7 +105,7 @@ def _divided(config: Data, listing: Listing, seed: int) -> tuple[Ids, Ids, str |
 def _pictures(config: Data, listing: Listing, seed: int) -> Pictures:
     size = input_shape(config)[1]
     resize = evaluation_resize(config)
-    crop = _crop(config)
+    crop, rest = _steps(config)
     for name, side in (("data.resize", resize), ("resize_crop's min_side", getattr(crop, "min_side", size))):
         if side < size:
             raise DataError(
@@ -89,13 +115,18 @@ def _pictures(config: Data, listing: Listing, seed: int) -> Pictures:
         raise DataError(
             f"resize_crop: max_side {crop.max_side} is less than min_side {crop.min_side}; exchange them"
         )
-    return Pictures(listing, size, resize, crop, seed, config.exif)
+    mode = PICTURE_MODES[input_shape(config)[0]]
+    return Pictures(listing, size, resize, crop, seed, config.exif, mode=mode, vary=rest)
 
 
-def _crop(config: Data) -> Crop | None:
-    match config.augment:
-        case ():
-            return None
-        case (RandomResizedCrop() | ResizeCrop() as crop,):
-            return crop
-    raise DataError("data.augment: an image folder takes one of random_resized_crop and resize_crop")
+def _steps(config: Data) -> tuple[Crop | None, tuple[Varied, ...]]:
+    """The crop, if there is one, and what changes the cropped image."""
+    first = config.augment[0] if config.augment else None
+    crop = first if isinstance(first, RandomResizedCrop | ResizeCrop) else None
+    rest = tuple(step for step in config.augment if isinstance(step, Varied))
+    if len(rest) + (crop is not None) < len(config.augment):
+        raise DataError(
+            "data.augment: an image folder takes one of random_resized_crop and resize_crop, first, and then"
+            " rand_augment, color_jitter and random_erasing"
+        )
+    return crop, rest

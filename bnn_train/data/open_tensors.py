@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,10 +11,12 @@ from torch.nn.functional import interpolate
 
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.normalize import Normalizer, chunks
-from bnn_train.data.readers import read
+from bnn_train.data.readers import FileSet, read
 from bnn_train.data.sources import BatchStep, TensorSource
 from bnn_train.data.splits import hold_out
+from bnn_train.data.statistics import of_batches
 from bnn_train.errors import DataError
+from bnn_train.spec.augment import Varied
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import input_shape, num_classes
@@ -28,11 +32,15 @@ def open_tensors(
     def source(images: Tensor, labels: Tensor) -> TensorSource:
         return TensorSource(images.to(device), labels.to(device), augment, seed)
 
-    if wanted & {"train", "validation"} or (to_fit is not None and to_fit.needs_fit):
+    if wanted & {"train", "validation"} or (
+        to_fit is not None and (to_fit.needs_fit or to_fit.needs_statistics)
+    ):
         parts = [read(config, part) for part in ("train", *(["extra"] if config.extra else []))]
         train, held = hold_out(config, [part.labels.numpy() for part in parts], seed)
         images = _sized(_joined([part.images for part in parts]), config)
         if to_fit is not None:
+            if to_fit.needs_statistics:
+                opened = opened._replace(config=_with_statistics(config, images, parts, to_fit))
             to_fit.fit(images)
         both = source(images, _joined([part.labels for part in parts]))
         opened.splits.update(train=Split(both, train[: config.train_limit]), validation=Split(both, held))
@@ -46,16 +54,22 @@ def open_tensors(
     return opened
 
 
+def _with_statistics(config: Data, images: Tensor, parts: list[FileSet], normalizer: Normalizer) -> Data:
+    read_files = sorted(f"{name} {digest}" for part in parts for name, digest in part.digests.items())
+    found = of_batches(chunks(images), hashlib.sha256("\0".join(read_files).encode()).hexdigest())
+    normalizer.measured(found.mean, found.std)
+    return config.model_copy(update={"statistics": found})
+
+
 def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
-def _augment_of_tensors(config: Data) -> tuple[BatchStep, ...]:
-    fitting = tuple(step for step in config.augment if isinstance(step, BatchStep))
+def _augment_of_tensors(config: Data) -> tuple[BatchStep | Varied, ...]:
+    fitting = tuple(step for step in config.augment if isinstance(step, BatchStep | Varied))
     if len(fitting) < len(config.augment):
         raise DataError(
-            f"data.augment: {config.name} knows pad_crop_flip and affine only; the others are for image"
-            " folders"
+            f"data.augment: {config.name} knows no crop but pad_crop_flip; the others are for image folders"
         )
     return fitting
 

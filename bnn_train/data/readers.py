@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import sys
+import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,7 +17,10 @@ import torch
 from torch import Tensor
 
 from bnn_train.compat import import_torchvision
+from bnn_train.data.digits import digits
 from bnn_train.data.files import FILES, fault
+from bnn_train.data.foreign import foreign
+from bnn_train.data.idx import idx
 from bnn_train.data.randomness import uniform
 from bnn_train.errors import DataError
 from bnn_train.spec.data import Data
@@ -35,7 +41,8 @@ class FileSet(NamedTuple):
 
 def read(config: Data, part: str) -> FileSet:
     """The images of ``train``, ``test`` or ``extra``, checked; fetched first if ``data.download`` says so."""
-    return _READERS[config.name](config, part)
+    reader = _READERS.get(config.name)
+    return reader(config, part) if reader else _unfiled(f"{config.name}/{part}", *foreign(config, part))
 
 
 # ------------------------------------------------------------------------------- published files
@@ -75,12 +82,12 @@ def _mnist(config: Data, part: str) -> FileSet:
     return FileSet(read_image_file(str(images)).unsqueeze(1), read_label_file(str(labels)), digests)
 
 
-def _cifar10(config: Data, part: str) -> FileSet:
-    digests = _published(config, part, "CIFAR10", {})
-    from torchvision.datasets import CIFAR10
+def _cifar(config: Data, part: str, torchvision_class: str) -> FileSet:
+    digests = _published(config, part, torchvision_class, {})
+    from torchvision import datasets
 
-    class Batches(CIFAR10):  # type: ignore[misc]  # torchvision has no types
-        """CIFAR10 that needs only the files of one part, whose MD5 was checked above."""
+    class Batches(getattr(datasets, torchvision_class)):  # type: ignore[misc]  # torchvision has no types
+        """The data set, of the files of one part alone, whose MD5 was checked above."""
 
         train_list: ClassVar = [[Path(name).name, ""] for name in digests]
         test_list = train_list
@@ -96,6 +103,35 @@ def _cifar10(config: Data, part: str) -> FileSet:
     return FileSet(images, torch.tensor(batches.targets, dtype=torch.int64), digests)
 
 
+def _packed_idx(config: Data, part: str, torchvision_class: str) -> FileSet:
+    digests = _published(config, part, torchvision_class, {})
+    images, labels = ((Path(config.root) / name).read_bytes() for name in digests)
+    return _arrays(idx(gzip.decompress(images))[:, None], idx(gzip.decompress(labels)), digests)
+
+
+def _emnist(config: Data, part: str) -> FileSet:
+    kind = config.name.removeprefix("emnist_")
+    digests = _published(config, part, "EMNIST", {"split": kind})
+    names = [f"gzip/emnist-{kind}-{part}-{what}-ubyte.gz" for what in ("images-idx3", "labels-idx1")]
+    with zipfile.ZipFile(Path(config.root) / next(iter(digests))) as archive:
+        images, labels = (idx(gzip.decompress(archive.read(name))) for name in names)
+    upright = images.transpose(0, 2, 1)[:, None]  # they are stored column by column
+    first = 1 if kind == "letters" else 0
+    return _arrays(upright, labels.astype(np.int64) - first, digests)
+
+
+def _stl10(config: Data, part: str) -> FileSet:
+    digests = _published(config, part, "STL10", {"split": part})
+    images, labels = (np.fromfile(Path(config.root) / name, dtype=np.uint8) for name in digests)
+    columns = images.reshape(-1, 3, 96, 96)  # channel by channel, each column by column
+    return _arrays(columns.transpose(0, 1, 3, 2), labels.astype(np.int64) - 1, digests)
+
+
+def _arrays(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], digests: dict[str, str]) -> FileSet:
+    numbers = labels.astype(np.int64)
+    return FileSet(torch.from_numpy(np.array(images)), torch.from_numpy(numbers), digests)
+
+
 def _svhn(config: Data, part: str) -> FileSet:
     digests = _published(config, part, "SVHN", {"split": part})
     from torchvision.datasets import SVHN
@@ -106,27 +142,20 @@ def _svhn(config: Data, part: str) -> FileSet:
         def _check_integrity(self) -> bool:
             return True
 
-    matrix = Matrix(config.root, split=part)
+    try:
+        matrix = Matrix(config.root, split=part)
+    except (ImportError, RuntimeError) as error:  # torchvision names scipy in the latter
+        if "scipy" not in str(error).lower():
+            raise
+        raise DataError("SVHN's .mat files are read by scipy: pip install 'bnn-train[svhn]'") from None
     return FileSet(torch.from_numpy(matrix.data).contiguous(), torch.from_numpy(matrix.labels), digests)
 
 
 # ------------------------------------------------------------------------------- without files
 
-_TEST_OF_18 = 5
-"""Of every 18 digits the first 5 are the test set: 500 of 1,797, spread over the writers."""
-
 
 def _digits(config: Data, part: str) -> FileSet:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise DataError(
-            f"the digits come with scikit-learn, which is missing: {DATASETS['digits'].how_to_get}"
-        ) from None
-    scans, labels = load_digits(return_X_y=True)
-    chosen = (np.arange(len(labels)) % 18 < _TEST_OF_18) == (part == "test")
-    pixels = np.rint(scans[chosen] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
-    return _unfiled(f"digits/{part}", pixels, labels[chosen].astype(np.int64))
+    return _unfiled(f"digits/{part}", *digits(part))
 
 
 _SYNTHETIC_SEED = 0
@@ -153,7 +182,12 @@ def _unfiled(name: str, images: np.ndarray[Any, Any], labels: np.ndarray[Any, An
 
 _READERS: dict[str, Callable[[Data, str], FileSet]] = {
     "mnist": _mnist,
-    "cifar10": _cifar10,
+    "fashion_mnist": partial(_packed_idx, torchvision_class="FashionMNIST"),
+    "kmnist": partial(_packed_idx, torchvision_class="KMNIST"),
+    **dict.fromkeys((name for name in FILES if name.startswith("emnist_")), _emnist),
+    "cifar10": partial(_cifar, torchvision_class="CIFAR10"),
+    "cifar100": partial(_cifar, torchvision_class="CIFAR100"),
+    "stl10": _stl10,
     "svhn": _svhn,
     "digits": _digits,
     "synthetic": _synthetic,

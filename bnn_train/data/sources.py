@@ -16,12 +16,13 @@ from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
 from bnn_train.data.transfer import to_device
+from bnn_train.data.vary import varied
 from bnn_train.spec.affine import Affine
-from bnn_train.spec.data import PadCropFlip
+from bnn_train.spec.augment import PadCropFlip, Varied
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 BatchStep = PadCropFlip | Affine
-"""Augmentations of a batch of small images."""
+"""Augmentations of a whole batch of small images."""
 _AUGMENT: dict[type[BatchStep], Callable[..., Tensor]] = {PadCropFlip: pad_crop_flip, Affine: affine}
 
 
@@ -45,7 +46,9 @@ class Source(Protocol):
 class TensorSource:
     """All images as one uint8 tensor on the device."""
 
-    def __init__(self, images: Tensor, labels: Tensor, augment: tuple[BatchStep, ...], seed: int) -> None:
+    def __init__(
+        self, images: Tensor, labels: Tensor, augment: tuple[BatchStep | Varied, ...], seed: int
+    ) -> None:
         self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
@@ -67,11 +70,17 @@ class TensorSource:
         return None
 
     def _augmented(self, images: Tensor, ids: Ids, epoch: int) -> Tensor:
+        vary = tuple(step for step in self.augment if isinstance(step, Varied))
         for number, step in enumerate(self.augment):
+            if isinstance(step, Varied):
+                continue
             images = _AUGMENT[type(step)](
                 images, step, seed=self.seed, epoch=epoch, ids=ids, first_draw=number * DRAWS
             )
-        return images
+        if not vary:
+            return images
+        pairs = zip(images, ids.tolist(), strict=True)
+        return torch.stack([varied(image, vary, self.seed, epoch, sample) for image, sample in pairs])
 
 
 class FolderSource:
@@ -79,7 +88,7 @@ class FolderSource:
 
     def __init__(self, pictures: Pictures, workers: int, device: torch.device) -> None:
         self.pictures, self.workers, self.device = pictures, workers, device
-        self.incidents = Incidents(pictures.listing.root.name, pictures.exif)
+        self.incidents = Incidents(pictures.listing.called, pictures.exif)
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""

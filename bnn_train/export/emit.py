@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -20,6 +21,8 @@ from bnn_train.export.plan import Plan, Quantization, Segment, emits, segment
 from bnn_train.export.pools import pool_step, real_step
 from bnn_train.export.products import Product, product_of
 from bnn_train.export.thresholds import Found, float_thresholds, integer_thresholds
+from bnn_train.packed.bits import code_numbers
+from bnn_train.packed.operands import SIGN, Planes
 from bnn_train.packed.program import Activation, Conv, Epilogue, InputScale, Map, Prelu, Thresholds
 
 
@@ -194,13 +197,16 @@ class Emitter:
         return self.out.tensor(f"{layer}.flip", falls.astype(np.uint8)) if falls.any() else None
 
     def _function(self, quantization: Quantization) -> numbers.Function:
-        """From numbers M×C to codes, as ``numbers.codes_function`` has them."""
+        """From numbers M×C to the count of thresholds that they pass; of planes, to their signs P×M×C."""
         through = numbers.chain_function(modules_of(quantization.chain))
         layer = binary(quantization.products[0])
         if layer is None:
             raise ExportError(f"{quantization.products[0].layer}: is no binary layer")
-        quantize = numbers.codes_function(layer)
-        return lambda x: quantize(through(x))
+        quantize, code = numbers.codes_function(layer), quantization.key.code
+        if isinstance(code, Planes) or code == SIGN:
+            return lambda x: quantize(through(x))
+        codes = torch.from_numpy(code_numbers(code)).float()  # −1, 0, 1 are the codes 0, 1, 2
+        return lambda x: torch.searchsorted(codes, quantize(through(x)).contiguous())
 
     def _pools(self, quantization: Quantization) -> None:
         """The chain's poolings, on bits: each a maximum, or a minimum where the rest of the chain falls."""

@@ -13,7 +13,7 @@ from bnn_train.config.schema import Data, Experiment
 from bnn_train.data.open import SPLITS, open_data
 from bnn_train.data.pixels import pixel_batches
 from bnn_train.errors import DataError, ExportError
-from bnn_train.spec.inputs import validates
+from bnn_train.spec.inputs import is_folder, validates
 from bnn_train.training.parity_images import recorded
 
 
@@ -34,7 +34,7 @@ def parity_images(checkpoint: Path, experiment: Experiment, wanted: str | None, 
     """
     split = wanted if wanted in SPLITS else _default_split(experiment.data)
     section = experiment.data if wanted is None or wanted in SPLITS else _moved(experiment.data, wanted)
-    if section.name == "imagenet":
+    if is_folder(section):
         section = section.model_copy(update={"workers": 0})  # a few pictures are not worth processes
     try:
         return _of_split(section, experiment.seed, split, count)

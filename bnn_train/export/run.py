@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ class Export:
         self.options = Options(first=args.first, last=args.last, real=args.real, binarize=args.binarize)
         self.args = args
         pixels = pixel_steps(self.normalizer)
-        self.lowered: Lowering = lower(self.model, self.shape, pixels, self.options)
+        lowered = lower(self.model, self.shape, pixels, self.options)
+        self.lowered: Lowering = replace(lowered, notes=(*lowered.notes, *outside(experiment)))
         header = self._header(tuple(checkpoint.state["classes"]))
         self.content = container.pack(header, self.lowered.tensors)
         self.packed = PackedModel.from_parts(
@@ -135,6 +136,13 @@ class Export:
     def proven(self) -> Content:
         """The compared content, from which every format is made."""
         return Content(*container.unpack(self.content))
+
+
+def outside(experiment: Experiment) -> tuple[str, ...]:
+    """Sentences on what evaluations of the run do and its exports do not."""
+    if not experiment.data.flip_test:
+        return ()
+    return ("evaluations of the run also see mirror images (data.flip_test); that is no part of the file",)
 
 
 def pixel_steps(normalizer: Normalizer) -> list[Pixels]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,8 @@ class LayerRow:
     parameter and running statistic."""
     bytes_real: int = 0
     """Stored if everything were 32-bit."""
+    activations: int = 0
+    """Bytes of the input, in bits where the layer quantizes it, and of the real output, for one image."""
 
     @property
     def params(self) -> int:
@@ -52,6 +54,7 @@ class LayerRow:
 
 
 SUMMED = ("params_binary", "params_real", "macs_binary", "macs_mixed", "macs_real", "bytes", "bytes_real")
+LARGEST = ("bits", "activations")
 
 
 def layer_table(model: nn.Module, shape: Sequence[int]) -> list[LayerRow]:
@@ -64,21 +67,26 @@ def layer_table(model: nn.Module, shape: Sequence[int]) -> list[LayerRow]:
     owners = list(_owners(model))
     outputs: dict[str, Tensor] = {}
     macs: dict[str, int] = {}
+    held: dict[str, int] = {}
 
-    def see(name: str, _: Tensor, output: Tensor) -> None:
+    def see(name: str, x: Tensor, output: Tensor) -> None:
+        module = model.get_submodule(name)
         outputs[name] = output
-        macs[name] = macs.get(name, 0) + _macs(model.get_submodule(name), output)
+        macs[name] = macs.get(name, 0) + _macs(module, output)
+        held[name] = max(held.get(name, 0), _held(module, x) + REAL_BYTES * output.numel())
 
     parameter = next(model.parameters(), torch.empty(0))
     observe(model, parameter.new_zeros(1, *shape), owners, see)
     counted: set[int] = set()
-    return [_row(name, module, outputs.get(name), macs.get(name, 0), counted) for name, module in owners]
+    rows = (_row(name, module, outputs.get(name), macs.get(name, 0), counted) for name, module in owners)
+    return [replace(row, activations=held.get(row.name, 0)) for row in rows]
 
 
 def total(rows: Sequence[LayerRow]) -> LayerRow:
-    """The sum of all rows, named ``total``."""
+    """The sum of all rows, named ``total``; of bits and activations the largest."""
     sums = {field: sum(getattr(row, field) for row in rows) for field in SUMMED}
-    return LayerRow(name="total", kind="", bits=max((row.bits for row in rows), default=0), **sums)
+    sums |= {field: max((getattr(row, field) for row in rows), default=0) for field in LARGEST}
+    return LayerRow(name="total", kind="", **sums)
 
 
 def _macs(module: nn.Module, output: Tensor) -> int:
@@ -86,6 +94,14 @@ def _macs(module: nn.Module, output: Tensor) -> int:
     if isinstance(module, nn.Conv2d | nn.Linear):
         return output.numel() * module.weight[0].numel()
     return 0
+
+
+def _held(module: nn.Module, x: Tensor) -> int:
+    """Bytes of a layer's input, as it reads it."""
+    if isinstance(module, BinaryLayer) and module.input_quantizer is not None:
+        quantizer = module.input_quantizer.quantizer
+        return -(-x.numel() * (quantizer.bases or quantizer.code.planes) // 8)
+    return REAL_BYTES * x.numel()
 
 
 def _owners(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -205,4 +221,5 @@ def _summary(row: LayerRow) -> list[str]:
         f"parameters  {row.params:,}: {row.params_binary:,} of {row.bits or 1} bit, {row.params_real:,} real",
         f"MACs        {row.macs:,} per image: {shares}",
         f"bytes       {row.bytes:,}, packed; {row.bytes_real:,} in 32 bits: {ratio:.1f} times smaller",
+        f"activations {row.activations:,} bytes at most, for a layer's input (bits if quantized) and output",
     ]

@@ -73,7 +73,7 @@ def formulas(method: Method) -> Iterator[Formula]:
 
 def _of(table: Table[Any], axis: str, options: Any) -> Iterator[Formula]:
     if options.name != "none":
-        yield Formula(axis, word(options), _text(table.rows[type(options)]))
+        yield Formula(axis, word(options), _text(table.built_from(type(options))))
 
 
 def _text(cls: Callable[..., Any]) -> str:

@@ -26,6 +26,7 @@ from bnn_train.models.sizes import Shape
 from bnn_train.models.tiny import tiny_convnet
 from bnn_train.spec.method import Method
 from bnn_train.spec.networks import Network
+from bnn_train.spec.outside import maker_of
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
@@ -53,7 +54,8 @@ def build(network: Network, method: Method, shape: Shape, classes: int) -> nn.Mo
     ``shape`` is C×H×W. Raises BnnError if its maps would vanish in the network's poolings, or if it is not
     square where it must be.
     """
-    model = BUILDERS[network.name](network, Layers(method), shape, classes)
+    make: Callable[..., nn.Module] = BUILDERS.get(network.name) or maker_of(type(network))
+    model = make(network, Layers(method), shape, classes)
     draw = CHOSEN[network.init]
     if draw is not None:
         initialise_real(model, draw)

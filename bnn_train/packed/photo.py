@@ -37,6 +37,8 @@ _ORIENTATION = 0x0112
 _DEEP_MODES = ("I", "F")
 _DEEP_RAW = re.compile(r";(?:12|16|24|32)")
 """In the layout that a PNG or TIFF decoder reads: `RGB;16B` becomes 8 bits without a word."""
+_WIDE = re.compile(r"\w+;16[BLN]?")
+"""Layouts of 16 bits, of which PIL takes the upper 8 where the image has colours; of grey we do."""
 _BITS_PER_SAMPLE = 258
 
 
@@ -62,7 +64,7 @@ def read_photo(path: Path, mode: str, exif: Exif = "ignore", *, listed: bool = F
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check(image, path)
                 turned = _is_turned(image)
-                return Photo(_upright(image, exif, turned).convert(mode), turned)
+                return Photo(_of_bytes(_upright(image, exif, turned)).convert(mode), turned)
     except (DataError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -137,9 +139,27 @@ def _check(image: Image.Image, path: Path) -> None:
     if max(image.size) > MAX_ASPECT * min(image.size):
         size = f"{image.width}×{image.height} pixels"
         raise ImageError(f"{printable(path)}: {size} is too elongated to crop; remove it")
-    if _is_deep(image):
+    if _is_deep(image) and not _is_wide(image):
         found = f"{image.format}, PIL mode {image.mode}"
         raise ImageError(f"{printable(path)}: more than 8 bits per channel ({found}); convert it to 8 bits")
+
+
+def _is_wide(image: Image.Image) -> bool:
+    """16 bits in a channel, of which the upper 8 can be told: PNG and TIFF without planes."""
+    layouts = [
+        part for tile in getattr(image, "tile", ()) for part in _listed(tile[3]) if isinstance(part, str)
+    ]
+    return image.format in ("PNG", "TIFF") and bool(layouts) and all(map(_WIDE.fullmatch, layouts))
+
+
+def _of_bytes(image: Image.Image) -> Image.Image:
+    """The upper 8 bits of a grey image of 16: `convert` would clip it to 255."""
+    import numpy as np
+    from PIL import Image
+
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _too_large(path: Path) -> ImageError:

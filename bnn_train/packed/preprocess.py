@@ -69,7 +69,7 @@ def _zca(x: Array, _options: Options, own: Tensors) -> Array:
 
 
 def _lcn(x: Array, options: Options, _own: Tensors) -> Array:
-    window = _gaussian(options["kernel"])
+    window = gaussian(options["kernel"])
     centred = x - _filter(x, window)
     norm = np.sqrt(_filter(np.square(x), window))
     floor = norm.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
@@ -77,7 +77,7 @@ def _lcn(x: Array, options: Options, _own: Tensors) -> Array:
     return np.asarray(centred / divisor)
 
 
-def _gaussian(size: int, sigma: float = 2.0) -> NDArray[np.float32]:
+def gaussian(size: int, sigma: float = 2.0) -> NDArray[np.float32]:
     """A size×size window that sums to 1; pylearn2's σ is 2."""
     at = np.arange(size) - size // 2
     line = np.exp(-np.square(at) / (2 * sigma**2))

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from bnn_train.report.numbers import duration
+
 MAX_CONFUSION = 20
 MAX_EPOCHS = 30
 HISTORY = {
@@ -110,20 +112,12 @@ def _training(report: Report) -> Iterator[str]:
     yield "## Training"
     yield "\n".join(
         [
-            f"- {report['epochs']} epochs in {_duration(report['wall_time_s'])},"
+            f"- {report['epochs']} epochs in {duration(report['wall_time_s'])},"
             f" {report['images_per_s']:,.0f} images/s",
             f"- seed {report['seed']}",
             "- " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
         ]
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
 
 
 def _epochs(report: Report) -> Iterator[str]:

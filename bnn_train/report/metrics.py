@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from bnn_train.errors import RunError
 from bnn_train.files import write_atomic
 from bnn_train.report.files import plain
+from bnn_train.report.trackers import Tracker
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bnn_train.report.mistakes import Picture
 
 METRICS = "metrics.jsonl"
 EVENTS = "tensorboard"
@@ -22,8 +27,16 @@ _log = logging.getLogger(__name__)
 class MetricsLog:
     """Writes both. A full disk or a broken TensorBoard is told once and never stops a training."""
 
-    def __init__(self, folder: Path, *, tensorboard: bool, resume_step: int | None) -> None:
-        """``resume_step``: the step to go on from; what was logged after it did not happen."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tensorboard: bool,
+        resume_step: int | None,
+        trackers: Mapping[str, Callable[[], Tracker]] | None = None,
+    ) -> None:
+        """``resume_step``: the step to go on from; what was logged after it did not happen. ``trackers``:
+        what opens each, by name."""
         self._path = folder / METRICS
         self._warned: set[str] = set()
         self._torn = False
@@ -32,6 +45,9 @@ class MetricsLog:
             self._guard(str(self._path), lambda: _forget_after(self._path, resume_step))
         if tensorboard:
             self._guard("TensorBoard", lambda: self._open_board(folder / EVENTS, resume_step))
+        self._trackers: dict[str, Tracker] = {}
+        for name, opens in (trackers or {}).items():
+            self._guard(name, partial(self._open_tracker, name, opens))
 
     def write(self, event: str, step: int, epoch: int, **values: Any) -> None:
         """Append ``{"event", "step", "epoch", **values}``; numbers become scalars ``event/name``.
@@ -43,6 +59,9 @@ class MetricsLog:
         self._guard(str(self._path), lambda: self._append(line))
         if self._board is not None:
             self._guard("TensorBoard", lambda: self._scalars(event, step, values))
+        numbers = dict(_tags(event, values)) if self._trackers else {}
+        for name, tracker in self._trackers.items():
+            self._guard(name, partial(tracker.log, event, step, epoch, numbers))
 
     def histogram(self, name: str, tensor: Tensor, step: int) -> None:
         """The distribution of ``tensor``'s values, for TensorBoard alone."""
@@ -50,8 +69,20 @@ class MetricsLog:
             values = tensor.detach().float().cpu().numpy()
             self._guard("TensorBoard", lambda: self._board.add_histogram(name, values, step))
 
+    def image(self, name: str, picture: Picture, step: int) -> None:
+        """A picture, H×W×3, for TensorBoard alone."""
+        if self._board is not None:
+            self._guard("TensorBoard", lambda: self._board.add_image(name, picture, step, dataformats="HWC"))
+
+    @property
+    def shows_images(self) -> bool:
+        """Whether anybody looks at ``image``, so that one is worth making."""
+        return self._board is not None
+
     def close(self) -> None:
-        """Flush what TensorBoard still holds."""
+        """Flush what TensorBoard and trackers still hold."""
+        for name, tracker in self._trackers.items():
+            self._guard(name, tracker.close)
         if self._board is not None:
             self._guard("TensorBoard", self._board.close)
 
@@ -60,6 +91,9 @@ class MetricsLog:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{start}{line}\n")
         self._torn = False
+
+    def _open_tracker(self, name: str, opens: Callable[[], Tracker]) -> None:
+        self._trackers[name] = opens()
 
     def _open_board(self, folder: Path, resume_step: int | None) -> None:
         from torch.utils.tensorboard import SummaryWriter  # takes a second, and not every run wants it

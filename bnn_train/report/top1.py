@@ -99,6 +99,11 @@ def _notes(experiment: Experiment) -> list[str]:
         notes.append(f"Only the first {data.test_limit:,} test images were used (data.test_limit).")
     if data.train_limit is not None:
         notes.append(f"Trained on the first {data.train_limit:,} training images only (data.train_limit).")
+    if data.flip_test:
+        notes.append(
+            "Evaluated on each image and its mirror image, the logits averaged (data.flip_test), which an"
+            " exported file does not do."
+        )
     if experiment.training.amp != "none" or experiment.run.tf32:
         notes.append(f"Trained and evaluated in {_precision(experiment)}; an export computes in float32.")
     return notes

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from bnn_train.spec.affine import Affine
+from bnn_train.spec.augment import Augmentation, Mix
+from bnn_train.spec.datasets import DATASETS
+from bnn_train.spec.found import Drawn, FolderName, Found, Statistics
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Natural, Positive, named
 
@@ -89,66 +91,13 @@ Normalization = Annotated[
 ]
 
 
-class PadCropFlip(Record):
-    """Pad with black, crop back at random, flip left-right with probability ½."""
-
-    name: Literal["pad_crop_flip"]
-    pad: Natural = 4
-    flip: bool = True
-
-
-class RandomResizedCrop(Record):
-    """A random area and aspect ratio, resized to the input size; flip. Image folders only."""
-
-    name: Literal["random_resized_crop"]
-    min_area: float = Field(default=0.08, gt=0, le=1)
-    flip: bool = True
-
-
-class ResizeCrop(Record):
-    """Shorter side at random in [min_side, max_side], random crop of the input size; flip.
-
-    Image folders only.
-    """
-
-    name: Literal["resize_crop"]
-    min_side: Count = 256
-    max_side: Count = 256
-    flip: bool = True
-
-
-Augmentation = Annotated[
-    Annotated[PadCropFlip | Affine | RandomResizedCrop | ResizeCrop, Field(discriminator="name")],
-    BeforeValidator(named),
-]
-
-
-FolderName = Annotated[str, Field(pattern=r"^[^/]+$")]
-
-
-class Drawn(Record):
-    """How the validation images of a folder were drawn when a run began. Each image is on its side by its
-    name alone, so that one which is removed or added moves no other.
-
-    Written by a run into its own config; with it, another run has the same split.
-    """
-
-    size: Natural
-    take: Literal["last", "random", "balanced"]
-    seed: int
-    cut: str = Field(pattern=r"^([0-9a-f]+|g)( ([0-9a-f]+|g))*$")
-    """Keys before it are held out (`last`: the others), in hex (`g`: all); `balanced`: one for each class."""
-    images: Count
-    """How many the training folder held."""
-    names: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """SHA-256 of their names."""
-
-
 class Validation(Record):
     """The images held out of the training file to choose the checkpoint."""
 
     size: Natural | None = None
     """How many; default: as the papers do. 0: none."""
+    share: float | None = Field(default=None, gt=0, lt=1)
+    """Own images: the part of each class instead of a number; default: a tenth."""
     take: Literal["auto", "last", "random", "balanced"] = "auto"
     """`auto`: the last ones of MNIST and CIFAR-10; SVHN's 400 of train and 200 of extra per class
     (of train alone without `extra`); `random` elsewhere. `random` depends on the seed alone."""
@@ -161,14 +110,44 @@ class Validation(Record):
     """Image folders, `by: name`; written by a run when it begins."""
 
 
+class TestSplit(Record):
+    """The test images of a folder or table of one's own that has none apart."""
+
+    share: float = Field(default=0.2, gt=0, lt=1)
+    """The part of each class, at least one image of those that have several."""
+    seed: Natural = 0
+    """Not the experiment's, so that runs of other seeds have the same test images."""
+
+
 class Data(Record):
     """Images, how they are prepared and how they are batched."""
 
-    name: Literal["mnist", "cifar10", "svhn", "imagenet", "digits", "synthetic"]
+    name: Literal[
+        "mnist",
+        "fashion_mnist",
+        "kmnist",
+        "emnist_balanced",
+        "emnist_byclass",
+        "emnist_bymerge",
+        "emnist_letters",
+        "emnist_digits",
+        "emnist_mnist",
+        "cifar10",
+        "cifar100",
+        "stl10",
+        "svhn",
+        "imagenet",
+        "folder",
+        "csv",
+        "digits",
+        "synthetic",
+    ]
     root: str = "data"
-    """The folder that holds the files, as torchvision lays them out."""
+    """The folder that holds the files, as torchvision lays them out. `folder`: of `train/<class>/`,
+    `val/<class>/` and `test/<class>/`, or of the classes. `csv`: of `train.csv`, `val.csv` and `test.csv`, or
+    one such file."""
     download: bool = False
-    """Fetch missing files from the data set's official place (not ImageNet)."""
+    """Fetch missing files from the data set's official place (not ImageNet or own images)."""
     batch_size: Count = 100
     eval_batch_size: Count = 500
     """Does not change any result."""
@@ -180,11 +159,20 @@ class Data(Record):
     )
     """Applied in order, in training and evaluation, after augmentation."""
     augment: tuple[Augmentation, ...] = Field(default=(), strict=False)
-    """Training images only."""
+    """Training images only, in this order: a crop first, then what changes the cropped image."""
+    mix: tuple[Mix, ...] = Field(default=(), strict=False)
+    """Training images only: each is mixed with the next of its batch, and so is its label. Of several ways,
+    each image draws one."""
+    flip_test: bool = False
+    """Evaluate on each image and its mirror image, and average the logits. The report says so; an
+    exported file does not do it."""
     image_size: Count | None = None
-    """Height and width of the model's input; default: the data set's. Small sets are resized once."""
+    """Height and width of the model's input; default: the data set's. Small sets are resized once. `size` is
+    the same key."""
+    channels: Literal[1, 3] | None = None
+    """Own images: 1 reads them as grey; default: 3."""
     resize: Count | None = None
-    """ImageNet evaluation: shorter side before the centre crop; default: image_size · 256/224."""
+    """Image folders, evaluation: shorter side before the centre crop; default: image_size · 256/224."""
     drop_last: bool = True
     """Leave out the last, smaller training batch of an epoch."""
     sampling: Literal["shuffle", "balanced"] = "shuffle"
@@ -200,16 +188,33 @@ class Data(Record):
     test_limit: Count | None = None
     test_folder: FolderName | None = None
     """Image folders: the folder under `root` that is the test set; default: `val`, as in ImageNet, else the
-    one of `valid`, `validation` and `test` that is there."""
+    one of `valid`, `validation` and `test` that is there. Own images: `test`, else the one of the others."""
+    test_split: TestSplit | None = None
+    """Own images: draw the test set from the others; default: where there is none, a fifth."""
     exif: Literal["ignore", "apply"] = "ignore"
-    """Image folders: `apply` turns an image as its EXIF orientation says; ImageNet's results are made
-    with `ignore`."""
+    """Image folders: `apply` turns an image as its EXIF orientation says, the default of own images;
+    ImageNet's results are made with `ignore`."""
     on_error: Literal["fail", "skip"] = "fail"
     """Image folders, in training alone: `skip` gives the place of a damaged image to the next one in the
     list, and counts it. A disk that does not answer is no damaged image."""
     shape: tuple[Count, Count, Count] | None = Field(default=None, strict=False)
     """`synthetic` only: C×H×W."""
     num_classes: int | None = Field(default=None, ge=2)
-    """`synthetic`: how many; ImageNet folders: how many are expected.
+    """`synthetic`: how many; image folders: how many are expected.
 
     Default: the data set's, or what the folder holds."""
+    statistics: Statistics | None = None
+    """Where the data set has none of its own; written by a run when it begins."""
+    found: Found | None = None
+    """Own images; written by a run when it begins."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled(cls, section: Any) -> Any:
+        """`size` for `image_size`, and cameras' marks heeded in images of one's own."""
+        if not isinstance(section, dict):
+            return section
+        if "size" in section and "image_size" not in section:
+            section = {("image_size" if key == "size" else key): value for key, value in section.items()}
+        row = DATASETS.get(str(section.get("name")))
+        return {"exif": "apply", **section} if row is not None and row.own else section

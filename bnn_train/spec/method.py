@@ -94,11 +94,12 @@ class LatentSpec(Record):
         "glorot_uniform",
         "uniform_0001",
         "torch",
+        "connections",
     ] = "he_out"
     """`uniform`: U(−1, 1); `glorot`: U(±√(1.5/(fan_in+fan_out))); `he_*`: N(0, √(2/fan)); `sign`: ±1;
     `uniform_0001`: U(0, 0.001). Keras' own: `glorot_uniform`, U(±√(6/(fan_in+fan_out))); `glorot_normal`,
     N(0, √(2/(fan_in+fan_out))) cut off at two deviations. PyTorch's own: `torch`,
-    U(±1/√fan_in)."""
+    U(±1/√fan_in). `connections`: U(0, 1), with the signs of fixed strengths."""
     clip: float | None = Field(default=None, gt=0)
     """Clip to [−clip, clip] after every step."""
     clip_all: bool = False
@@ -185,9 +186,9 @@ class BlockSpec(Record):
 class NormSpec(Record):
     """Batch normalization in the networks of a method."""
 
-    kind: Literal["batch", "shift"] = "batch"
-    """`shift`: multiplications by powers of two alone (BNN §1.3 and algorithm 2); the output's norm stays
-    `batch`, as in the authors' code."""
+    kind: Literal["batch", "shift", "none"] = "batch"
+    """`shift`: multiplications by powers of two alone (BNN §1.3 and algorithm 2); `none`: none. The output's
+    norm stays `batch`, as in BNN's authors' code."""
     eps: float = Field(default=1e-5, gt=0)
     momentum: float = Field(default=0.1, gt=0, le=1)
     """The weight of the newest batch in the running statistics."""
@@ -202,6 +203,11 @@ class NormSpec(Record):
     def plain(self) -> bool:
         """Whether norms are torch's own."""
         return self.kind == "batch"
+
+    @property
+    def absent(self) -> bool:
+        """Whether there are none but that of the output."""
+        return self.kind == "none"
 
     @property
     def draws_gamma(self) -> bool:

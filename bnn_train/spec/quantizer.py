@@ -50,6 +50,16 @@ class Quantizer(Record):
     """It keeps whole numbers in a checkpoint, which no average of weights can hold."""
 
     @property
+    def samples(self) -> bool:
+        """As a weight quantizer: whether training takes the expectation of weights that are drawn later."""
+        return False
+
+    @property
+    def reads_deviations(self) -> bool:
+        """As an activation quantizer: whether its input is a sum in units of its own deviation."""
+        return False
+
+    @property
     def solves(self) -> bool:
         """Whether it solves for its weights on images before the first step."""
         return False

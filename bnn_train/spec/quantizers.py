@@ -33,7 +33,15 @@ from bnn_train.spec.quantizers_solved import (
     SparseHalfWave,
     TernaryResidual,
 )
-from bnn_train.spec.quantizers_spikes import Heaviside, Hysteresis, LateSign, RealTanh, TernaryShare
+from bnn_train.spec.quantizers_spikes import (
+    Heaviside,
+    Hysteresis,
+    LateSign,
+    RealTanh,
+    Sampled,
+    Spike,
+    TernaryShare,
+)
 from bnn_train.spec.scalars import named
 
 __all__ = [
@@ -57,12 +65,14 @@ __all__ = [
     "Real",
     "RealTanh",
     "ResidualSigns",
+    "Sampled",
     "ShiftedSigns",
     "Sign",
     "SignedUniform",
     "SoftSteps",
     "SolvedSign",
     "SparseHalfWave",
+    "Spike",
     "StochasticSign",
     "Stored",
     "SymmetricUniform",
@@ -175,7 +185,8 @@ WeightQuantizer = Annotated[
         | Hysteresis
         | TernaryShare
         | LateSign
-        | Powers,
+        | Powers
+        | Sampled,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),
@@ -200,7 +211,8 @@ ActivationQuantizer = Annotated[
         | SoftSteps
         | Heaviside
         | LateSign
-        | RealTanh,
+        | RealTanh
+        | Spike,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

@@ -50,6 +50,47 @@ class LateSign(Quantizer):
     )
 
 
+class Sampled(Quantizer):
+    """±1 with a trained probability, else 0; which of the two is fixed (Esser 2015)."""
+
+    name: Literal["sampled"] = "sampled"
+    form: Literal["sampled", "rounded"] = "sampled"
+    """`sampled`: training takes the expectation, evaluations and exports a sample; `rounded`: all take what
+    is likely, and training passes its gradient unchanged (RANC)."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Of the sample; another one is another network of an ensemble."""
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    softens: ClassVar[bool] = True
+
+    @property
+    def samples(self) -> bool:
+        """Unless it rounds."""
+        return self.form == "sampled"
+
+
+class Spike(Quantizer):
+    """The probability of a spike while training, in evaluations a spike from 0 on (Esser 2015)."""
+
+    name: Literal["spike"] = "spike"
+    curve: Literal["normal", "logistic"] = "normal"
+    """The distribution function: of a normal sum in its deviations, or the sigmoid of the sum (RANC)."""
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    softens: ClassVar[bool] = True
+    fires: ClassVar[bool] = True
+    range: ClassVar[str] = "any"
+    remark: ClassVar[str] = (
+        "neurons have the probability of a spike for their output while training, and evaluations take spikes"
+        " and a sample of the connections: validation measures another network than the one that is trained"
+    )
+
+    @property
+    def reads_deviations(self) -> bool:
+        """With the curve of a normal sum."""
+        return self.curve == "normal"
+
+
 class RealTanh(Quantizer):
     """tanh, and no codes: activations of a first stage, before they are binarized (Real-to-Binary)."""
 

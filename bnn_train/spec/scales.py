@@ -100,6 +100,9 @@ class _OutputScale(Record):
     """Its formula is that of inputs whose codes are their signs."""
     pads_zeros: ClassVar[bool] = False
     """It averages over maps with zeros around them."""
+    of_chances: ClassVar[bool] = False
+    """It is a deviation of sums over weights that are drawn, for neurons that ask how many of them a sum is
+    from 0."""
     learns: ClassVar[bool] = False
     """It has parameters; as any of them, only in layers with quantized inputs."""
 
@@ -144,6 +147,14 @@ class Gate(_OutputScale):
     learns: ClassVar[bool] = True
 
 
+class Deviation(_OutputScale):
+    """Divided by the deviation of a sum over sampled connections while training (Esser 2015)."""
+
+    name: Literal["deviation"] = "deviation"
+    of_chances: ClassVar[bool] = True
+
+
 OutputScale = Annotated[
-    Annotated[Unscaled | XnorK | Factored | Gate, Field(discriminator="name")], BeforeValidator(named)
+    Annotated[Unscaled | XnorK | Factored | Gate | Deviation, Field(discriminator="name")],
+    BeforeValidator(named),
 ]

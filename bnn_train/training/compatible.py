@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from bnn_train.config.schema import CheckpointFile, Drawn, Experiment
+from bnn_train.config.schema import CheckpointFile, Data, Drawn, Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.spec.annealed import curves
@@ -21,6 +21,7 @@ FREE_KEYS = (
     "run.device",
     "run.threads",
     "run.tensorboard",
+    "run.trackers",
     "run.overwrite",
     "schedule.over",
     "data.root",
@@ -60,6 +61,7 @@ def continued(stored: Experiment, wanted: Experiment) -> Experiment:
     Its validation images stay the ones that the run has drawn."""
     kept = stored.data.validation
     wanted = with_split(wanted, by=kept.by, drawn=wanted.data.validation.drawn or kept.drawn)
+    wanted = with_found(wanted, stored.data)
     wanted = with_digests(wanted, stored)
     _check_annealed(stored, wanted)
     old, new = _dumped(stored), _dumped(wanted)
@@ -146,6 +148,13 @@ def with_split(experiment: Experiment, *, by: Literal["name", "position"], drawn
     validation = experiment.data.validation.model_copy(update={"by": by, "drawn": drawn})
     section = experiment.data.model_copy(update={"validation": validation})
     return experiment.model_copy(update={"data": section})
+
+
+def with_found(experiment: Experiment, data: Data) -> Experiment:
+    """An experiment that knows, where it does not say otherwise, what ``data`` tells of its images."""
+    own = experiment.data
+    told = {"found": own.found or data.found, "statistics": own.statistics or data.statistics}
+    return experiment.model_copy(update={"data": own.model_copy(update=told)})
 
 
 def with_digests(experiment: Experiment, stored: Experiment) -> Experiment:

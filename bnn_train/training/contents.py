@@ -13,15 +13,30 @@ from bnn_train.errors import RunError
 from bnn_train.files import TEMPORARY
 from bnn_train.packed.recognise import is_packed
 from bnn_train.report.metrics import EVENTS, METRICS
+from bnn_train.report.mistakes import MISTAKES
+from bnn_train.report.predictions import PREDICTIONS
+from bnn_train.report.trackers import CSV, IDS
 from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
 
 CHECKPOINTS, CONFIG, MANIFEST, LOCK = "checkpoints", "config.yaml", "manifest.json", ".lock"
-REPORTS = ("report.md", "report.json")
+REPORTS = ("report.md", "report.json", "report.html")
 
 # Every name that a run writes, by the folder it is in.
 OWN = {
-    "": (CONFIG, MANIFEST, METRICS, parity_images.NAME, parity_images.FORMER_NAME, images.NAME, *REPORTS),
+    "": (
+        CONFIG,
+        MANIFEST,
+        METRICS,
+        PREDICTIONS,
+        MISTAKES,
+        CSV,
+        IDS,
+        parity_images.NAME,
+        parity_images.FORMER_NAME,
+        images.NAME,
+        *REPORTS,
+    ),
     CHECKPOINTS: (BEST, PREVIOUS, LAST),
     EVENTS: (),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -14,6 +14,8 @@ from bnn_train.training.losses import Criterion
 from bnn_train.training.precision import precise
 
 Batches = Iterable[tuple[Tensor, Tensor]]
+See = Callable[[Tensor, Tensor], None]
+"""Told the logits and labels of each batch."""
 
 
 @contextmanager
@@ -35,16 +37,23 @@ def evaluate(
     classes: int,
     criterion: Criterion,
     amp: torch.dtype | None = None,
+    see: See | None = None,
+    flips: bool = False,
 ) -> Evaluation:
     """Count every image of ``batches`` once; the loss is the mean over the images. ``amp``: the precision of
-    the run, so that the function is scored that was trained. Waits for the device at the end alone."""
+    the run, so that the function is scored that was trained. ``flips``: of the logits of an image and its
+    mirror image the mean. Waits for the device at the end alone."""
     tally = Tally(classes)
     with evaluating(model):
         for images, labels in batches:
             with precise(images.device, amp):
                 logits = model(images).float()
+                if flips:
+                    logits = (logits + model(images.flip(-1)).float()) / 2
                 loss = criterion(logits, labels)
             tally.add(logits, labels, loss=loss)
+            if see is not None:
+                see(logits, labels)
     return tally.result()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from bnn_train.config.schema import Experiment
 from bnn_train.errors import CheckpointError, RunError
@@ -26,7 +27,7 @@ class RunFolder:
     """A folder that this process alone may write while it is entered; ``lock`` holds that claim."""
 
     path: Path
-    lock: int
+    lock: FileLock
 
     @property
     def checkpoints(self) -> Path:
@@ -55,7 +56,7 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self.lock)
+        self.lock.release()
 
 
 def run_path(experiment: Experiment) -> Path:
@@ -148,18 +149,16 @@ def _claim(path: Path) -> RunFolder:
         raise RunError(
             f"{path}: {broken} is a link to {os.readlink(broken)}, which is not there; {OTHER_FOLDER}"
         )
+    lock = FileLock(path / LOCK, timeout=0, thread_local=False)
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}; {OTHER_FOLDER}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
+        lock.acquire()
+    except Timeout:
         raise RunError(
             f"{path}: another bnn-train is writing this run; wait for it or use another run.dir"
         ) from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}; {OTHER_FOLDER}") from None
     return RunFolder(path, lock)
 
 

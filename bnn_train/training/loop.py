@@ -53,7 +53,7 @@ def train(
         check = partial(check_finite, learner.model, sums, progress, rate, per_epoch)
         with nothing_lost(recorder, progress, check):
             done = progress.step - epoch * per_epoch
-            batches = data.train_batches(epoch, skip=done * training.accumulate)
+            batches = data.train_batches(epoch, skip=done * training.accumulate, mix=True)
             learner.model.train()
             clock = time.perf_counter()
             steps = groups(batches, training.accumulate)

@@ -15,11 +15,15 @@ from tqdm import tqdm
 from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.placed import place
 from bnn_train.config.local import portable
+from bnn_train.config.plugins import origins
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.inspect import diagnostics
 from bnn_train.inspect.evaluation import Evaluation
+from bnn_train.inspect.filters import first_filters
+from bnn_train.inspect.histograms import is_told, latent_histograms
 from bnn_train.report.metrics import MetricsLog
+from bnn_train.report.pictures import filter_sheet
 from bnn_train.spec.annealed import Position
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint
@@ -93,6 +97,8 @@ class Recorder:
             "scaler": self.learner.scaler.state_dict(),
             "steps_per_epoch": self._per_epoch,
         }
+        if used := origins(self.experiment):
+            state["plugins"] = used
         if best:
             ckpt.write(folder / ckpt.BEST, Checkpoint(tensors, state))
         if (folder / ckpt.LAST).exists():
@@ -170,6 +176,8 @@ class Recorder:
             "epoch", step, epoch + 1, **entry, images_per_s=speed, seconds=seconds, layers=self._layers(flips)
         )
         self._histograms(step)
+        if is_told(epoch + 1, self.experiment.training.epochs):
+            self._tell_weights(step, epoch + 1)
         entry["epoch"] = epoch + 1
         tqdm.write(_line(entry, self.experiment.training.epochs, speed))
         return entry
@@ -182,6 +190,7 @@ class Recorder:
             classes=len(self.data.classes),
             criterion=criterion(self.experiment.loss).scored,
             amp=self.learner.amp,
+            flips=self.experiment.data.flip_test,
         )
 
     def _layers(self, flips: dict[str, float]) -> dict[str, dict[str, float]]:
@@ -198,6 +207,16 @@ class Recorder:
     def _histograms(self, step: int) -> None:
         for name, layer in binary_layers(self.learner.model):
             self.log.histogram(f"latent/{name}", layer.weight.detach(), step)
+
+    def _tell_weights(self, step: int, epoch: int) -> None:
+        """Histograms of the latent weights, and the first layer's filters as a picture."""
+        histograms = latent_histograms(self.learner.model)
+        if histograms:
+            self.log.write("latents", step, epoch, **histograms)
+        if self.log.shows_images:
+            filters = first_filters(self.learner.model, self.data.shape)
+            if filters is not None:
+                self.log.image("filters/first layer", filter_sheet(filters), step)
 
 
 def _prefixed(split: str, result: Evaluation) -> dict[str, float]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.placed import place
 from bnn_train.config.loader import from_mapping
+from bnn_train.config.plugins import load_plugins
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.errors import CheckpointError, ConfigError
@@ -19,7 +20,7 @@ from bnn_train.spec.inputs import input_shape
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count
 from bnn_train.training.checkpoint import Checkpoint, read
-from bnn_train.training.evaluate import evaluate
+from bnn_train.training.evaluate import See, evaluate
 from bnn_train.training.fits import check_network
 from bnn_train.training.losses import criterion
 from bnn_train.training.position import stored_position
@@ -36,6 +37,8 @@ class _State(Record):
     progress: dict[str, Any]
     scaler: dict[str, float]
     steps_per_epoch: Count | None = None
+    plugins: list[str] = Field(default_factory=list)
+    """The packages, with versions, that brought its method, network, data set or quantizers."""
 
 
 def experiment_of(checkpoint: Checkpoint) -> Experiment:
@@ -48,6 +51,11 @@ def experiment_of(checkpoint: Checkpoint) -> Experiment:
         wrong = f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
     except ConfigError as error:
         wrong = "; ".join(error.problems)
+        if needed := set(checkpoint.state.get("plugins", ())) - set(load_plugins()):
+            raise CheckpointError(
+                f"the checkpoint was trained with the plug-in {' and '.join(sorted(needed))}, which is not"
+                f" installed here; install it ({wrong})"
+            ) from None
     raise CheckpointError(f"the checkpoint's state is not what this bnn_train writes ({wrong}); use another")
 
 
@@ -75,7 +83,7 @@ def evaluated_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def evaluate_checkpoint(
-    checkpoint: Checkpoint, data: DataBundle, split: str, *, device: torch.device
+    checkpoint: Checkpoint, data: DataBundle, split: str, *, device: torch.device, see: See | None = None
 ) -> tuple[nn.Module, Evaluation]:
     """The model and its count over one split, in the precision that it was trained in."""
     model, experiment = model_of(checkpoint, device), experiment_of(checkpoint)
@@ -85,5 +93,7 @@ def evaluate_checkpoint(
         classes=len(data.classes),
         criterion=criterion(experiment.loss).scored,
         amp=AMP_TYPES[experiment.training.amp],
+        see=see,
+        flips=experiment.data.flip_test,
     )
     return model, result

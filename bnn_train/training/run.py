@@ -15,15 +15,24 @@ from bnn_train.data.open import DataBundle, open_data
 from bnn_train.errors import CheckpointError, Interrupted
 from bnn_train.inspect import diagnostics
 from bnn_train.inspect.layers import layer_table
+from bnn_train.report import trackers
 from bnn_train.report.metrics import MetricsLog
+from bnn_train.report.pictures import confusion_sheet, mistake_sheet
 from bnn_train.report.top1 import build_report, write_report
 from bnn_train.report.versions import versions
 from bnn_train.spec.inputs import input_shape
+from bnn_train.training import answers, images, manifest, parity_images
 from bnn_train.training import checkpoint as ckpt
-from bnn_train.training import images, manifest, parity_images
 from bnn_train.training.batches import check_batches
 from bnn_train.training.checkpoint import Checkpoint
-from bnn_train.training.compatible import check_length, continued, same_classes, told_changes, with_split
+from bnn_train.training.compatible import (
+    check_length,
+    continued,
+    same_classes,
+    told_changes,
+    with_found,
+    with_split,
+)
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
 from bnn_train.training.fits import check_network, check_optimizers, check_scaler
 from bnn_train.training.folder import RunFolder, Warn, clear, create, refuse_others, reopen, run_path
@@ -104,6 +113,7 @@ class _Beginning:
 
 def _prepared(experiment: Experiment) -> _Beginning:
     """All that a run begins with: every mistake is told while its folder is as it was."""
+    trackers.check(experiment.run.trackers)
     experiment, device = pinned(experiment), choose_device(experiment.run)
     terms = terms_of(experiment.loss, device)
     data = open_data(experiment.data, seed=experiment.seed, device=device)
@@ -114,7 +124,7 @@ def _prepared(experiment: Experiment) -> _Beginning:
     started = start_weights(model, experiment)
     solved = solve_weights(model, experiment, data)
     drawn = data.config.validation
-    experiment = with_split(experiment, by=drawn.by, drawn=drawn.drawn)
+    experiment = with_found(with_split(experiment, by=drawn.by, drawn=drawn.drawn), data.config)
     return _Beginning(experiment, data, build_learner(experiment, model, device, terms), started, solved)
 
 
@@ -151,6 +161,7 @@ def _go_on(
     stored = experiment_of(checkpoint)
     experiment = stored if wanted is None else continued(stored, wanted)
     check_network(checkpoint, stored)
+    trackers.check(experiment.run.trackers)
     progress = Progress.from_json(checkpoint.state["progress"])
     device = choose_device(experiment.run)
     terms = terms_of(experiment.loss, device)
@@ -198,8 +209,12 @@ def _run(
     resumed: bool = False,
 ) -> dict[str, Any]:
     """Train to the end and report."""
+    wanted, resume_step = experiment.run.trackers, progress.step if resumed else None
     log = MetricsLog(
-        folder.path, tensorboard=experiment.run.tensorboard, resume_step=progress.step if resumed else None
+        folder.path,
+        tensorboard=experiment.run.tensorboard or "tensorboard" in wanted,
+        resume_step=resume_step,
+        trackers=trackers.opened(wanted, folder.path, experiment.model_dump(mode="json"), resume_step),
     )
     recorder = Recorder(experiment, data, learner, folder, log, signs)
     recorder.tell([*experiment.method.remarks, *data.remarks])
@@ -209,7 +224,7 @@ def _run(
     try:
         with StopRequest() as stop:
             train(experiment, data, learner, progress, recorder, log, stop)
-        report = _report(experiment, data, progress, folder)
+        report = _report(experiment, data, progress, folder, log)
         log.write("test", progress.step, progress.epochs_finished, top1=report["top1"], top5=report["top5"])
     finally:
         log.close()
@@ -221,11 +236,12 @@ def _run(
 
 
 def _report(
-    experiment: Experiment, data: DataBundle, progress: Progress, folder: RunFolder
+    experiment: Experiment, data: DataBundle, progress: Progress, folder: RunFolder, log: MetricsLog
 ) -> dict[str, Any]:
     """The test set, once, with the weights of the chosen checkpoint as its file has them."""
-    best = ckpt.read(folder.checkpoints / ckpt.BEST)
-    model, evaluation = evaluate_checkpoint(best, data, "test", device=choose_device(experiment.run))
+    best, found = ckpt.read(folder.checkpoints / ckpt.BEST), answers.Answers()
+    device = choose_device(experiment.run)
+    model, evaluation = evaluate_checkpoint(best, data, "test", device=device, see=found.see)
     layers = layer_table(model, data.shape)
     report = build_report(
         experiment=experiment,
@@ -241,6 +257,11 @@ def _report(
         data_notes=data.remarks,
     )
     write_report(folder.path, report)
+    worst = answers.record(folder.path, data, "test", found)
+    if log.shows_images:
+        log.image("test/confusion", confusion_sheet(report["confusion"], data.classes), progress.step)
+        if worst:
+            log.image("test/worst mistakes", mistake_sheet(worst), progress.step)
     return report
 
 

@@ -20,11 +20,13 @@ from bnn_train.training.precision import precise, widened
 from bnn_train.training.setup import Learner
 
 Batch = tuple[Tensor, Tensor]
+"""Images, and labels N or, where images are mixed, the classes' shares N×K."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Loss, logits and labels of a batch, on the device and without their graph."""
+    """Loss, logits and labels of a batch, on the device and without their graph. Of mixed images the label is
+    that of the larger share."""
 
     loss: Tensor
     """The mean over the batch, terms included."""
@@ -99,11 +101,12 @@ def training_step(
 
 
 def _backward(learner: Learner, batch: Batch, position: Position, total: int) -> Seen:
-    images, labels = batch
+    images, targets = batch
+    labels = targets if targets.dim() == 1 else targets.argmax(dim=1)
     watched = [pattern for term in learner.terms for pattern in term.watches]
     with precise(learner.device, learner.amp), tapped(learner.model, watched) as outputs:
         logits = widened(learner.model(images))
-        loss = learner.criterion(logits, labels)
+        loss = learner.criterion(logits, targets if targets.dim() == 1 else targets.to(logits.dtype))
     if learner.terms:  # outside, since a teacher has a precision of its own
         context = Context(images, logits, labels, learner.model, position, outputs)
         loss = weighted_sum(loss, learner.terms, context, learner.base_weight)

@@ -85,7 +85,7 @@ def zoo_tables() -> tuple[Table, ...]:
         ),
         Table(
             name="digits",
-            title="Digits of scikit-learn: every method that starts from scratch",
+            title="Embedded digits: every method that starts from scratch",
             folder="digits",
             rows=tuple(_digits()),
         ),

@@ -217,7 +217,7 @@ def test_list_methods() -> None:
         "against bireal:",
         "weight.scale: l1 → pow2",
         "α = 2^s",
-        "configs/quickstart.yaml --set method=",
+        "--config quickstart.yaml --set method=",
     ):
         assert told in card.stdout
     wrong = ran("bnn-train", "--list", "methods", "irnt", cwd=ROOT)

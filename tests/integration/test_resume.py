@@ -81,6 +81,16 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "model": {"name": "vgg_small", "width": 4},
         "data": {"shape": [3, 8, 8], "augment": ["pad_crop_flip"], "normalize": ["mean_std"]},
     },
+    "mixed and varied images": {
+        "loss": {"name": "cross_entropy"},
+        "optimizer": {"name": "adamw", "weight_decay": 0.01},
+        "data": {
+            "shape": [3, 8, 8],
+            "augment": ["pad_crop_flip", "color_jitter", {"name": "random_erasing", "probability": 0.5}],
+            "mix": ["mixup", "cutmix"],
+            "flip_test": True,
+        },
+    },
     "xnor, zca": {"method": "xnor", "data": {"normalize": ["gcn", "zca"]}},
     "random validation split, best of the last": {
         "data": {"validation": {"take": "random"}},

@@ -37,8 +37,9 @@ STAGES: tuple[set[str], ...] = (
     {"inspect"},
     {"report"},
     {"training"},
-    {"check", "export"},
+    {"check", "export", "prediction", "sweep"},
     {"cli"},
+    {"__main__", "api"},
 )
 STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
 TORCH = {"torch", "torchvision"}

@@ -172,7 +172,7 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (data("svhn", validation={"size": 73_257}), "data.validation.size", "73257"),
         (data("cifar10", extra=True), "data.extra", "svhn"),
         (data("cifar10", shape=[3, 32, 32]), "data.shape", "synthetic"),
-        (data("mnist", num_classes=10), "data.num_classes", "synthetic and imagenet"),
+        (data("mnist", num_classes=10), "data.num_classes", "synthetic, imagenet, folder and csv"),
         (data("mnist", resize=40), "data.resize", "imagenet"),
         (data("mnist", exif="apply"), "data.exif", "imagenet"),
         (data("mnist", on_error="skip"), "data.on_error", "imagenet"),
@@ -228,7 +228,7 @@ def test_what_can_work_passes(sections: dict[str, Any]) -> None:
         (
             data("imagenet", validation={"size": 9}, augment=["resize_crop", "random_resized_crop"]),
             "data.augment.1",
-            "second crop",
+            "must come first",
         ),
         (
             data("imagenet", validation={"size": 9}, augment=[{"name": "resize_crop", "max_side": 240}]),

@@ -11,6 +11,7 @@ import pytest
 
 from bnn_train.config.loader import from_mapping, load
 from bnn_train.errors import ConfigError
+from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
 from make_config import BASE, mistake, mistakes, write
@@ -155,11 +156,11 @@ def test_a_name_must_be_text(name: str) -> None:
 
 
 def test_missing_sections_and_names_are_told() -> None:
-    assert mistakes("method: {padding: 1}\ndata: {root: x}\noptimizer: {lr: 1}\n") == [
+    assert mistakes("method: {padding: 1}\ndata: {root: x}\noptimizer: {momentum: 0.5}\n") == [
         f"c.yaml:1: method.name: is missing; choose: {', '.join(METHODS)}",
         f"c.yaml: model: is missing; choose: {', '.join(NETWORKS)}",
-        "c.yaml:2: data.name: is missing; choose: mnist, cifar10, svhn, imagenet, digits, synthetic",
-        "c.yaml:3: optimizer.name: is missing; choose: adam, adamax, shift_adamax, sgd, radam",
+        f"c.yaml:2: data.name: is missing; choose: {', '.join(DATASETS)}",
+        "c.yaml:3: optimizer.name: is missing; choose: adam, adamw, adamax, shift_adamax, sgd, radam",
     ]
 
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
 PLACED = [path for path in PATHS if path.parent.name != "configs"]
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
+OWN = "folder"
 DIGITS = "digits"
 VARIANTS = (
     "",
@@ -37,6 +38,7 @@ VARIANTS = (
     "_stage1",
     "_stage2",
     "_stage3",
+    "_tuned",
 )
 """Whose recipe it is, where several have published one for the same network: the protocol of Loss-aware
 Binarization, the paper where its own code differs, XNOR-Net-PyTorch, Larq Zoo; or what is special in it."""
@@ -63,7 +65,7 @@ each = pytest.mark.parametrize("path", PATHS, ids=label)
 def test_all_are_found() -> None:
     """Those in folders, too: a glob that misses some would pass every test below."""
     assert len(PATHS) > 100
-    assert {path.parent.name for path in PATHS} == {"configs", "digits", *SETS}
+    assert {path.parent.name for path in PATHS} == {"configs", DIGITS, OWN, *SETS}
 
 
 @each

@@ -122,7 +122,7 @@ def test_empty_class(root: Path) -> None:
 
 
 def test_class_count(root: Path) -> None:
-    assert "3 class folders, but data.num_classes is 1000" in refused(root, num_classes=1000)
+    assert "3 classes, but data.num_classes is 1000" in refused(root, num_classes=1000)
     assert len(list_images(config(root, num_classes=3), "train").classes) == 3
 
 

@@ -196,7 +196,7 @@ def test_batches_held_to_the_end_let_the_process_end(section: dict[str, Any]) ->
         ({"augment": [{"name": "resize_crop", "min_side": 8, "max_side": 20}]}, "min_side is 8, less than"),
         ({"augment": [{"name": "resize_crop", "min_side": 20, "max_side": 19}]}, "max_side 19 is less than"),
         ({"normalize": ["pixel_mean"]}, "for image folders use mean_std"),
-        ({"num_classes": 1000}, r"3 class folders, but data\.num_classes is 1000"),
+        ({"num_classes": 1000}, r"3 classes, but data\.num_classes is 1000"),
         ({"batch_size": 13}, "more than the 12 training images"),
     ],
 )

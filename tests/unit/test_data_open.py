@@ -182,7 +182,7 @@ def test_too_large_a_batch(cifar: dict[str, Any]) -> None:
 
 
 def test_folder_augmentation_of_small_images(cifar: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match="cifar10 knows pad_crop_flip only"):
+    with pytest.raises(DataError, match="cifar10 knows no crop but pad_crop_flip"):
         opened({**cifar["section"], "augment": ["random_resized_crop"]})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,51 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from bnn_train.compat import import_torchvision
 from bnn_train.config.schema import Data
 from bnn_train.data.readers import FileSet, read
 from bnn_train.errors import DataError
 from bnn_train.spec.datasets import DATASETS
-from make_data import accept, labels, write_cifar10, write_mnist, write_svhn
+from make_data import (
+    Pixels,
+    accept,
+    labels,
+    write_cifar10,
+    write_cifar100,
+    write_emnist_letters,
+    write_fashion_mnist,
+    write_kmnist,
+    write_mnist,
+    write_stl10,
+    write_svhn,
+)
 
 import_torchvision()
 
-WRITERS = {"mnist": write_mnist, "cifar10": write_cifar10, "svhn": write_svhn}
+WRITERS: dict[str, Callable[[Path], dict[str, Pixels]]] = {
+    "mnist": write_mnist,
+    "fashion_mnist": write_fashion_mnist,
+    "kmnist": write_kmnist,
+    "emnist_letters": write_emnist_letters,
+    "cifar10": write_cifar10,
+    "cifar100": write_cifar100,
+    "stl10": write_stl10,
+    "svhn": write_svhn,
+}
 A_FILE = {
     "mnist": "MNIST/raw/train-labels-idx1-ubyte",
+    "fashion_mnist": "FashionMNIST/raw/train-images-idx3-ubyte.gz",
+    "kmnist": "KMNIST/raw/train-labels-idx1-ubyte.gz",
+    "emnist_letters": "EMNIST/raw/gzip.zip",
     "cifar10": "cifar-10-batches-py/data_batch_3",
+    "cifar100": "cifar-100-python/train",
+    "stl10": "stl10_binary/train_y.bin",
     "svhn": "train_32x32.mat",
 }
+
+CLASSES = {"fashion_mnist": "FashionMNIST", "emnist_letters": "EMNIST"}
+"""torchvision's."""
 
 
 def config(name: str, root: Path, **more: Any) -> Data:
@@ -45,7 +74,7 @@ def test_published_formats(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     accept(monkeypatch, tmp_path, name)
     for part, pixels in sets.items():
         found = read(config(name, tmp_path), part)
-        same(found, pixels, labels(len(pixels)))
+        same(found, pixels, labels(len(pixels), DATASETS[name].num_classes))
         assert all(len(digest) == len("md5:") + 32 for digest in found.digests.values())
         assert all((tmp_path / file).is_file() for file in found.digests)
 
@@ -57,9 +86,10 @@ def test_the_test_set_needs_no_training_file(
     sets = WRITERS[name](tmp_path)
     accept(monkeypatch, tmp_path, name)
     for file in sorted(tmp_path.rglob("*")):
-        if file.is_file() and "test" not in file.name and "t10k" not in file.name:
+        if file.is_file() and not any(word in file.name for word in ("test", "t10k", "gzip.zip")):
             file.unlink()
-    same(read(config(name, tmp_path), "test"), sets["test"], labels(len(sets["test"])))
+    numbers = labels(len(sets["test"]), DATASETS[name].num_classes)
+    same(read(config(name, tmp_path), "test"), sets["test"], numbers)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -97,9 +127,7 @@ def test_a_failed_download(
         print("Downloading http://…")
         raise URLError("no route to host")
 
-    monkeypatch.setattr(
-        getattr(datasets, {"cifar10": "CIFAR10"}.get(name, name.upper())), "download", offline
-    )
+    monkeypatch.setattr(getattr(datasets, CLASSES.get(name, name.upper())), "download", offline)
     with pytest.raises(
         DataError, match=r"no such file; .* fetching it failed \(<urlopen error no route to host>\)"
     ) as raised:
@@ -143,8 +171,19 @@ def test_a_damaged_file_is_refused_though_a_download_was_asked_for(
         read(config("mnist", tmp_path, download=True), "train")
 
 
+def test_svhn_without_scipy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_svhn(tmp_path)
+    accept(monkeypatch, tmp_path, "svhn")
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(DataError, match=r"read by scipy: pip install 'bnn-train\[svhn\]'"):
+        read(config("svhn", tmp_path), "train")
+
+
 def test_digits() -> None:
-    scans, numbers = load_digits(return_X_y=True)
+    sets = pytest.importorskip(
+        "sklearn.datasets", reason="the embedded digits are held against scikit-learn's"
+    )
+    scans, numbers = sets.load_digits(return_X_y=True)
     pixels = np.floor(scans * 255 / 16 + 0.5).astype(int).reshape(-1, 1, 8, 8)  # no value lies on a half
     is_test = np.array([i % 18 in (0, 1, 2, 3, 4) for i in range(1797)])
     for part, chosen, count in (("train", ~is_test, 1297), ("test", is_test, 500)):

@@ -22,6 +22,9 @@ from bnn_train.spec.inputs import input_shape, num_classes
         ({"name": "imagenet"}, (3, 224, 224), 1000),
         ({"name": "imagenet", "image_size": 128, "num_classes": 7}, (3, 128, 128), 7),
         ({"name": "digits"}, (1, 8, 8), 10),
+        ({"name": "folder", "size": 48, "channels": 1}, (1, 48, 48), 10),
+        ({"name": "emnist_letters"}, (1, 28, 28), 26),
+        ({"name": "cifar100"}, (3, 32, 32), 100),
         ({"name": "synthetic", "shape": (2, 5, 6), "num_classes": 3}, (2, 5, 6), 3),
     ],
 )
@@ -34,9 +37,10 @@ def test_the_rows_agree_with_themselves() -> None:
     for name, row in DATASETS.items():
         assert name == row.name
         assert len(row.mean) == len(row.std)
-        assert len(row.mean) in (1, row.shape[0])
+        assert len(row.mean) in (0, 1, row.shape[0])
         assert len(row.classes) in (0, row.num_classes)
-        assert row.validation < row.train
+        assert len(set(row.classes)) == len(row.classes)
+        assert row.validation < row.train or row.own
 
 
 def test_without_torch() -> None:

@@ -1,5 +1,7 @@
 """The layer factory: which roles are binary, how a chain is ordered, what the norms are."""
 
+from typing import Any
+
 import pytest
 from torch import nn
 
@@ -104,14 +106,15 @@ def test_what_stands_before_a_real_last_layer(before_last: str, names: list[str]
 
 
 def test_norm_takes_its_numbers_from_the_method() -> None:
-    layers = Layers(METHODS["bnn"])
+    layers: Any = Layers(METHODS["bnn"])
     assert (layers.norm2d(3).eps, layers.norm1d(3).eps) == (1e-4, 1e-4)
-    other = Layers(METHODS["bnn"].model_copy(update={"norm": NormSpec(momentum=0.3)}))
+    other: Any = Layers(METHODS["bnn"].model_copy(update={"norm": NormSpec(momentum=0.3)}))
     assert (other.norm2d(3).momentum, other.norm1d(3).momentum) == (0.3, 0.3)
     gamma = (
         Layers(Method.model_validate(METHODS["xnor"].model_dump() | {"norm": {"gamma": "uniform"}}))
         .norm2d(500)
-        .weight.detach()
+        .get_parameter("weight")
+        .detach()
     )
     assert 0.4 < float(gamma.mean()) < 0.6
     assert float(gamma.min()) >= 0

@@ -30,6 +30,7 @@ from bnn_train.spec.networks import (
     ResNet18,
     ResNet20,
     ResNet34,
+    TinyConvNet,
     VGGSmall,
 )
 from pairs import pairs
@@ -40,6 +41,7 @@ SMALLEST: list[tuple[Network, tuple[int, int, int]]] = [
     (LeNet5(name="lenet5"), (1, 16, 16)),
     (ConvNet(name="convnet", width=4), (3, 8, 8)),
     (VGGSmall(name="vgg_small", width=4), (3, 8, 8)),
+    (TinyConvNet(name="tiny_convnet", width=4), (1, 8, 8)),
     (NIN(name="nin"), (3, 1, 1)),
     (AlexNet(name="alexnet", width=0.02), (3, 15, 15)),
     (Extraction(name="extraction", width=0.05), (3, 16, 16)),

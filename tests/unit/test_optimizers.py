@@ -108,6 +108,21 @@ def test_adamax(eps: float) -> None:
     np.testing.assert_allclose(values(model)["linear2.weight"], w, atol=1e-5)
 
 
+@pytest.mark.parametrize("eps", [1e-8, 1e-2])
+def test_adamw(eps: float) -> None:
+    """arXiv 1711.05101, algorithm 2: the decay is off the weights, by rate·decay, and in no moment."""
+    model = network("fp")
+    w = values(model)["linear2.weight"].astype(np.float64)
+    section = {"name": "adamw", "betas": [0.9, 0.99], "eps": eps, "weight_decay": 0.5}
+    grads = one_step(model, section, lr=0.02, steps=3)
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t, step in enumerate(grads, start=1):
+        g = step["linear2.weight"].astype(np.float64)
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        w = w - 0.02 * (m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.99**t)) + eps) + 0.5 * w)
+    np.testing.assert_allclose(values(model)["linear2.weight"], w, atol=1e-5)
+
+
 def ap2(x: np.ndarray) -> np.ndarray:
     """Positive numbers to the nearest power of two, by the logarithm."""
     return np.asarray(2.0 ** np.round(np.log2(x)))
@@ -218,6 +233,7 @@ def test_bop_gamma_decays_by_epoch() -> None:
         {"name": "adam"},
         {"name": "sgd", "momentum": 0.9},
         {"name": "adam", "binary": "bop"},
+        {"name": "adamw", "weight_decay": 0.1},
         {"name": "shift_adamax", "form": "code"},
     ],
 )

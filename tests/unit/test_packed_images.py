@@ -14,6 +14,7 @@ from bnn_train.errors import DataError
 from bnn_train.packed.images import check_array, read_files
 from bnn_train.packed.photo import read_photo
 from bnn_train.packed.program import Images
+from make_deep import pnm
 
 RNG = np.random.default_rng(0)
 COLOUR = Images(height=24, width=24, channels=3, resize=28)
@@ -67,8 +68,8 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     damaged, empty = tmp_path / "damaged.png", tmp_path / "empty.jpg"
     damaged.write_bytes(small.read_bytes()[:60])
     empty.write_bytes(b"")
-    deep = tmp_path / "deep.png"
-    Image.fromarray(RNG.integers(0, 2**16, (30, 30), dtype=np.uint16)).save(deep)
+    deep = tmp_path / "deep.pgm"
+    deep.write_bytes(pnm("P5", 65535, 1))
     for path, contract, match in (
         (small, exact, "8×6 pixels; the model wants 24×24"),
         (damaged, COLOUR, "damaged.png: not a readable image"),

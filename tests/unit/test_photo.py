@@ -50,9 +50,29 @@ def refused(path: Path) -> str:
 # --------------------------------------------------------------------------------------------- depth
 
 
-@pytest.mark.parametrize("name", DEEP)
+WIDE = {"grey16.png": 1, "rgb16.png": 3, "rgb16.tif": 3, "rgb16_big.tif": 3, "grey16.tif": 1}
+"""16 bits, whose upper 8 are read; and their channels."""
+ALPHA = ("la16.png", "rgba16.png", "rgba16.tif", "cmyk16.tif")
+
+
+@pytest.mark.parametrize("name", DEEP.keys() - WIDE.keys() - set(ALPHA))
 def test_more_than_eight_bits_are_refused(name: str, tmp_path: Path) -> None:
     assert "more than 8 bits per channel" in refused(written(tmp_path, name, DEEP[name]))
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_of_sixteen_bits_the_upper_eight_are_read(name: str, tmp_path: Path) -> None:
+    channels = WIDE[name]
+    little = name in ("rgb16.tif", "grey16.tif")
+    upper = np.frombuffer(samples(16, channels), np.uint8).reshape(SIDE, SIDE, channels, 2)[..., int(little)]
+    image = read_photo(written(tmp_path, name, DEEP[name]), "RGB").image
+    np.testing.assert_array_equal(np.array(image), np.broadcast_to(upper, (SIDE, SIDE, 3)))
+
+
+@pytest.mark.parametrize("name", ALPHA)
+def test_of_sixteen_bits_and_another_channel(name: str, tmp_path: Path) -> None:
+    image = read_photo(written(tmp_path, name, DEEP[name]), "RGB").image
+    assert (image.mode, image.size) == ("RGB", (SIDE, SIDE))
 
 
 @pytest.mark.parametrize("name", PLAIN)

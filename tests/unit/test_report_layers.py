@@ -177,3 +177,10 @@ def test_the_printed_table_of_a_ternary_network() -> None:
     text = format_layers(layer_table(Net("twn"), (3, 6, 6)))
     assert text.split()[4] == "2-bit"
     assert "of 2 bit" in text
+
+
+def test_activation_memory_by_hand() -> None:
+    found = rows("xnor")
+    expected = {"conv1": 432 + 1152, "norm": 2 * 1152, "conv2": 288 // 8 + 432, "fc": 432 + 20, "scale": 0}
+    assert {name: row.activations for name, row in found.items()} == expected
+    assert total(list(found.values())).activations == 2304

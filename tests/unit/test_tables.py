@@ -19,13 +19,15 @@ from bnn_train.data.decode import Draws, for_training
 from bnn_train.data.files import FILES
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import permutation
+from bnn_train.data.vary import varied
 from bnn_train.export.run import pixel_steps
 from bnn_train.models.build import BUILDERS, build
 from bnn_train.packed import preprocess
 from bnn_train.packed.preprocess_rules import KINDS
 from bnn_train.report.top1 import SELECTION
 from bnn_train.spec import annealed, learning
-from bnn_train.spec.data import Data, PadCropFlip
+from bnn_train.spec.augment import PadCropFlip, Varied
+from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
@@ -85,6 +87,8 @@ def test_augmentations(step: Any) -> None:
         images = torch.zeros(2, *SHAPE, dtype=torch.uint8)
         done = pad_crop_flip(images, step, seed=1, epoch=0, ids=permutation(1, 0, 2))
         assert done.shape == images.shape
+    elif isinstance(step, Varied):
+        assert varied(torch.zeros(*SHAPE, dtype=torch.uint8), [step], 1, 0, 7).shape == SHAPE
     else:
         picture = Image.new("RGB", (40, 30))
         assert for_training(picture, 12, step, Draws(1, 0, 0)).shape == (12, 12, 3)

@@ -103,6 +103,11 @@ class Quantizer(Placed, ABC):
         return self.code == SIGN
 
     @property
+    def whole(self) -> bool:
+        """Whether its codes are whole numbers in this pass, so that sums of them may be rounded to such."""
+        return True
+
+    @property
     def bits(self) -> str:
         """Bits of one number, as tables tell it: `T` for three levels."""
         if self.spec.told:
@@ -173,6 +178,9 @@ class Quantizer(Placed, ABC):
 
     def attach(self, weight: Tensor, dims: Dims) -> None:
         """Make room for what it keeps about such a weight; ``dims``: the axes that share it."""
+
+    def stand(self, index: int) -> None:
+        """Say that the weight is number ``index``, from 0, in the network's order."""
 
     def observe(self, x: Tensor, dims: Dims) -> None:
         """Learn from a weight after a training pass has read it."""

@@ -86,6 +86,10 @@ class CodeBook(Quantizer):
     def _looked_up(self, words: Tensor) -> Tensor:
         return torch.take_along_dim(words, self.indices.long()[:, :, None], dim=1)
 
+    @property
+    def whole(self) -> bool:
+        return False
+
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         return self._joined(self._looked_up(self._words(self._pieces(x), self._sizes(x)[1])), x.shape)
 

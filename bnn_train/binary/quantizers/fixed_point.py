@@ -27,6 +27,10 @@ class FixedPoint(Quantizer):
         super().__init__(spec)
         self.grid = Grid(spec)
 
+    @property
+    def whole(self) -> bool:
+        return False
+
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         if drawn:  # a training pass over activations
             self.grid.find(x)

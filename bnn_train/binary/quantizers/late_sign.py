@@ -19,5 +19,9 @@ class LateSign(Quantizer):
         """Only where the signs are taken."""
         return not self.training
 
+    @property
+    def whole(self) -> bool:
+        return not self.training
+
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         return x.clone() if drawn and self.training else sign(x)

@@ -26,6 +26,10 @@ class RealTanh(Quantizer):
     def signs(self) -> bool:
         return False
 
+    @property
+    def whole(self) -> bool:
+        return False
+
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         return torch.tanh(x)
 

@@ -21,7 +21,7 @@ def _open(path: Path) -> Opened:
     return Opened(model.header, f"packed, kernel {model.kernel}", model)
 
 
-TARGET = Target(
+TARGET: Target = Target(
     name="packed",
     summary="bnn_train's own file: bits and thresholds, run by bnn_train.packed",
     write=_write,

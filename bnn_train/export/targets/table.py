@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bnn_train.export.targets import packed
+from bnn_train.export.targets import onnx_model, packed, torch_files
 from bnn_train.export.targets.c import target as c
 from bnn_train.export.targets.target import Target
+from bnn_train.export.targets.web import target as web
 
 DEFAULT = packed.TARGET
 """The format of a path whose ending chooses none."""
@@ -14,7 +15,10 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         packed.TARGET,
+        onnx_model.TARGET,
+        torch_files.TARGET,
         c.TARGET,
+        web.TARGET,
     )
 }  # fmt: skip
 

@@ -16,12 +16,13 @@ from bnn_train.spec.learning import BinaryAdam
 from bnn_train.training.optimizers.bop import BOP
 from bnn_train.training.optimizers.groups import group_of, latent_groups, parameter_groups
 from bnn_train.training.optimizers.kind import Kind
-from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, RADAM, SGD
+from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, ADAMW, RADAM, SGD
 from bnn_train.training.optimizers.rsgd import RSGD, ReplicatedSGD
 from bnn_train.training.optimizers.shift_adamax import SHIFT_ADAMAX
 
 KINDS: dict[str, Kind] = {
     "adam": ADAM,
+    "adamw": ADAMW,
     "adamax": ADAMAX,
     "shift_adamax": SHIFT_ADAMAX,
     "sgd": SGD,

@@ -1,7 +1,8 @@
-"""Adam, AdaMax, RAdam and SGD as torch has them."""
+"""Adam, AdamW, AdaMax, RAdam and SGD as torch has them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,10 @@ def _fusable(groups: Groups) -> bool:
 
 def _adam(groups: Groups, s: Any) -> torch.optim.Optimizer:
     return torch.optim.Adam(groups, lr=s.lr, betas=s.betas, eps=s.eps, fused=_fusable(groups))
+
+
+def _adamw(groups: Groups, s: Any) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=s.lr, betas=s.betas, eps=s.eps, fused=_fusable(groups))
 
 
 def _adamax(groups: Groups, s: Any) -> torch.optim.Optimizer:
@@ -49,6 +54,7 @@ ADAM = Kind(
     steps=torch.float32,
     second_moment=_corrected,
 )
+ADAMW = replace(ADAM, build=_adamw)
 ADAMAX = Kind(
     build=_adamax,
     state=frozenset({"exp_avg", "exp_inf"}),
