@@ -80,13 +80,7 @@ class RandomErasing(Varied):
 
 Augmentation = Annotated[
     Annotated[
-        PadCropFlip
-        | Affine
-        | RandomResizedCrop
-        | ResizeCrop
-        | RandAugment
-        | ColorJitter
-        | RandomErasing,
+        PadCropFlip | Affine | RandomResizedCrop | ResizeCrop | RandAugment | ColorJitter | RandomErasing,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),
