@@ -2,10 +2,14 @@
 /* Signs are bits, set for -1; over n channels a dot product is n - 2 * popcount(a ^ w). */
 static int32_t ones(uint32_t x)
 {
+#ifdef __POPCNT__
+    return (int32_t)__builtin_popcount(x);
+#else
     x = x - ((x >> 1) & 0x55555555u);
     x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
     x = (x + (x >> 4)) & 0x0f0f0f0fu;
     return (int32_t)((x * 0x01010101u) >> 24);
+#endif
 }
 
 //: if split
