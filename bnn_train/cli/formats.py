@@ -61,8 +61,8 @@ def _of_folder(path: Path) -> Target:
 
 
 def _check_pair(path: Path, chosen: Target, by_ending: Target | None) -> None:
-    if by_ending is not None and by_ending is not chosen:
-        ending = path.suffix.lower()
+    ending = path.suffix.lower()
+    if by_ending is not None and by_ending is not chosen and ending not in chosen.also:
         fitting = f"name it like {_example(path, chosen)}, or give --format {by_ending.name}"
         raise BnnError(f"{path}: {ending} is {by_ending.name}, and --format says {chosen.name}; {fitting}")
     if chosen is not DEFAULT and by_ending is None and chosen.endings:

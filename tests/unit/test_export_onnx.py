@@ -59,19 +59,29 @@ def test_every_kind_of_step(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6 * float(np.abs(right).max()))
 
 
-OTHERWISE_STORED = [n for n in SOME if n.startswith(("planes", "codes", "real", "pixels"))]
+def _forms() -> list[Any]:
+    """Weights of both kinds for all, some by default."""
+    quick = ("codes-u3-s2-pad1", "pixels-3-gain", "planes-d2-p3", "bend-sigmoid-codes", "real-int1-both")
+    return [
+        pytest.param(name, weights, marks=[] if name in quick else [pytest.mark.slow])
+        for name in SOME
+        for weights in ("int8", "float32")
+    ]
 
 
-@pytest.mark.parametrize(
-    ("name", "weights"), [*((n, "int8") for n in SOME), *((n, "float32") for n in OTHERWISE_STORED)]
-)
+@pytest.mark.parametrize(("name", "weights"), _forms())
 def test_in_plain_arithmetic_last_bits_differ(name: str, weights: str, tmp_path: Path) -> None:
     content = content_of(CASES[name])
     found, right = answered(content, tmp_path / "m.onnx", weights=weights, arithmetic="float32")
     np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5 * float(np.abs(right).max()))
 
 
-@pytest.mark.parametrize("name", ROWS)
+FEW = ("shift", "irnet", "pact 2", "abcnet", "signs × bases, K", "bases × ternary", "reals × bases")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in FEW else [pytest.mark.slow]) for n in ROWS]
+)
 def test_every_method(name: str, tmp_path: Path) -> None:
     """Two convolutions in a chain, a residual block and a dense layer."""
     method = ROWS[name]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bnn_train.errors import DataError
 from bnn_train.export.targets.graph.graph import Arithmetic, Graph
-from bnn_train.export.targets.graph.pixels import prepared
+from bnn_train.export.targets.graph.pixels import prepared, turned
 from bnn_train.export.targets.graph.proto import HEADER, INPUT, OPSET, OUTPUT, model_proto
 from bnn_train.export.targets.graph.steps import Walk
 from bnn_train.export.targets.graph.weights import Stored, StoredSigns
@@ -38,7 +38,7 @@ class OnnxOptions(Record):
 def graph_of(content: Content, options: OnnxOptions) -> Graph:
     """The whole network as a graph."""
     g = Graph(options.arithmetic)
-    first = prepared(g, INPUT, content.header.images, content.tensors)
+    first = prepared(g, turned(g, INPUT), content.header.images, content.tensors)
     logits = Walk(g, content.header.program, content.tensors, StoredSigns(options.weights)).run(first)
     g.op("Reshape", logits, g.whole(0, -1), output=OUTPUT)
     return g

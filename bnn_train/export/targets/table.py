@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bnn_train.export.targets import onnx_model, packed, torch_files
+from bnn_train.export.targets import onnx_model, openvino_ir, packed, qonnx_model, torch_files
 from bnn_train.export.targets.c import target as c
 from bnn_train.export.targets.target import Target
 from bnn_train.export.targets.web import target as web
@@ -15,7 +15,9 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         packed.TARGET,
+        qonnx_model.TARGET,  # before ONNX, which its files are, too
         onnx_model.TARGET,
+        openvino_ir.TARGET,
         torch_files.TARGET,
         c.TARGET,
         web.TARGET,

@@ -51,6 +51,8 @@ class Target:
     """Whether a path looks like this format; reads little and never raises."""
     endings: tuple[str, ...] = ()
     """Endings of a path that choose it; none: it is a folder or wants ``--format``."""
+    also: tuple[str, ...] = ()
+    """Endings that it takes where ``--format`` names it, though they choose another."""
     is_folder: bool = False
     options: type[Record] = Record
     """Its own options (``--with KEY=VALUE``), each with a default."""

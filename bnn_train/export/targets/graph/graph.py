@@ -60,6 +60,11 @@ class Graph:
             self.constants[self._known[key]] = made
         return self._known[key]
 
+    def keep(self, names: set[str]) -> None:
+        """Drop all other constants."""
+        self.constants = {name: array for name, array in self.constants.items() if name in names}
+        self._known = {key: name for key, name in self._known.items() if name in names}
+
     def bfloat16(self, halves: Array) -> str:
         """A constant of the upper halves of float32."""
         name = self._fresh("bfloat16")

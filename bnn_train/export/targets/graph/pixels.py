@@ -18,11 +18,14 @@ Options = Mapping[str, Any]
 Tensors = Mapping[str, Array]
 
 
-def prepared(g: Graph, images: str, contract: Images, tensors: Tensors) -> str:
-    """Value 0 in the order N×C×H×W: uint8, or float32 behind a preprocessing."""
-    x = g.op("Transpose", images, perm=[0, 3, 1, 2])
-    if contract.preprocess:
-        x = g.cast(x, np.float32)
+def turned(g: Graph, images: str) -> str:
+    """uint8 N×H×W×C as float32 N×C×H×W."""
+    return g.cast(g.op("Transpose", images, perm=[0, 3, 1, 2]), np.float32)
+
+
+def prepared(g: Graph, pixels: str, contract: Images, tensors: Tensors) -> str:
+    """Value 0 of whole float32 pixels N×C×H×W."""
+    x = pixels
     for step in contract.preprocess:
         x = _MAKE[step.kind](g, x, step, tensors)
     return x

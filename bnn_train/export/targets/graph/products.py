@@ -85,7 +85,7 @@ def product(g: Graph, x: list[str], window: Window, filters: Filters) -> Sum:
     if isinstance(weight, IntWeight) and source.type == "f32":
         return _rounded(g, x[0], window, filters)
     if source.type == "u8":
-        return whole(g, g.cast(x[0], np.float32), window, filters, PIXEL)
+        return whole(g, x[0], window, filters, PIXEL)
     return Sum(window.sums(g, x[0], filters.reals(g)), np.float32, False)
 
 
