@@ -23,7 +23,7 @@ from bnn_train.spec.augment import PadCropFlip, Varied
 Batches = Iterator[tuple[Tensor, Tensor]]
 BatchStep = PadCropFlip | Affine
 """Augmentations of a whole batch of small images."""
-_AUGMENT: dict[type[BatchStep], Callable[..., Tensor]] = {PadCropFlip: pad_crop_flip, Affine: affine}
+BATCHED: dict[type[BatchStep], Callable[..., Tensor]] = {PadCropFlip: pad_crop_flip, Affine: affine}
 
 
 class Source(Protocol):
@@ -74,7 +74,7 @@ class TensorSource:
         for number, step in enumerate(self.augment):
             if isinstance(step, Varied):
                 continue
-            images = _AUGMENT[type(step)](
+            images = BATCHED[type(step)](
                 images, step, seed=self.seed, epoch=epoch, ids=ids, first_draw=number * DRAWS
             )
         if not vary:

@@ -171,7 +171,7 @@ def test_only_resnets_and_vgg_have_no_convolution_biases() -> None:
     for network, shape in SMALLEST:
         biased = {m.bias is not None for m in real(build(network, METHODS["fp"], shape, 5), nn.Conv2d)}
         if network.name != "extraction":  # a bias where no norm follows
-            own = ("resnet", "vgg", "binarydensenet", "meliusnet", "quicknet", "reactnet")
+            own = ("resnet", "vgg", "binarydensenet", "meliusnet", "quicknet", "reactnet", "tiny")
             assert biased <= {not network.name.startswith(own)}
 
 
