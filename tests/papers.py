@@ -57,6 +57,12 @@ def _vgg_small(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
     return _convolutions(m, c) | {"last": 4 * m.width * (side // 8) ** 2 * classes}
 
 
+def _tiny_convnet(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
+    w, left = m.width, (side - 1) // 2 + 1
+    body = 9 * (w * 2 * w + (2 * w) ** 2)
+    return {"first": 25 * c * w, "body": body, "last": 2 * w * (left // 4) ** 2 * classes}
+
+
 def _nin(m: Any, c: int, side: int, classes: int) -> dict[str, int]:
     body = 192 * 160 + 160 * 96 + 96 * 192 * 25 + 3 * 192**2 + 192**2 * 9
     return {"first": c * 192 * 25, "body": body, "last": 192 * classes}
@@ -101,6 +107,7 @@ NETWORKS: dict[str, Any] = {
     "lenet5": _lenet5,
     "convnet": _convnet,
     "vgg_small": _vgg_small,
+    "tiny_convnet": _tiny_convnet,
     "nin": _nin,
     "alexnet": _alexnet,
     "extraction": _extraction,

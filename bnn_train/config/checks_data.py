@@ -19,6 +19,7 @@ from bnn_train.config.schema import (
     Varied,
 )
 from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.spec.affine import Affine
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import evaluation_resize, input_shape, is_folder, validation_share, validation_size
 from bnn_train.spec.limits import LEAST_REAL, MAX_KERNEL, MAX_REAL, MAX_RESIZE, MAX_WORK
@@ -145,21 +146,19 @@ def _augment(d: Data) -> Problems:
     folder = is_folder(d)
     for i, step in enumerate(d.augment):
         path: KeyPath = ("data", "augment", i)
-        if isinstance(step, PadCropFlip) and folder:
-            yield (
-                path,
-                f"pad_crop_flip is for small images; {d.name} takes another crop",
-            )
+        if isinstance(step, PadCropFlip | Affine) and folder:
+            yield path, f"{step.name} is for small images; {d.name} takes another crop"
         if isinstance(step, RandomResizedCrop | ResizeCrop) and not folder:
             yield (
                 path,
-                f"{step.name} is for image folders ({', '.join(_FOLDERS)}); {d.name} takes pad_crop_flip",
+                f"{step.name} is for image folders ({', '.join(_FOLDERS)}); {d.name} takes pad_crop_flip"
+                " or affine",
             )
         if i and folder and isinstance(step, RandomResizedCrop | ResizeCrop):
             yield path, "a crop must come first, and one is enough"
         if isinstance(step, Varied):
             yield from _varied(d, step, path)
-        if isinstance(step, PadCropFlip) and i and isinstance(d.augment[i - 1], Varied):
+        if isinstance(step, PadCropFlip | Affine) and i and isinstance(d.augment[i - 1], Varied):
             yield path, f"{step.name} must come before {d.augment[i - 1].name}"
         if isinstance(step, ResizeCrop):
             yield from _sides(step, path, input_shape(d)[1])

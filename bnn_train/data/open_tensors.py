@@ -12,11 +12,11 @@ from torch.nn.functional import interpolate
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.normalize import Normalizer, chunks
 from bnn_train.data.readers import FileSet, read
-from bnn_train.data.sources import TensorSource
+from bnn_train.data.sources import BatchStep, TensorSource
 from bnn_train.data.splits import hold_out
 from bnn_train.data.statistics import of_batches
 from bnn_train.errors import DataError
-from bnn_train.spec.augment import PadCropFlip, Varied
+from bnn_train.spec.augment import Varied
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import input_shape, num_classes
@@ -68,8 +68,8 @@ def _joined(tensors: list[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
-def _augment_of_tensors(config: Data) -> tuple[PadCropFlip | Varied, ...]:
-    fitting = tuple(step for step in config.augment if isinstance(step, PadCropFlip | Varied))
+def _augment_of_tensors(config: Data) -> tuple[BatchStep | Varied, ...]:
+    fitting = tuple(step for step in config.augment if isinstance(step, BatchStep | Varied))
     if len(fitting) < len(config.augment):
         raise DataError(
             f"data.augment: {config.name} knows no crop but pad_crop_flip; the others are for image folders"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -10,15 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bnn_train.data.affine import affine
 from bnn_train.data.augment import DRAWS, pad_crop_flip
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Pictures, load
 from bnn_train.data.randomness import Ids
 from bnn_train.data.transfer import to_device
 from bnn_train.data.vary import varied
+from bnn_train.spec.affine import Affine
 from bnn_train.spec.augment import PadCropFlip, Varied
 
 Batches = Iterator[tuple[Tensor, Tensor]]
+BatchStep = PadCropFlip | Affine
+"""Augmentations of a whole batch of small images."""
+BATCHED: dict[type[BatchStep], Callable[..., Tensor]] = {PadCropFlip: pad_crop_flip, Affine: affine}
 
 
 class Source(Protocol):
@@ -42,7 +47,7 @@ class TensorSource:
     """All images as one uint8 tensor on the device."""
 
     def __init__(
-        self, images: Tensor, labels: Tensor, augment: tuple[PadCropFlip | Varied, ...], seed: int
+        self, images: Tensor, labels: Tensor, augment: tuple[BatchStep | Varied, ...], seed: int
     ) -> None:
         self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
 
@@ -69,7 +74,7 @@ class TensorSource:
         for number, step in enumerate(self.augment):
             if isinstance(step, Varied):
                 continue
-            images = pad_crop_flip(
+            images = BATCHED[type(step)](
                 images, step, seed=self.seed, epoch=epoch, ids=ids, first_draw=number * DRAWS
             )
         if not vary:

@@ -23,6 +23,7 @@ from bnn_train.models.reactnet import reactnet_a
 from bnn_train.models.resnet import resnet18, resnet20, resnet34
 from bnn_train.models.resnete import resnete
 from bnn_train.models.sizes import Shape
+from bnn_train.models.tiny import tiny_convnet
 from bnn_train.spec.method import Method
 from bnn_train.spec.networks import Network
 from bnn_train.spec.outside import maker_of
@@ -32,6 +33,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "lenet5": lenet5,
     "convnet": convnet,
     "vgg_small": vgg_small,
+    "tiny_convnet": tiny_convnet,
     "nin": nin,
     "alexnet": alexnet,
     "extraction": extraction,

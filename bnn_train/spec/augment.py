@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bnn_train.spec.affine import Affine
 from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Natural, named
 
@@ -79,7 +80,7 @@ class RandomErasing(Varied):
 
 Augmentation = Annotated[
     Annotated[
-        PadCropFlip | RandomResizedCrop | ResizeCrop | RandAugment | ColorJitter | RandomErasing,
+        PadCropFlip | Affine | RandomResizedCrop | ResizeCrop | RandAugment | ColorJitter | RandomErasing,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

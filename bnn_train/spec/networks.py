@@ -57,6 +57,14 @@ class VGGSmall(Options):
     width: Count = 128
 
 
+class TinyConvNet(Options):
+    """Convolutions for 2 kB of memory: (w C5/2)-(2w C3)-MP2-(2w C3)-MP2-classes, no biases."""
+
+    least: ClassVar[int] = 8  # 8 → 4 → 2 → 1
+    name: Literal["tiny_convnet"]
+    width: Count = 32
+
+
 class NIN(Options):
     """Network in Network, the XNOR-Net port's layout for CIFAR-10."""
 
@@ -150,6 +158,7 @@ Network = Annotated[
     | LeNet5
     | ConvNet
     | VGGSmall
+    | TinyConvNet
     | NIN
     | AlexNet
     | Extraction

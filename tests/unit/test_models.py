@@ -30,6 +30,7 @@ from bnn_train.spec.networks import (
     ResNet18,
     ResNet20,
     ResNet34,
+    TinyConvNet,
     VGGSmall,
 )
 from pairs import pairs
@@ -40,6 +41,7 @@ SMALLEST: list[tuple[Network, tuple[int, int, int]]] = [
     (LeNet5(name="lenet5"), (1, 16, 16)),
     (ConvNet(name="convnet", width=4), (3, 8, 8)),
     (VGGSmall(name="vgg_small", width=4), (3, 8, 8)),
+    (TinyConvNet(name="tiny_convnet", width=4), (1, 8, 8)),
     (NIN(name="nin"), (3, 1, 1)),
     (AlexNet(name="alexnet", width=0.02), (3, 15, 15)),
     (Extraction(name="extraction", width=0.05), (3, 16, 16)),
@@ -169,7 +171,7 @@ def test_only_resnets_and_vgg_have_no_convolution_biases() -> None:
     for network, shape in SMALLEST:
         biased = {m.bias is not None for m in real(build(network, METHODS["fp"], shape, 5), nn.Conv2d)}
         if network.name != "extraction":  # a bias where no norm follows
-            own = ("resnet", "vgg", "binarydensenet", "meliusnet", "quicknet", "reactnet")
+            own = ("resnet", "vgg", "binarydensenet", "meliusnet", "quicknet", "reactnet", "tiny")
             assert biased <= {not network.name.startswith(own)}
 
 

@@ -22,6 +22,7 @@ from bnn_train.spec.networks import (
     ResNet18,
     ResNet20,
     ResNet34,
+    TinyConvNet,
     VGGSmall,
 )
 
@@ -88,6 +89,7 @@ def test_published_parameters(
         (MLP(name="mlp", width=1024), MNIST, 2_910_208),
         (MLP(name="mlp", width=2048), MNIST, 10_014_720),
         (MLP(name="mlp", width=4096), MNIST, 36_806_656),
+        (TinyConvNet(name="tiny_convnet"), MNIST, 61_856),
         (LeNet5(name="lenet5"), MNIST, 25 * 20 + 25 * 20 * 50 + 800 * 500 + 500 * 10),
     ],
 )

@@ -14,11 +14,11 @@ from torch import nn
 from bnn_train.binary.layers import BinaryLinear
 from bnn_train.config import schema
 from bnn_train.data import normalize, readers
-from bnn_train.data.augment import pad_crop_flip
 from bnn_train.data.decode import Draws, for_training
 from bnn_train.data.files import FILES
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import permutation
+from bnn_train.data.sources import BATCHED
 from bnn_train.data.vary import varied
 from bnn_train.export.run import pixel_steps
 from bnn_train.models.build import BUILDERS, build
@@ -26,7 +26,7 @@ from bnn_train.packed import preprocess
 from bnn_train.packed.preprocess_rules import KINDS
 from bnn_train.report.top1 import SELECTION
 from bnn_train.spec import annealed, learning
-from bnn_train.spec.augment import PadCropFlip, Varied
+from bnn_train.spec.augment import Varied
 from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
@@ -83,9 +83,9 @@ def test_no_normalization_without_a_name() -> None:
 
 @pytest.mark.parametrize("step", sections(schema.Augmentation), ids=ids)
 def test_augmentations(step: Any) -> None:
-    if isinstance(step, PadCropFlip):
+    if type(step) in BATCHED:
         images = torch.zeros(2, *SHAPE, dtype=torch.uint8)
-        done = pad_crop_flip(images, step, seed=1, epoch=0, ids=permutation(1, 0, 2))
+        done = BATCHED[type(step)](images, step, seed=1, epoch=0, ids=permutation(1, 0, 2))
         assert done.shape == images.shape
     elif isinstance(step, Varied):
         assert varied(torch.zeros(*SHAPE, dtype=torch.uint8), [step], 1, 0, 7).shape == SHAPE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bnn_train.export.targets import onnx_model, openvino_ir, packed, qonnx_model, torch_files
+from bnn_train.export.targets.c import target as c
 from bnn_train.export.targets.target import Target
 from bnn_train.export.targets.web import target as web
 
@@ -18,6 +19,7 @@ TARGETS: dict[str, Target] = {
         onnx_model.TARGET,
         openvino_ir.TARGET,
         torch_files.TARGET,
+        c.TARGET,
         web.TARGET,
     )
 }  # fmt: skip
