@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt $(wildcard bnn_train/packed/csrc/*.* bn
 	@echo "installing into $(VENV): a few minutes, once"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plots]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,plots,completion]'
 	@touch $@
 
 quickstart: $(STAMP)  ## train, evaluate, export and report a BNN on the embedded digits (a minute)

@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 
 from bnn_train.cli import terminal
 
-COMMANDS = ("train", "eval", "export", "report", "summary", "predict")
+COMMANDS = ("train", "eval", "export", "report", "summary", "predict", "sweep")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

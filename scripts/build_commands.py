@@ -9,7 +9,14 @@ from setuptools.command.build_py import build_py
 CONFIGS = ("*.yaml", "*.json", "*.md")
 """Of the folder ``configs``: what a wheel carries. Pictures are for readers of the repository."""
 SOURCES = {
-    ".": ("Makefile", "CHANGELOG.md", "CITATION.cff", "constraints.txt", ".ci/run"),
+    ".": (
+        "Makefile",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "constraints.txt",
+        ".ci/run",
+        ".github/CONTRIBUTING.md",
+    ),
     **dict.fromkeys(("configs", "scripts", "tests"), ("**/*",)),
 }
 """The source distribution beside the package: enough to build it, to test it and to read it."""

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnn_train.aligned import aligned
+from bnn_train.cli import terminal
 from bnn_train.cli.eval_data import open_split
 from bnn_train.config.loader import from_mapping
 from bnn_train.config.local import located
@@ -115,6 +116,7 @@ def _compared(found: Answers, right: Answers, images: Images) -> tuple[str, ...]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
+    terminal.prepare()
     p = argparse.ArgumentParser(description="Run every format of export on all test images.")
     p.add_argument("--model", metavar="FILE.bnn", type=Path, action="append", required=True)
     p.add_argument("--root", metavar="FOLDER", required=True, help="where the data sets are")
@@ -137,10 +139,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _put(page: Path, table: Sequence[tuple[str, ...]]) -> None:
     """Between the marks of the page."""
-    text = page.read_text("utf-8")
+    text = page.read_text(encoding="utf-8")
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
     lines = [_line(HEAD), _line(["---", "---", "---", *["---:"] * 5]), *map(_line, table)]
-    page.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", "utf-8")
+    page.write_text(f"{before}{BEGIN}\n\n" + "\n".join(lines) + f"\n\n{END}{after}", encoding="utf-8")
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -9,7 +9,14 @@ _MODE = {"open": ("r", 0), "NamedTemporaryFile": ("w+b", 0), "TemporaryFile": ("
 """Functions and methods that take a mode: its default, and where among the arguments it stands."""
 _TEXT = {"read_text", "write_text"}
 _PIPES = {"run", "Popen", "check_output"}
-_NO_FILES = {("os", "open"), ("Image", "open"), ("self", "write_text"), ("folder", "write_text")}
+_NO_FILES = {
+    ("os", "open"),
+    ("Image", "open"),
+    ("browser", "open"),
+    ("target", "open"),
+    ("self", "write_text"),
+    ("folder", "write_text"),
+}
 """Calls that are named alike and take no encoding."""
 
 

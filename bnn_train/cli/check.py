@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ from bnn_train.check.line import ORDER
 from bnn_train.check.run import check
 from bnn_train.check.subject import open_subject
 from bnn_train.cli.common import say
+from bnn_train.colours import coloured
 from bnn_train.config.schema import Experiment
 from bnn_train.training.checkpoint import Checkpoint, newest
 from bnn_train.training.compatible import continued
@@ -35,7 +37,7 @@ def run_check(experiment: Experiment | None, config: Path | None, run: Path | No
     for line in check(subject):
         verdicts[line.verdict] += 1
         wrong += [line.name] if line.verdict == "wrong" else []
-        print(line, flush=True)
+        print(coloured(str(line), sys.stdout), flush=True)
     counted = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ORDER)
     print(f"{counted}; {time.perf_counter() - clock:.0f} s; the network and the disk are as before")
     return wrong

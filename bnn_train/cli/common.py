@@ -5,17 +5,46 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bnn_train.cli import terminal
+from bnn_train import __version__
+from bnn_train.cli import completion, terminal
+from bnn_train.colours import coloured
 from bnn_train.errors import EXIT_SIGINT, EXIT_USER_ERROR, BnnError, ConfigError, Interrupted
 from bnn_train.files import expanded
 
+QUIET, USUAL, VERBOSE = -1, 0, 1
 
-def say(sentence: str) -> None:
-    """One line to the user's terminal, apart from the results on stdout."""
-    print(sentence, file=sys.stderr, flush=True)
+
+class _Voice:
+    """How much a command says; set as it starts."""
+
+    verbosity = USUAL
+
+
+def say(sentence: str, least: int = USUAL) -> None:
+    """One line to the user's terminal, apart from the results on stdout; ``least``: the verbosity from which
+    on it is told."""
+    if _Voice.verbosity >= least:
+        print(coloured(sentence, sys.stderr), file=sys.stderr, flush=True)
+
+
+def add_common(p: argparse.ArgumentParser, example: str) -> None:
+    """The options that every command has, and the end of its help: a command line that works."""
+    p.epilog = "\n\n".join([*filter(None, [p.epilog]), f"example: {example}"])
+    group = p.add_mutually_exclusive_group()
+    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but results and errors")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more; of an error, where it arose")
+    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    completion.add(p)
+
+
+def verbosity(args: argparse.Namespace) -> int:
+    """The verbosity that ``-q`` and ``-v`` ask for; ``say`` heeds it from now on."""
+    _Voice.verbosity = QUIET if args.quiet else VERBOSE if args.verbose else USUAL
+    return _Voice.verbosity
 
 
 def path_argument(text: str) -> Path:
@@ -33,21 +62,24 @@ def guarded(command: Callable[[], None]) -> int:
         command()
         terminal.settle()
     except ConfigError as error:
-        say("\n".join(f"error: {problem}" for problem in error.problems))
-        return error.exit_code
+        return _failed("\n".join(f"error: {problem}" for problem in error.problems), error.exit_code)
     except Interrupted as stopped:
-        say(str(stopped))
-        return stopped.exit_code
+        return _failed(str(stopped), stopped.exit_code)
     except BnnError as error:
-        say(f"error: {error}")
-        return error.exit_code
+        return _failed(f"error: {error}", error.exit_code)
     except KeyboardInterrupt:
-        say("interrupted")
-        return EXIT_SIGINT
+        return _failed("interrupted", EXIT_SIGINT)
     except (OSError, UnicodeEncodeError, MemoryError, RuntimeError) as error:
-        say(f"error: {_surroundings(error)}")
-        return EXIT_USER_ERROR
+        return _failed(f"error: {_surroundings(error)}", EXIT_USER_ERROR)
     return 0
+
+
+def _failed(told: str, code: int) -> int:
+    if _Voice.verbosity >= VERBOSE:
+        traceback.print_exc()
+    for line in told.split("\n"):
+        say(line, QUIET)
+    return code
 
 
 def _surroundings(error: Exception) -> str:

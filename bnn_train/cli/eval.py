@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnn_train import __version__
 from bnn_train.cli import outputs, terminal
 from bnn_train.cli.checkpoints import find, is_packed
-from bnn_train.cli.common import guarded, path_argument, say
+from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
+from bnn_train.colours import coloured
 from bnn_train.errors import BnnError
 from bnn_train.export.targets.table import recognised
 from bnn_train.export.targets.target import Target
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--kernel", metavar="NAME", help="packed files: reference, portable, avx2, avx512 or neon")
     p.add_argument("--threads", metavar="N", type=int, help="packed files; default 1")
     p.add_argument("--json", metavar="F", type=path_argument, help="write the counts there too")
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    add_common(p, "bnn-eval --checkpoint runs/quickstart")
     return p
 
 
@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
+    verbosity(args)
     for name in ("batch_size", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             p.error(f"--{name.replace('_', '-')} must be at least 1")
@@ -72,7 +73,7 @@ def _run(args: argparse.Namespace) -> None:
         print(f"top-5 {result.top5:.2f} %")
     print(f"95 % interval of top-1: {low:.2f}–{high:.2f} %")
     print(f"speed {result.total / scored.seconds:,.0f} images/s")
-    print(f"top-1 {result.top1:.2f} %")
+    print(coloured(f"top-1 {result.top1:.2f} %", sys.stdout))
     if args.json:
         _write_json(
             args.json,

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn_train import __version__
 from bnn_train.cli import cards, formats, outputs, terminal
 from bnn_train.cli.checkpoints import find, is_packed
-from bnn_train.cli.common import guarded, path_argument, say
+from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
 from bnn_train.errors import ExportError
 from bnn_train.export.targets import folders
 from bnn_train.export.targets.needs import demand
@@ -105,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", metavar="N", type=int, default=1)
     p.add_argument("--kernel", metavar="NAME", help="reference, portable, avx2, avx512 or neon")
     p.add_argument("--no-latency", action="store_true", help="leave out the measurement of speed")
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    add_common(p, "bnn-export --checkpoint runs/quickstart --out model.bnn")
     return p
 
 
@@ -114,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
+    verbosity(args)
     for name in ("parity_images", "threads"):
         if getattr(args, name) < 1:
             p.error(f"--{name.replace('_', '-')} must be at least 1")

@@ -9,15 +9,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bnn_train import __version__
 from bnn_train.cli import outputs, terminal
-from bnn_train.cli.common import guarded, path_argument, say
+from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
 from bnn_train.cli.predict_formats import FORMATS, format_of
 from bnn_train.errors import EXIT_USER_ERROR, BnnError
 from bnn_train.files import write_atomic
 from bnn_train.prediction import Prediction, classifier, predict
 
-_EXAMPLE = """examples:
+_EXAMPLE = """examples, of a run and of a packed file:
   bnn-predict runs/photos holiday.jpg
   bnn-predict photos.bnn photos/test --top 3 --format csv --out found.csv"""
 
@@ -54,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="checkpoints alone")
     p.add_argument("--kernel", metavar="NAME", help="packed files: reference, portable, avx2, avx512 or neon")
     p.add_argument("--threads", metavar="N", type=int, help="packed files; default 1")
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    add_common(p, "bnn-predict model.bnn photos --top 3")
     return p
 
 
@@ -63,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
+    verbosity(args)
     for name in ("top", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             p.error(f"--{name} must be at least 1")

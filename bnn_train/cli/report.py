@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnn_train import __version__
 from bnn_train.cli import outputs, terminal
-from bnn_train.cli.common import guarded, path_argument, say
+from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
 from bnn_train.errors import RunError
 from bnn_train.files import write_atomic
 from bnn_train.report.run_files import RunFiles, read_runs
@@ -26,7 +25,6 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="bnn-report",
         description="Write one HTML page about a run, which opens from disk, or a comparison of several.",
-        epilog="example: bnn-report runs/quickstart",
     )
     p.add_argument("runs", metavar="RUN", nargs="+", type=path_argument, help="run folders")
     p.add_argument(
@@ -44,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--root", metavar="FOLDER", help="the test images, if a run kept no pictures of its mistakes"
     )
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    add_common(p, "bnn-report runs/quickstart")
     return p
 
 
@@ -52,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     terminal.prepare()
     args = parser().parse_args(argv)
+    verbosity(args)
     return guarded(lambda: _run(args))
 
 

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnn_train import __version__
 from bnn_train.aligned import aligned
 from bnn_train.cli import terminal
 from bnn_train.cli.checkpoints import find, is_packed
-from bnn_train.cli.common import guarded, path_argument
+from bnn_train.cli.common import add_common, guarded, path_argument, verbosity
 
 if TYPE_CHECKING:
     from bnn_train.packed.summary import StepRow
@@ -27,7 +26,6 @@ def parser() -> argparse.ArgumentParser:
         prog="bnn-summary",
         description="Print a network's layers: 1-bit and real parameters, multiply-accumulates, bytes,"
         " activation memory.",
-        epilog="example: bnn-summary configs/quickstart.yaml",
     )
     p.add_argument(
         "source",
@@ -36,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         help="a config needs no data, and a packed file no torch",
     )
     p.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    add_common(p, "bnn-summary configs/quickstart.yaml")
     return p
 
 
@@ -44,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     terminal.prepare()
     args = parser().parse_args(argv)
+    verbosity(args)
     return guarded(lambda: _run(args))
 
 

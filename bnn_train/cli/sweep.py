@@ -7,9 +7,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from bnn_train import __version__
 from bnn_train.cli import terminal
-from bnn_train.cli.common import guarded, path_argument, say
+from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
 from bnn_train.errors import EXIT_USER_ERROR, BnnError
 from bnn_train.files import write_atomic
 from bnn_train.sweep.grid import Plan, plan
@@ -23,7 +22,7 @@ _EXAMPLE = """example, grid.yaml:
     seed: [1, 2, 3]
 
   bnn-sweep grid.yaml --processes 4
-  bnn-sweep grid.yaml --print > commands.txt"""
+  bnn-sweep grid.yaml --print"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         help="print a command for each run, for a scheduler: it begins the run or goes on with it",
     )
     p.add_argument("--table", action="store_true", help="run nothing, collect the table of what is there")
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    add_common(p, "bnn-sweep grid.yaml --processes 2")
     return p
 
 
@@ -52,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.prepare()
     p = parser()
     args = p.parse_args(argv)
+    verbosity(args)
     if args.processes < 1:
         p.error("--processes must be at least 1")
     if args.print and args.table:

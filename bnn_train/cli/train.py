@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn_train import __version__
 from bnn_train.cli import terminal
-from bnn_train.cli.common import guarded, path_argument, say
+from bnn_train.cli.common import add_common, guarded, path_argument, verbosity
+from bnn_train.colours import coloured
 from bnn_train.config.loader import dump, json_schema, load, load_settings, override
 from bnn_train.config.schema import Experiment
 from bnn_train.config.shipped import FOLDER, copy_config, resolved
@@ -75,8 +75,14 @@ def parser() -> argparse.ArgumentParser:
         metavar=("NAME", "DEST"),
         help="copy a shipped config here, or to DEST, to change it",
     )
-    p.add_argument("--json-schema", action="store_true", help="print the config's JSON Schema, for editors")
-    p.add_argument("--version", action="version", version=f"bnn_train {__version__}")
+    p.add_argument(
+        "--schema",
+        "--json-schema",
+        dest="json_schema",
+        action="store_true",
+        help="print the config's JSON Schema, for editors",
+    )
+    add_common(p, "bnn-train --config quickstart")
     return p
 
 
@@ -90,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         p.error("give --config F, for example: bnn-train --config quickstart (bnn-train --list names more)")
     if args.copy_config and len(args.copy_config) > 2:
         p.error("--copy-config takes a NAME and at most one DEST")
+    verbosity(args)
     wrong: list[str] = []
     return guarded(lambda: _run(args, wrong)) or int(bool(wrong))
 
@@ -114,7 +121,7 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     if args.check:
         wrong += _check(args, experiment)
     elif args.resume and not (args.dry_run or args.print_config):
-        _resume(args.resume, experiment, args.set)
+        _resume(args, experiment)
     elif experiment is None:
         raise RunError("--dry-run and --print-config need --config F")
     elif args.print_config:
@@ -122,7 +129,7 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     elif args.dry_run:
         _dry_run(experiment)
     else:
-        _start(experiment)
+        _start(experiment, verbosity(args))
 
 
 def _given(config: Path | None, settings: Sequence[str], *, resumes: bool) -> Experiment | None:
@@ -152,23 +159,26 @@ def _check(args: argparse.Namespace, experiment: Experiment | None) -> list[str]
     return run_check(experiment, args.config, path)
 
 
-def _start(experiment: Experiment) -> None:
+def _start(experiment: Experiment, loudness: int) -> None:
+    from bnn_train.training.console import Console
     from bnn_train.training.folder import run_path
     from bnn_train.training.run import start
 
-    path = run_path(experiment)
-    _tell(start(experiment, warn=_warn, begun=say), path)
+    path, console = run_path(experiment), Console(loudness)
+    _tell(start(experiment, warn=_warning(console.warn), begun=console.note, console=console), path)
 
 
-def _resume(where: str, experiment: Experiment | None, overrides: Sequence[str]) -> None:
+def _resume(args: argparse.Namespace, experiment: Experiment | None) -> None:
+    from bnn_train.training.console import Console
     from bnn_train.training.folder import is_unbegun, run_path
     from bnn_train.training.run import resume
 
-    if where == LATEST and experiment is not None and is_unbegun(run_path(experiment)):
-        _start(experiment)
+    if args.resume == LATEST and experiment is not None and is_unbegun(run_path(experiment)):
+        _start(experiment, verbosity(args))
         return
-    path, experiment = _to_resume(where, experiment, overrides)
-    _tell(resume(path, experiment, warn=_warn, begun=say), path)
+    path, experiment = _to_resume(args.resume, experiment, args.set)
+    console = Console(verbosity(args))
+    _tell(resume(path, experiment, warn=_warning(console.warn), begun=console.note, console=console), path)
 
 
 def _to_resume(
@@ -186,18 +196,19 @@ def _to_resume(
     return path, experiment
 
 
-def _warn(sentence: str) -> None:
-    say(f"warning: {sentence}")
+def _warning(tell: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda sentence: tell(f"warning: {sentence}")
 
 
 def _tell(report: dict[str, Any], path: Path) -> None:
     low, high = report["top1_interval"]
     top5 = f", top-5 {report['top5']:.2f} %" if len(report["classes"]) > 5 else ""
     print(f"report: {path / 'report.md'}")
-    print(
+    told = (
         f"top-1 {report['top1']:.2f} %  (95 % interval {low:.2f}–{high:.2f},"
         f" {report['correct']} of {report['total']} test images{top5})"
     )
+    print(coloured(told, sys.stdout))
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def check(names: Sequence[str]) -> None:
 def opened(
     names: Sequence[str], folder: Path, config: Mapping[str, Any], resume_step: int | None
 ) -> dict[str, Callable[[], Tracker]]:
-    """What opens each tracker of a run, by name. ``config``: nested, as the run stores it."""
+    """The openers of a run's trackers, by name. ``config``: nested, as the run stores it."""
     ids, flat = _Ids(folder / IDS, resume_step is not None), _flat(config)
     found: dict[str, Callable[[], Tracker]] = {}
     for name in names:

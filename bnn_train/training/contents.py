@@ -18,6 +18,7 @@ from bnn_train.report.predictions import PREDICTIONS
 from bnn_train.report.trackers import CSV, IDS
 from bnn_train.training import images, parity_images
 from bnn_train.training.checkpoint import BEST, LAST, PREVIOUS, saved
+from bnn_train.training.console import LOG
 
 CHECKPOINTS, CONFIG, MANIFEST, LOCK = "checkpoints", "config.yaml", "manifest.json", ".lock"
 REPORTS = ("report.md", "report.json", "report.html")
@@ -28,6 +29,7 @@ OWN = {
         CONFIG,
         MANIFEST,
         METRICS,
+        LOG,
         PREDICTIONS,
         MISTAKES,
         CSV,

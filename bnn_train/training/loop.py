@@ -9,7 +9,6 @@ from itertools import islice
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
@@ -43,7 +42,7 @@ def train(
     """Run from ``progress.step`` to the last epoch's end. The position of a run is that one number:
     order, augmentation, learning rate and every draw of a step are functions of it and of the seed."""
     training, per_epoch = experiment.training, steps_per_epoch(experiment, data)
-    kept = Kept(learner.model)
+    kept, console = Kept(learner.model), recorder.console
     recorder.begins(progress)
     if not training.epochs:
         recorder.finish_untrained(progress)
@@ -57,14 +56,16 @@ def train(
             learner.model.train()
             clock = time.perf_counter()
             steps = groups(batches, training.accumulate)
-            name = f"epoch {epoch + 1}"
-            for group in tqdm(steps, total=per_epoch, initial=done, desc=name, leave=False, disable=None):
+            told = partial(_live, sums, progress, epoch, per_epoch)
+            bar = console.bar(steps, name=f"epoch {epoch + 1}", total=per_epoch, done=done)
+            for group in bar:
                 learner.optimizers.set_rate(rate(progress.step), epoch)
                 position = position_of(progress.step, per_epoch, training.epochs)
                 sums.add(_step(experiment, learner, kept, group, position, progress), progress.step)
                 progress.step += 1
                 clock, before = time.perf_counter(), clock
                 progress.seconds += clock - before
+                console.beat(bar, told)
                 if progress.step % training.log_every == 0:
                     check()
                     _write(log, progress, epoch, rate(progress.step - 1), learner)
@@ -122,6 +123,14 @@ def _seed(device: torch.device, seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+
+
+def _live(sums: EpochSums, progress: Progress, epoch: int, per_epoch: int) -> tuple[str, str]:
+    """Where the epoch stands, and its loss and top-1 so far."""
+    sums.read()
+    meter, step = progress.meter, progress.step - epoch * per_epoch
+    place = f"epoch {epoch + 1}  step {step:,} of {per_epoch:,}"
+    return place, f"loss {meter.mean_loss:.4f}  train {meter.top1:.2f} %"
 
 
 def _write(log: MetricsLog, progress: Progress, epoch: int, lr: float, learner: Learner) -> None:

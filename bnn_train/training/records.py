@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bnn_train.binary.layers import binary_layers
 from bnn_train.binary.placed import place
@@ -27,6 +25,7 @@ from bnn_train.report.pictures import filter_sheet
 from bnn_train.spec.annealed import Position
 from bnn_train.training import checkpoint as ckpt
 from bnn_train.training.checkpoint import Checkpoint
+from bnn_train.training.console import Console
 from bnn_train.training.evaluate import evaluate, reestimate_norms
 from bnn_train.training.folder import RunFolder
 from bnn_train.training.losses import criterion
@@ -48,6 +47,7 @@ class Recorder:
     folder: RunFolder
     log: MetricsLog
     signs: dict[str, Tensor]
+    console: Console = field(default_factory=Console)
     saved_step: int = 0
     saved_at: float = 0.0
     told: set[str] = field(default_factory=set)
@@ -75,7 +75,7 @@ class Recorder:
         """Show what is new of these, apart from the results on stdout."""
         for sentence in sentences:
             if sentence not in self.told:
-                tqdm.write(f"note: {sentence}", file=sys.stderr)
+                self.console.note(f"note: {sentence}")
                 self.told.add(sentence)
 
     def save(self, progress: Progress, *, best: bool = False) -> None:
@@ -136,7 +136,7 @@ class Recorder:
         if split is not None:
             entry = _prefixed(split, self.evaluate(split))
             self.log.write("untrained", progress.step, 0, **entry)
-            tqdm.write(f"untrained  {split} {entry[f'{split}_top1']:.2f} %")
+            self.console.line(f"untrained  {split} {entry[f'{split}_top1']:.2f} %")
         self.save(progress, best=True)
 
     def _reestimate(self) -> None:
@@ -179,14 +179,14 @@ class Recorder:
         if is_told(epoch + 1, self.experiment.training.epochs):
             self._tell_weights(step, epoch + 1)
         entry["epoch"] = epoch + 1
-        tqdm.write(_line(entry, self.experiment.training.epochs, speed))
+        self.console.line(_line(entry, self.experiment.training.epochs, speed))
         return entry
 
     def evaluate(self, split: str) -> Evaluation:
         """The evaluated model on a split."""
         return evaluate(
             self.learner.evaluated,
-            self.data.eval_batches(split),
+            self.console.bar(self.data.eval_batches(split), name=split),
             classes=len(self.data.classes),
             criterion=criterion(self.experiment.loss).scored,
             amp=self.learner.amp,

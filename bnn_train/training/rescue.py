@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from tqdm import tqdm
 
 from bnn_train.errors import BnnError, Interrupted, NonFiniteError
 from bnn_train.training.progress import Progress
@@ -32,7 +29,7 @@ def nothing_lost(recorder: Recorder, progress: Progress, check: Callable[[], Non
         if isinstance(error, BnnError):
             error.args = (f"{error}; {told}",)
         else:
-            tqdm.write(told, file=sys.stderr)
+            recorder.console.warn(told)
         raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -33,6 +33,7 @@ from bnn_train.training.compatible import (
     with_found,
     with_split,
 )
+from bnn_train.training.console import LOG, Console
 from bnn_train.training.contents import CHECKPOINTS, CONFIG
 from bnn_train.training.fits import check_network, check_optimizers, check_scaler
 from bnn_train.training.folder import RunFolder, Warn, clear, create, refuse_others, reopen, run_path
@@ -43,7 +44,7 @@ from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.progress import Progress
 from bnn_train.training.records import Recorder
 from bnn_train.training.restore import evaluate_checkpoint, experiment_of
-from bnn_train.training.setup import Learner, build_learner, build_model, choose_device
+from bnn_train.training.setup import Learner, build_learner, build_model, choose_device, told_sizes
 from bnn_train.training.signals import StopRequest
 from bnn_train.training.solve import Solved, solve_weights
 from bnn_train.training.source import pinned, refuse_within
@@ -51,17 +52,20 @@ from bnn_train.training.stages import Started, start_weights
 
 
 def start(
-    experiment: Experiment, warn: Warn = lambda sentence: None, begun: Warn = lambda sentence: None
+    experiment: Experiment,
+    warn: Warn = lambda sentence: None,
+    begun: Warn = lambda sentence: None,
+    console: Console | None = None,
 ) -> dict[str, Any]:
     """Train from scratch in a fresh run folder; returns the report. ``begun`` is told once nothing stands in
-    the way of the first step."""
+    the way of the first step, ``console`` all that follows."""
     path, overwrite = run_path(experiment), experiment.run.overwrite
     refuse_others(path, overwrite)
     experiment = pinned(experiment)
     refuse_within(experiment, path)
     beginning = _prepared(experiment)
     with create(path, overwrite=overwrite, warn=warn) as folder:
-        return _begin(beginning, folder, begun)
+        return _begin(beginning, folder, _Voice(warn, begun, console or Console()))
 
 
 def resume(
@@ -69,19 +73,21 @@ def resume(
     experiment: Experiment | None,
     warn: Warn = lambda sentence: None,
     begun: Warn = lambda sentence: None,
+    console: Console | None = None,
 ) -> dict[str, Any]:
     """Go on with the run in ``path`` from its newest intact checkpoint, or begin it again where it ended
     before its first; returns the report.
 
     ``experiment``, if given, may differ from the stored one in ``compatible.FREE_KEYS`` alone.
     """
+    voice = _Voice(warn, begun, console or Console())
     with reopen(path) as folder:
         if not ckpt.saved(folder.checkpoints):
-            return _begin_again(experiment, folder, warn, begun)
+            return _begin_again(experiment, folder, voice)
         checkpoint, skipped = ckpt.newest(folder.checkpoints)
         for sentence in skipped:
             warn(f"{sentence}; using an older checkpoint")
-        return _go_on(checkpoint, experiment, folder, warn, begun)
+        return _go_on(checkpoint, experiment, folder, voice)
 
 
 def stored_experiment(path: Path) -> Experiment:
@@ -98,6 +104,14 @@ def stored_experiment(path: Path) -> Experiment:
             f"{path}: no usable checkpoint, and no {CONFIG} to begin the run again with; give --config F"
         )
     return load(path / CONFIG)
+
+
+class _Voice(NamedTuple):
+    """Whom a run tells what."""
+
+    warn: Warn
+    begun: Warn
+    console: Console
 
 
 @dataclass(frozen=True)
@@ -128,15 +142,15 @@ def _prepared(experiment: Experiment) -> _Beginning:
     return _Beginning(experiment, data, build_learner(experiment, model, device, terms), started, solved)
 
 
-def _begin(beginning: _Beginning, folder: RunFolder, begun: Warn) -> dict[str, Any]:
+def _begin(beginning: _Beginning, folder: RunFolder, voice: _Voice) -> dict[str, Any]:
     experiment, data, learner = beginning.experiment, beginning.data, beginning.learner
     folder.write_text(CONFIG, dump(experiment))
     parity_images.record(folder.path, data)
     images.record(folder.path, images.keys_of(data))
     manifest.write(experiment, data, folder, Progress(), [], origins=_origins(beginning))
     signs = diagnostics.packed_codes(learner.model)
-    begun(f"run folder: {folder.path}")
-    return _run(experiment, data, learner, Progress(), folder, signs, beginning)
+    voice.begun(f"run folder: {folder.path}")
+    return _run(experiment, data, learner, Progress(), folder, signs, voice.console, beginning)
 
 
 def _origins(beginning: _Beginning) -> list[str]:
@@ -146,17 +160,17 @@ def _origins(beginning: _Beginning) -> list[str]:
     return [*started, *solved, *(term.told() for term in beginning.learner.terms)]
 
 
-def _begin_again(experiment: Experiment | None, folder: RunFolder, warn: Warn, begun: Warn) -> dict[str, Any]:
+def _begin_again(experiment: Experiment | None, folder: RunFolder, voice: _Voice) -> dict[str, Any]:
     """A run that ended before its first checkpoint has nothing to lose."""
     experiment = experiment or stored_experiment(folder.path)
     beginning = _prepared(experiment)
     clear(folder)
-    warn(f"{folder.path}: the run ended before its first checkpoint, so it begins again")
-    return _begin(beginning, folder, begun)
+    voice.warn(f"{folder.path}: the run ended before its first checkpoint, so it begins again")
+    return _begin(beginning, folder, voice)
 
 
 def _go_on(
-    checkpoint: Checkpoint, wanted: Experiment | None, folder: RunFolder, warn: Warn, begun: Warn
+    checkpoint: Checkpoint, wanted: Experiment | None, folder: RunFolder, voice: _Voice
 ) -> dict[str, Any]:
     stored = experiment_of(checkpoint)
     experiment = stored if wanted is None else continued(stored, wanted)
@@ -176,12 +190,13 @@ def _go_on(
     check_length(experiment, progress, steps_per_epoch(experiment, data))
     learner = _restored(checkpoint, experiment, device, terms)
     for sentence in changes:
-        warn(f"the run goes on with changes: {sentence}")
+        voice.warn(f"the run goes on with changes: {sentence}")
     folder.write_text(CONFIG, dump(experiment))
     manifest.write(experiment, data, folder, progress, changes)
     images.record(folder.path, keys, images.recorded(folder.path))
-    begun(f"resuming {folder.path}")
-    return _run(experiment, data, learner, progress, folder, checkpoint.section("signs"), resumed=True)
+    voice.begun(f"resuming {folder.path}")
+    signs = checkpoint.section("signs")
+    return _run(experiment, data, learner, progress, folder, signs, voice.console, resumed=True)
 
 
 def _restored(
@@ -204,6 +219,7 @@ def _run(
     progress: Progress,
     folder: RunFolder,
     signs: dict[str, torch.Tensor],
+    console: Console,
     beginning: _Beginning | None = None,
     *,
     resumed: bool = False,
@@ -216,18 +232,23 @@ def _run(
         resume_step=resume_step,
         trackers=trackers.opened(wanted, folder.path, experiment.model_dump(mode="json"), resume_step),
     )
-    recorder = Recorder(experiment, data, learner, folder, log, signs)
-    recorder.tell([*experiment.method.remarks, *data.remarks])
-    if beginning is not None and beginning.started is not None:
-        recorder.tell(one.told() for one in (beginning.started, beginning.solved) if one is not None)
-        log.write("start", progress.step, 0, **beginning.started.to_json())
-    try:
-        with StopRequest() as stop:
-            train(experiment, data, learner, progress, recorder, log, stop)
-        report = _report(experiment, data, progress, folder, log)
-        log.write("test", progress.step, progress.epochs_finished, top1=report["top1"], top5=report["top5"])
-    finally:
-        log.close()
+    recorder = Recorder(experiment, data, learner, folder, log, signs, console)
+    with console.logging_to(folder.path / LOG):
+        recorder.tell([*experiment.method.remarks, *data.remarks])
+        if beginning is not None and beginning.started is not None:
+            recorder.tell(one.told() for one in (beginning.started, beginning.solved) if one is not None)
+            log.write("start", progress.step, 0, **beginning.started.to_json())
+        console.detail(told_sizes(experiment, data, learner))
+        try:
+            with StopRequest() as stop:
+                train(experiment, data, learner, progress, recorder, log, stop)
+            report = _report(experiment, data, progress, folder, log)
+            log.write(
+                "test", progress.step, progress.epochs_finished, top1=report["top1"], top5=report["top5"]
+            )
+        finally:
+            log.close()
+        console.record(f"test top-1 {report['top1']:.2f} %, {report['correct']} of {report['total']} images")
     if stop.signal is not None:  # after the last step, where the loop no longer asks
         raise Interrupted(
             f"stopped by {stop.signal.name} as the run ended; its report is written", stop.exit_code

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bnn_train.binary.latent import enforce
 from bnn_train.config.schema import Experiment, Run
+from bnn_train.data.open import DataBundle
 from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.models.build import build
@@ -19,6 +20,7 @@ from bnn_train.training.losses import Criterion, criterion
 from bnn_train.training.losses.terms import Term
 from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
+from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.precision import AMP_TYPES
 
 
@@ -156,3 +158,12 @@ def build_learner(
         device=device,
         base_weight=experiment.loss.base_weight,
     )
+
+
+def told_sizes(experiment: Experiment, data: DataBundle, learner: Learner) -> str:
+    """Device, images, steps and weights, for whoever asks for more."""
+    images = ", ".join(f"{name} {count:,}" for name, count in data.sizes.items())
+    weights = sum(parameter.numel() for parameter in learner.model.parameters())
+    steps = steps_per_epoch(experiment, data)
+    where = f"device {learner.device}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{where}; images: {images}; {steps:,} steps an epoch; {weights:,} parameters"

@@ -199,6 +199,7 @@ def test_tensors_too_many(name: str, stateful: Path, workdir: Path, capsys: Capt
 
 OPTIMIZERS: dict[str, State] = {
     "adam": {"name": "adam"},
+    "adamw": {"name": "adamw"},
     "adamax": {"name": "adamax"},
     "shift_adamax": {"name": "shift_adamax"},
     "sgd": {"name": "sgd", "momentum": 0.9},

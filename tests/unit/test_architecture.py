@@ -28,7 +28,7 @@ PACKAGE = ROOT / "bnn_train"
 # Imports go down this list, never up or sideways. A file at the top of the package stands by its own name.
 STAGES: tuple[set[str], ...] = (
     {"", "errors", "compat"},
-    {"aligned", "files", "spec"},
+    {"aligned", "colours", "files", "spec"},
     {"packed"},
     {"config"},
     {"data"},
@@ -45,7 +45,7 @@ STAGE = {name: number for number, names in enumerate(STAGES) for name in names}
 TORCH = {"torch", "torchvision"}
 NAMELESS = ("binary", "models", "data", "inspect", "report", "training", "check", "export")
 MAX_LINES, MEDIAN_FUNCTION = 300, 10
-HOOKS = {"ignore_aliases", "is_leaf_module", "model_config", "yaml_implicit_resolvers"}
+HOOKS = {"emit", "ignore_aliases", "is_leaf_module", "model_config", "yaml_implicit_resolvers"}
 """Names that a library looks for."""
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
 
+ROOT = Path(__file__).resolve().parents[2]
 PLAIN: dict[str, Any] = {"method": "xnor", "model": "nin", "data": "cifar10"}
 
 positive = st.floats(min_value=1e-300, max_value=1e300)
@@ -169,3 +171,24 @@ def test_json_schema_knows_the_shorthands_and_every_meaning() -> None:
     assert {"none", "sign", "stochastic_sign", "uniform"} <= set(shorthand["enum"])
     assert definitions["Data"]["additionalProperties"] is False
     assert '"required"' not in json.dumps(schema)
+
+
+def test_every_shipped_config_is_valid_by_the_schema_and_mistakes_are_not() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    paths = sorted((ROOT / "configs").rglob("*.yaml"))
+    assert len(paths) > 200
+    for path in paths:
+        found = [error.message for error in validator.iter_errors(read_yaml(path, str(path)).data)]
+        assert found == [], path
+    for wrong in (
+        {"method": "bnnn"},
+        {"optimizer": {"name": "adam", "lrr": 1}},
+        {"model": {"name": "mlp", "widht": 3}},
+        {"training": {"epochs": -1}},
+        {"method": {"name": "bnn", "weight": {"quantizer": "none of these"}}},
+        {"colour": "red"},
+    ):
+        assert not validator.is_valid(wrong)

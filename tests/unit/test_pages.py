@@ -18,7 +18,7 @@ from bnn_train.spec.methods import METHODS
 from bnn_train.spec.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("bnn_train", "configs", "scripts", "tests")
+FOLDERS = (".github", "bnn_train", "configs", "scripts", "tests")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 

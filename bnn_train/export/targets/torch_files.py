@@ -37,7 +37,7 @@ def source() -> str:
     imports: set[str] = set()
     bodies = []
     for part in PARTS:
-        text = folder.joinpath(f"{part}.py").read_text("utf-8")
+        text = folder.joinpath(f"{part}.py").read_text(encoding="utf-8")
         found = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
         imports |= {line for node in found for line in _import(node)}
         bodies.append("\n".join(text.splitlines()[found[-1].end_lineno or 0 :]).strip("\n"))
@@ -168,7 +168,7 @@ def _is_ours(path: Path) -> bool:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text("utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return None
 
