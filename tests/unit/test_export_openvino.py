@@ -10,7 +10,9 @@ import pytest
 from bnn_train.errors import DataError, ExportError
 from bnn_train.export.targets.openvino_ir import TARGET, OpenvinoOptions
 from bnn_train.export.targets.table import recognised
+from bnn_train.packed.program import Geometry
 from exported import CASES, SOME, content_of, noise, wanted
+from packed_programs import Made, single_conv
 
 pytest.importorskip("openvino", reason="needs the extra `openvino`")
 pytest.importorskip("onnx", reason="needs the extra `openvino`")
@@ -34,6 +36,48 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
     right = wanted(content, images)
     allowed = 1e-2 if "int1" in name else 1e-5  # inputs rounded to 8 bits may be rounded the other way
     assert np.abs(opened.logits(images) - right).max() <= allowed * np.abs(right).max()
+
+
+BINARY = {
+    "residual-net": 2,
+    "groups-2-pad0": 0,
+    "channels-33": 0,
+    "channels-32": 1,
+    "1x3-strided": 1,
+    "dense-map": 0,
+    "codes-sign-u2-pad0": 0,
+    **{f"{name}, pad {pad}": 1 for name in ("strided", "dilated") for pad in (-1, 0, 1)},
+}
+SHAPES = {
+    "strided": Geometry(kernel=(3, 3), stride=(2, 2), padding=(1, 1)),
+    "dilated": Geometry(kernel=(3, 3), padding=(2, 2), dilation=(2, 2)),
+    "1x3-strided": Geometry(kernel=(1, 3), stride=(1, 2), padding=(0, 1)),
+}
+
+
+def binary_case(name: str) -> Made:
+    """A program of the grid, or a convolution of 40 channels to 12."""
+    if name in CASES:
+        return CASES[name]
+    shape, _, pad = name.partition(", pad ")
+    wide = {"channels": 40, "outputs": 12, "size": (9, 8)}
+    return single_conv(geometry=SHAPES[shape], pad=int(pad or 0), **wide)
+
+
+QUICK_ONES = ("residual-net", "channels-33")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK_ONES else pytest.param(n, marks=pytest.mark.slow) for n in BINARY]
+)
+def test_binary_convolutions_where_they_apply(name: str, tmp_path: Path) -> None:
+    content, path = content_of(binary_case(name)), tmp_path / "m.xml"
+    TARGET.write(content, path, OpenvinoOptions(binary=True, batch=2))
+    assert path.read_text().count('type="BinaryConvolution"') == BINARY[name]
+    assert TARGET.open is not None
+    images = noise(content)  # one more than a batch
+    right = wanted(content, images)
+    assert np.abs(TARGET.open(path).logits(images) - right).max() <= 1e-5 * np.abs(right).max()
 
 
 def test_weights_are_as_small_as_asked(tmp_path: Path) -> None:

@@ -80,11 +80,19 @@ def _open(path: Path) -> Opened:
     return Opened(parse_header(text), named("onnxruntime"), run)
 
 
-def in_batches(run: Callable[[NDArray[np.uint8]], Any]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """A runtime called with some images at a time."""
+def in_batches(
+    run: Callable[[NDArray[np.uint8]], Any], fixed: int | None = None
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """A runtime called with some images at a time; ``fixed``: always so many, the last ones filled up."""
+    size = fixed or BATCH
+
+    def some(images: NDArray[np.uint8]) -> Any:
+        missing = fixed - len(images) if fixed else 0
+        full = np.concatenate([images, np.repeat(images[:1], missing, 0)]) if missing else images
+        return run(full)[: len(images)]
 
     def logits(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.concatenate([run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)])
+        return np.concatenate([some(images[at : at + size]) for at in range(0, len(images), size)])
 
     return logits
 

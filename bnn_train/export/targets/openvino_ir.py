@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from bnn_train.errors import DataError, ExportError
 from bnn_train.export.targets.graph.graph import Graph
@@ -19,6 +20,7 @@ from bnn_train.export.targets.graph.steps import Walk
 from bnn_train.export.targets.graph.weights import Signs, StoredSigns
 from bnn_train.export.targets.needs import demand, named
 from bnn_train.export.targets.onnx_model import in_batches
+from bnn_train.export.targets.openvino_binary import binarize
 from bnn_train.export.targets.target import Content, Opened, Target
 from bnn_train.files import replace_file
 from bnn_train.packed import strict_json
@@ -37,6 +39,10 @@ class OpenvinoOptions(Record):
 
     weights: Literal["packed", "int8", "float32"] = "packed"
     """binary weights: bits that are unpacked as the model is compiled, bytes, or 32-bit numbers"""
+    binary: bool = False
+    """binary convolutions where signs meet signs; needs a fixed batch"""
+    batch: int = Field(default=0, ge=0)
+    """images of a call; 0: any number, or 1 with binary=true"""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,12 @@ def converted(content: Content, options: OpenvinoOptions) -> Any:
     logits = Walk(g, content.header.program, content.tensors, signs).run(first)
     g.op("Reshape", logits, g.whole(0, -1), output=OUTPUT)
     model = openvino.Core().read_model(model_proto(g, content.header).SerializeToString())
+    batch = options.batch or int(options.binary)
+    if batch:
+        size = content.header.images
+        model.reshape([batch, size.height, size.width, size.channels])
+    if options.binary:
+        binarize(model, content)
     model.set_rt_info(strict_json.dump(content.header.model_dump()), PLACE)
     return model
 
@@ -104,7 +116,9 @@ def _open(path: Path) -> Opened:
     if not model.has_rt_info(PLACE):
         raise DataError(f"{path}: an IR, but none of bnn-export: it does not say what its images are")
     header = parse_header(model.get_rt_info(PLACE).value)
-    return Opened(header, named("openvino"), in_batches(lambda images: compiled(images)[0]))
+    given = model.input(0).get_partial_shape()[0]
+    fixed = int(given.get_length()) if given.is_static else None
+    return Opened(header, named("openvino"), in_batches(lambda images: compiled(images)[0], fixed))
 
 
 def _is_ir(path: Path) -> bool:
@@ -124,7 +138,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-TARGET = Target(
+TARGET: Target = Target(
     name="openvino",
     summary="OpenVINO's IR, .xml and .bin, in float32",
     write=_write,

@@ -192,7 +192,7 @@ def _is_qonnx(path: Path) -> bool:
         return False
 
 
-TARGET = Target(
+TARGET: Target = Target(
     name="qonnx",
     summary="ONNX with BipolarQuant and Quant, for FINN and hls4ml",
     write=_write,
