@@ -60,8 +60,7 @@ def binary_case(name: str) -> Made:
     if name in CASES:
         return CASES[name]
     shape, _, pad = name.partition(", pad ")
-    wide = {"channels": 40, "outputs": 12, "size": (9, 8)}
-    return single_conv(geometry=SHAPES[shape], pad=int(pad or 0), **wide)
+    return single_conv(geometry=SHAPES[shape], pad=int(pad or 0), channels=40, outputs=12, size=(9, 8))
 
 
 QUICK_ONES = ("residual-net", "channels-33")
