@@ -44,7 +44,11 @@ def test_every_row_with_plain_defaults_passes(row: str) -> None:
             training["init_from"] = "runs/digits/fp"
         if METHODS[row].activation.quantizer.wants_plain_norm:
             assert not METHODS[row].norm.affine
-        assert found(**sections, training=training) == {}
+        told = found(**sections, training=training)
+        if METHODS[row].output_scale.of_chances and network != "mlp":  # wants a plain chain
+            assert told.keys() <= {"model.name"}
+        else:
+            assert told == {}
 
 
 @pytest.mark.parametrize(
