@@ -26,5 +26,7 @@ TARGETS: dict[str, Target] = {
 
 
 def recognised(path: Path) -> Target | None:
-    """The format that a written file or folder looks like."""
+    """The format that a written file or folder looks like; a pipe, which may never end, is none."""
+    if not (path.is_file() or path.is_dir()):
+        return None
     return next((target for target in TARGETS.values() if target.recognises(path)), None)
