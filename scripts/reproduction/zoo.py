@@ -21,6 +21,7 @@ NO_BOARD: dict[str, str] = {
     "ternary_residual": _SOLVED,
     "tsq": _SOLVED,
     "groupnet": "has five networks in one, which is another budget",
+    "tea": "wants a plain chain without norms, which a residual network is not",
     "reactnet_a": "is another network; its axes are those of reactnet",
 }
 """Rows that the board's network has no place for, and why."""

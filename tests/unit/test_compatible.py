@@ -46,7 +46,14 @@ def test_the_keys_of_the_run_section_are_free_one_by_one() -> None:
     """So that a new one is judged: would it change the steps already done?"""
     assert "run" not in FREE_KEYS
     known = {key for key in FREE_KEYS if key.startswith("run.")}
-    assert known == {"run.dir", "run.device", "run.threads", "run.tensorboard", "run.overwrite"}
+    assert known == {
+        "run.dir",
+        "run.device",
+        "run.threads",
+        "run.tensorboard",
+        "run.trackers",
+        "run.overwrite",
+    }
     assert {key.removeprefix("run.") for key in known} <= Run.model_fields.keys()
 
 

@@ -28,6 +28,7 @@ CPU = torch.device("cpu")
 READS = {"_local_scalar_dense", "is_nonzero", "nonzero", "equal", "masked_select", "_unique2", "bincount"}
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": {"name": "adam", "weight_decay": 1e-4}},
+    "adamw": {"optimizer": {"name": "adamw", "weight_decay": 1e-2}},
     "adamax": {"optimizer": {"name": "adamax"}},
     "shift_adamax": {"optimizer": {"name": "shift_adamax"}},
     "shift_adamax, code": {"optimizer": {"name": "shift_adamax", "form": "code"}},

@@ -17,7 +17,7 @@ from bnn_train.export.targets.graph.steps import Walk
 from bnn_train.export.targets.graph.weights import Stored, StoredSigns
 from bnn_train.export.targets.needs import demand, named
 from bnn_train.export.targets.target import Content, Opened, Target
-from bnn_train.files import replace_file
+from bnn_train.files import write_atomic
 from bnn_train.packed.container import parse_header
 from bnn_train.spec.record import Record
 
@@ -52,7 +52,7 @@ def _write(content: Content, path: Path, options: Record) -> Sequence[str]:
     model = model_proto(graph_of(content, chosen), content.header)
     onnx.checker.check_model(model, full_check=True)
     raw = model.SerializeToString(deterministic=True)
-    replace_file(path, lambda place: place.write_bytes(raw))
+    write_atomic(path, raw)
     size = content.header.images
     images = f"{INPUT} uint8 N×{size.height}×{size.width}×{size.channels}"
     return (

@@ -22,7 +22,7 @@ from bnn_train.export.targets.needs import demand, named
 from bnn_train.export.targets.onnx_model import in_batches
 from bnn_train.export.targets.openvino_binary import binarize
 from bnn_train.export.targets.target import Content, Opened, Target
-from bnn_train.files import replace_file
+from bnn_train.files import write_atomic
 from bnn_train.packed import strict_json
 from bnn_train.packed.container import parse_header
 from bnn_train.spec.record import Record
@@ -96,8 +96,8 @@ def _write(content: Content, path: Path, options: Record) -> Sequence[str]:
         place = Path(folder) / "model.xml"
         openvino.save_model(model, place, compress_to_fp16=False)
         xml, binary = place.read_bytes(), place.with_suffix(".bin").read_bytes()
-    replace_file(weights, lambda place: place.write_bytes(binary))
-    replace_file(path, lambda place: place.write_bytes(xml))
+    write_atomic(weights, binary)
+    write_atomic(path, xml)
     return (f"openvino   {path.name}: {len(xml):,} bytes, {weights.name}: {len(binary):,} bytes of weights",)
 
 

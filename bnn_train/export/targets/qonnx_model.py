@@ -22,7 +22,7 @@ from bnn_train.export.targets.graph.steps import Walk
 from bnn_train.export.targets.graph.weights import StoredSigns
 from bnn_train.export.targets.needs import demand, named
 from bnn_train.export.targets.target import Content, Opened, Target
-from bnn_train.files import replace_file
+from bnn_train.files import write_atomic
 from bnn_train.packed import strict_json
 from bnn_train.packed.container import parse_header
 from bnn_train.packed.program import Header
@@ -98,7 +98,7 @@ def _write(content: Content, path: Path, options: Record) -> Sequence[str]:
     chosen = options if isinstance(options, QonnxOptions) else QonnxOptions()
     model = _inferred(_proto(graph_of(content), content.header, chosen.batch))
     raw = model.model.SerializeToString(deterministic=True)
-    replace_file(path, lambda place: place.write_bytes(raw))
+    write_atomic(path, raw)
     size = content.header.images
     kinds = sorted({str(model.get_tensor_datatype(n.output[0]).name) for n in model.graph.node})
     return (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bnn_train.errors import ExportError
 from bnn_train.export.targets.needs import named
 from bnn_train.export.targets.target import Content, Opened, Target
-from bnn_train.files import replace_file, write_atomic
+from bnn_train.files import write_atomic
 from bnn_train.packed import bits, preprocess, strict_json
 from bnn_train.packed.container import parse_header
 from bnn_train.packed.operands import BitWeight, Code, IntWeight, Planes
@@ -79,7 +79,7 @@ def _write(content: Content, path: Path, _options: Record) -> Sequence[str]:
     from safetensors.numpy import save
 
     raw = save(plain(content), {HEADER: strict_json.dump(content.header.model_dump())})
-    replace_file(weights, lambda place: place.write_bytes(raw))
+    write_atomic(weights, raw)
     write_atomic(path, source())
     return (
         f"torch      {weights.name}: {len(raw):,} bytes of plain weights; {path.name}: needs torch alone",

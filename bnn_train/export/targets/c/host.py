@@ -36,8 +36,9 @@ class Program:
     ) -> None:
         self.path, self.images, self.classes = path, header.images, len(header.classes)
         self.has_logits = has_logits
-        place = tempfile.mkdtemp(prefix="bnn-c-")
-        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix="bnn-c-", ignore_cleanup_errors=True)
+        place = folder.name
+        weakref.finalize(self, folder.cleanup)
         self.program = str(Path(place) / "run")
         sources = [str(path / "run.c"), str(path / f"{prefix}.c")]
         built = _run([*compiler, *_FLAGS, f"-I{path}", *sources, "-o", self.program])

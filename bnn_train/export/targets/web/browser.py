@@ -59,9 +59,9 @@ class Browser:
             )
         self.events: list[dict[str, Any]] = []
         """Everything that the page told, from console messages to requests, oldest first."""
-        self._profile = tempfile.mkdtemp(prefix="bnn-browser-")
+        self._profile = tempfile.TemporaryDirectory(prefix="bnn-browser-", ignore_cleanup_errors=True)
         sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()  # root has none
-        profile = f"--user-data-dir={self._profile}"
+        profile = f"--user-data-dir={self._profile.name}"
         self._start([program, profile, *sandbox, *arguments, *_ARGUMENTS])
         self._buffer, self._count, self._session = b"", 0, ""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -188,7 +188,9 @@ def _above(descriptor: int) -> int:
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
 
 
-def _ended(process: subprocess.Popen[bytes], pipes: tuple[int, int], profile: str) -> None:
+def _ended(
+    process: subprocess.Popen[bytes], pipes: tuple[int, int], profile: tempfile.TemporaryDirectory[str]
+) -> None:
     for end in pipes:
         with contextlib.suppress(OSError):
             os.close(end)
@@ -198,4 +200,4 @@ def _ended(process: subprocess.Popen[bytes], pipes: tuple[int, int], profile: st
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    shutil.rmtree(profile, ignore_errors=True)
+    profile.cleanup()
