@@ -8,17 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bnn_train.config.loader import load
+from bnn_train.config.schema import Experiment
 from bnn_train.errors import RunError
 from bnn_train.files import write_atomic
 from bnn_train.inspect.method_card import bits, packs
 from bnn_train.report.markdown import table
 from bnn_train.spec.methods import ENTRIES, METHODS
+from reproduction import board_runs
 from reproduction.plans import ROOT
 from reproduction.provenance import setting
 from reproduction.zoo import BOARD, NO_BOARD, TWIN, twin_of
 
 FOLDER = ROOT / "configs/cifar10"
 PAGE, CURVES, PACKED = FOLDER / "BOARD.md", FOLDER / "board.svg", FOLDER / "board_packed.json"
+RUNS = FOLDER / "board_runs.json"
 HEAD = (
     "method",
     "year",
@@ -40,17 +43,21 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 
 def written(result: Mapping[str, Any]) -> None:
-    """Write the page and its curves from a result of the table `board`."""
+    """Write the page, its curves and its runs from a result of the table `board` and the runs before it."""
+    base = load(ROOT / f"configs/{BOARD}.yaml")
+    result = board_runs.joined(result, base, RUNS)
     rows = {row["row"]: row for row in result["rows"] if row["mean"] is not None}
     if missing := [name for name in (*BASES, "fp") if name not in rows]:
         raise RunError(f"the board needs its bases, and {', '.join(missing)} has not run")
     known = json.loads(PACKED.read_text(encoding="utf-8")) if PACKED.is_file() else {"rows": {}}
     _draw(rows)
-    write_atomic(PAGE, "\n\n".join(_parts(result, rows, known)) + "\n")
+    write_atomic(PAGE, "\n\n".join(_parts(base, result, rows, known)) + "\n")
+    board_runs.kept(result, base, RUNS)
 
 
-def _parts(result: Mapping[str, Any], rows: Rows, known: Mapping[str, Any]) -> Iterator[str]:
-    base = load(ROOT / f"configs/{BOARD}.yaml")
+def _parts(
+    base: Experiment, result: Mapping[str, Any], rows: Rows, known: Mapping[str, Any]
+) -> Iterator[str]:
     ranked = sorted((name for name in rows if name in METHODS), key=lambda name: -rows[name]["mean"])
     single = [name for name in ranked if _bits(name) == "1/1"]
     few = [name for name in ranked if name not in single and name != "fp"]
