@@ -81,7 +81,7 @@ def _run(args: argparse.Namespace, faults: list[str]) -> None:
         print(text, end="")
     else:
         write_atomic(args.out, text)
-    say(f"{args.model}: {model.title}, {len(model.classes)} classes, {len(found)} images")
+    say(f"{args.model}: {model.title}, {len(model.classes)} classes; images: {len(found)}")
     for line in _score(found, model.classes):
         say(line)
     faults += [prediction.error for prediction in found if prediction.error is not None]
@@ -95,10 +95,10 @@ def _score(found: Sequence[Prediction], classes: Sequence[str]) -> list[str]:
     """How many are right, where images lie in folders of their classes' names."""
     told = [p for p in found if p.error is None and p.path.absolute().parent.name in classes]
     right = sum(p.path.absolute().parent.name == p.label for p in told)
-    share = f" ({100 * right / len(told):.2f} %)" if told else ""
-    return (
-        [f"{right} of the {len(told)} images in folders of a class's name are of it{share}"] if told else []
-    )
+    if not told:
+        return []
+    share = 100 * right / len(told)
+    return [f"right: {right} of {len(told)} ({share:.2f} %), by the names of the folders"]
 
 
 if __name__ == "__main__":
