@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from bnn_train.cli.checkpoints import find, is_packed
+from bnn_train.cli.checkpoints import find, find_own, is_packed
 from bnn_train.cli.eval_runs import score_checkpoint, score_packed
 from bnn_train.cli.export import parser
 from bnn_train.cli.export import run as run_export
@@ -151,7 +151,7 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 
 def load(path: str | Path) -> Trained | PackedModel:
     """A run's best checkpoint, a checkpoint, or a packed file, to be called with raw pixels."""
-    file = find(expanded(path))
+    file = find_own(expanded(path))
     if is_packed(file):
         return load_packed(file)
     checkpoint, chosen = open_checkpoint(file)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn_train.cli import cards, formats, outputs, terminal
-from bnn_train.cli.checkpoints import find, is_packed
+from bnn_train.cli.checkpoints import find_own, is_packed
 from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
 from bnn_train.errors import ExportError
 from bnn_train.export.targets import folders
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """The command behind its options. Raises BnnError."""
-    path = find(args.checkpoint)
+    path = find_own(args.checkpoint)
     target = formats.choose(args.out, args.format)
     options = parsed(target, args.settings)
     written = {} if target.is_folder else {"--out": args.out}

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from bnn_train.cli import outputs, terminal
+from bnn_train.cli.checkpoints import find_own
 from bnn_train.cli.common import add_common, guarded, path_argument, say, verbosity
 from bnn_train.cli.predict_formats import FORMATS, format_of
 from bnn_train.errors import EXIT_USER_ERROR, BnnError
@@ -74,7 +75,7 @@ def _run(args: argparse.Namespace, faults: list[str]) -> None:
     """Print or write the answers; sentences on images at fault are added to ``faults``."""
     written = FORMATS[format_of(args.format, args.out)]
     outputs.check({"--out": args.out}, {"MODEL": args.model if args.model.is_file() else None})
-    model = classifier(args.model, device=args.device, threads=args.threads, kernel=args.kernel)
+    model = classifier(find_own(args.model), device=args.device, threads=args.threads, kernel=args.kernel)
     found = list(predict(model, args.images, args.top, fit=args.fit))
     text = written(found)
     if args.out is None:

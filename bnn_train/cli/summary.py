@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnn_train.aligned import aligned
 from bnn_train.cli import terminal
-from bnn_train.cli.checkpoints import find, is_packed
+from bnn_train.cli.checkpoints import find_own, is_packed
 from bnn_train.cli.common import add_common, guarded, path_argument, verbosity
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _from_checkpoint(path: Path) -> tuple[Any, Any, tuple[int, ...], Sequence[st
 
     from bnn_train.training.restore import model_of, open_checkpoint
 
-    checkpoint, experiment = open_checkpoint(find(path))
+    checkpoint, experiment = open_checkpoint(find_own(path))
     state = checkpoint.state
     return model_of(checkpoint, torch.device("cpu")), experiment, tuple(state["shape"]), state["classes"]
 

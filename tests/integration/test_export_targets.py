@@ -13,6 +13,8 @@ import pytest
 
 from bnn_train.cli.eval import main as evaluate
 from bnn_train.cli.export import main as export
+from bnn_train.cli.predict import main as predict
+from bnn_train.cli.summary import main as summary
 from bnn_train.export.targets import needs
 from bnn_train.export.targets.table import TARGETS
 from bnn_train.packed.container import read
@@ -105,3 +107,14 @@ def test_a_packed_file_is_converted_without_torch(packed: str) -> None:
     assert done.stdout.splitlines()[-1] == "written: m.py"
     header, _ = read(packed)
     assert header.classes
+
+
+def test_another_format_is_no_checkpoint(packed: str, capsys: Capture) -> None:
+    assert export(["--checkpoint", packed, "--out", "m.py"]) == 0
+    for command, arguments in (
+        (export, ["--checkpoint", "m.py", "--out", "n.bnn"]),
+        (predict, ["m.py", "a.png"]),
+        (summary, ["m.py"]),
+    ):
+        said = refused(arguments, capsys, command)
+        assert said.startswith("m.py: is a network in the format torch, which bnn-eval runs; name the run")

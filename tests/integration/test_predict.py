@@ -59,7 +59,7 @@ def test_a_checkpoint_and_its_packed_file_agree(place: Path, capsys: pytest.Capt
     report = json.loads((place / "run/report.json").read_text())
     right = sum(Path(str(p["path"])).parent.name == p["top"][0]["label"] for p in packed)  # type: ignore[index]
     assert right == report["correct"]
-    assert f"{right} of the 12 images in folders" in capsys.readouterr().err
+    assert f"right: {right} of 12 (" in capsys.readouterr().err
     top = packed[0]["top"]
     logits = np.array([t["logit"] for t in top])  # type: ignore[attr-defined]
     powers = np.exp(logits - logits.max())
