@@ -5,7 +5,7 @@ A change that claims to change no behaviour leaves ``first_losses/`` alone. Weig
 random draws, so that the numbers do not hang on a generator; only the stochastic methods draw. All is in
 float64: in float32 another CPU's rounding would flip signs and carry the runs apart. Where real factors meet
 a max-pooling, equal sums are equal but for rounding, and it decides which of them gets the gradient: only
-those losses are kept that weights moved by 10⁻¹³ of themselves leave alone.
+those losses are kept that weights moved by 10⁻¹⁵ of themselves leave alone.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def fill(model: nn.Module) -> None:
 
 
 def nudge(model: nn.Module, seed: int) -> None:
-    """Move every weight by about 10⁻¹³ of itself."""
+    """Move every weight by about 10⁻¹⁵ of itself."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             moved = torch.randn(parameter.shape, generator=draw, dtype=torch.float64)
-            parameter.mul_(1 + 1e-13 * moved)
+            parameter.mul_(1 + 1e-15 * moved)
 
 
 def first_losses(method: str, network: str, moved: int | None = None) -> list[float]:
