@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from bnn_train.spec.annealed import NotNegative
 from bnn_train.spec.optimizers import (
+    EBP,
     RSGD,
     SGD,
     Adam,
@@ -37,6 +38,7 @@ from bnn_train.spec.terms import (
 )
 
 __all__ = [
+    "EBP",
     "RSGD",
     "SGD",
     "AdaMax",
@@ -60,6 +62,7 @@ __all__ = [
     "LossTerm",
     "Optimizer",
     "Poly",
+    "Probit",
     "RAdam",
     "Regularizer",
     "Schedule",
@@ -182,7 +185,14 @@ class SquareHinge(_Loss):
         return self.reduction == "mean"
 
 
+class Probit(_Loss):
+    """−log Φ(t·y) with one-hot targets t in ±1, added over the classes: y is what the network says for a
+    class, in deviations (Expectation Backpropagation)."""
+
+    name: Literal["probit"]
+
+
 Loss = Annotated[
-    Annotated[CrossEntropy | SquareHinge, Field(discriminator="name")],
+    Annotated[CrossEntropy | SquareHinge | Probit, Field(discriminator="name")],
     BeforeValidator(named),
 ]

@@ -26,6 +26,7 @@ class MLP(Options):
     """Fully connected: `depth` hidden layers of `width` units (BinaryConnect, BNN, LAB)."""
 
     least: ClassVar[int] = 1
+    dense: ClassVar[bool] = True
     name: Literal["mlp"]
     width: Count = 2048
     depth: Count = 3

@@ -34,6 +34,8 @@ class Quantizer(Record):
     """While training it has other numbers than in evaluations and exports, or keeps track of its codes."""
     remembers: ClassVar[bool] = False
     """Its codes depend on those that it had before, which it keeps."""
+    expects: ClassVar[bool] = False
+    """While training it has the expectation of a sign."""
     fires: ClassVar[bool] = False
     """Its codes are 0 and 1."""
     remark: ClassVar[str] = ""

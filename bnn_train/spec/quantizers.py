@@ -34,6 +34,7 @@ from bnn_train.spec.quantizers_solved import (
     TernaryResidual,
 )
 from bnn_train.spec.quantizers_spikes import (
+    ExpectedSign,
     Heaviside,
     Hysteresis,
     LateSign,
@@ -47,6 +48,7 @@ from bnn_train.spec.scalars import named
 __all__ = [
     "ActivationQuantizer",
     "CodeBook",
+    "ExpectedSign",
     "FixedPoint",
     "Greedy",
     "HalfWave",
@@ -186,7 +188,8 @@ WeightQuantizer = Annotated[
         | TernaryShare
         | LateSign
         | Powers
-        | Sampled,
+        | Sampled
+        | ExpectedSign,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),
@@ -212,7 +215,8 @@ ActivationQuantizer = Annotated[
         | Heaviside
         | LateSign
         | RealTanh
-        | Spike,
+        | Spike
+        | ExpectedSign,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

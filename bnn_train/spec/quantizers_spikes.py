@@ -91,6 +91,28 @@ class Spike(Quantizer):
         return self.curve == "normal"
 
 
+class ExpectedSign(Quantizer):
+    """The expectation of a sign while training, the sign in evaluations and exports (Expectation
+    Backpropagation)."""
+
+    name: Literal["expected_sign"] = "expected_sign"
+    curve: Literal["tanh", "normal"] = "tanh"
+    """What the number says of the sign: `tanh`: half the log odds of +1; `normal`: it is a normal sum, in
+    its deviations."""
+    softens: ClassVar[bool] = True
+    expects: ClassVar[bool] = True
+    range: ClassVar[str] = "any"
+    remark: ClassVar[str] = (
+        "weights and neurons are expectations of signs while training, and evaluations take the likelier"
+        " signs: validation measures another network than the one that is trained"
+    )
+
+    @property
+    def reads_deviations(self) -> bool:
+        """With the curve of a normal sum."""
+        return self.curve == "normal"
+
+
 class RealTanh(Quantizer):
     """tanh, and no codes: activations of a first stage, before they are binarized (Real-to-Binary)."""
 

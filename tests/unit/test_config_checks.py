@@ -35,10 +35,12 @@ def data(name: str, **keys: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", METHODS)
 def test_every_row_with_plain_defaults_passes(row: str) -> None:
-    optimizer = {"name": "adam", "binary": ENTRIES[row].trainer or None}
+    own = ENTRIES[row].optimizer
+    optimizer = {"name": own or "adam", "binary": ENTRIES[row].trainer or None}
+    loss = "probit" if METHODS[row].output_scale.of_signs else "cross_entropy"
     for network, name in product(NETWORKS, ("mnist", "cifar10", "svhn", "imagenet")):
         select = "last" if name == "imagenet" else "validation"
-        sections = {"method": row, "model": network, "data": name, "optimizer": optimizer}
+        sections = {"method": row, "model": network, "data": name, "optimizer": optimizer, "loss": loss}
         training = {"select": select}
         if METHODS[row].weight.quantizer.solves:
             training["init_from"] = "runs/digits/fp"
