@@ -26,6 +26,7 @@ from bnn_train.spec.scalars import Count, Positive, Rate, named
 from bnn_train.spec.terms import (
     Apprentice,
     Attention,
+    ChannelGates,
     CheckpointFile,
     Distillation,
     Feature,
@@ -49,6 +50,7 @@ __all__ = [
     "BinaryAdam",
     "BinaryOptimizer",
     "Bop",
+    "ChannelGates",
     "CheckpointFile",
     "Constant",
     "Cosine",

@@ -35,6 +35,7 @@ from bnn_train.spec.quantizers_solved import (
 )
 from bnn_train.spec.quantizers_spikes import (
     ExpectedSign,
+    GatedSign,
     Heaviside,
     Hysteresis,
     LateSign,
@@ -50,6 +51,7 @@ __all__ = [
     "CodeBook",
     "ExpectedSign",
     "FixedPoint",
+    "GatedSign",
     "Greedy",
     "HalfWave",
     "Heaviside",
@@ -216,7 +218,8 @@ ActivationQuantizer = Annotated[
         | LateSign
         | RealTanh
         | Spike
-        | ExpectedSign,
+        | ExpectedSign
+        | GatedSign,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from bnn_train.spec.quantizer import Quantizer
+from bnn_train.spec.scalars import Positive
 
 
 class Heaviside(Quantizer):
@@ -89,6 +90,27 @@ class Spike(Quantizer):
     def reads_deviations(self) -> bool:
         """With the curve of a normal sum."""
         return self.curve == "normal"
+
+
+class GatedSign(Quantizer):
+    """The sign, or 0 in channels whose gate is closed; there are gates where one layer makes the channels and
+    one reads them (Widening and Squeezing)."""
+
+    name: Literal["gated_sign"] = "gated_sign"
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """A gate starts at 1, and is closed below this number."""
+    rate: Positive = 5.0
+    """Factor on the run's learning rate, so that gates come to rest before the weights do."""
+    learns: bool = True
+    """false: gates stay as they are, at 1 or as `training.init_from` has them."""
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    gates: ClassVar[bool] = True
+
+    @property
+    def learns_gates(self) -> bool:
+        """As said."""
+        return self.learns
 
 
 class ExpectedSign(Quantizer):
