@@ -91,7 +91,7 @@ class Layers:
         alone: bool = False,
         **dropout: float,
     ) -> nn.Module:
-        """A dense layer, binary if the method binarizes the role; ``alone`` and ``dropout`` as in ``conv``."""
+        """A dense layer, binary if the method binarizes the role; the rest as in ``conv``."""
         return self._layer("linear", role, (inputs, outputs), {"bias": bias}, dropout, alone=alone)
 
     def _layer(
@@ -218,7 +218,9 @@ class Layers:
         elif layer.dropout:
             yield f"dropout{i}", (nn.Dropout2d if layer.channel_dropout else nn.Dropout)(layer.dropout)
         if layer.kind == "linear":
-            dense = self.linear(layer.role, layer.inputs, layer.outputs, bias=layer.bias, alone=alone, **dropout)
+            dense = self.linear(
+                layer.role, layer.inputs, layer.outputs, bias=layer.bias, alone=alone, **dropout
+            )
             yield f"linear{i}", dense
             return
         sizes = (layer.inputs, layer.outputs, layer.kernel)

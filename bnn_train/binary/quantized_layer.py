@@ -79,7 +79,7 @@ class QuantizedLayer(nn.Module):
         self.output_scale.initialise()
 
     def gate_input(self) -> None:
-        """Give the channels of the input gates, where its quantizer has such: one layer makes them, and nothing
+        """Give the input's channels gates, where its quantizer has such: one layer makes them, and nothing
         but this one reads them."""
         if self.input_quantizer is not None:
             self.input_quantizer.quantizer.gate(self.input_quantizer.channels, self.weight)

@@ -43,7 +43,7 @@ def _deviations(e: Experiment) -> Problems:
 
 
 def _deviation(activation: Quantizer) -> str:
-    """What belongs to such neurons."""
+    """The scale that belongs to neurons that count in deviations, or the curve of those that do not."""
     scale, curve = ("expected_deviation", "tanh") if activation.expects else ("deviation", "logistic")
     return f"{scale}, or the quantizer's curve to {curve}"
 

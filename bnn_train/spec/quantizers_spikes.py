@@ -119,8 +119,8 @@ class ExpectedSign(Quantizer):
 
     name: Literal["expected_sign"] = "expected_sign"
     curve: Literal["tanh", "normal"] = "tanh"
-    """What the number says of the sign: `tanh`: half the log odds of +1; `normal`: it is a normal sum, in
-    its deviations."""
+    """From the number to the expectation, `tanh`: of half the log odds of +1; `normal`: of the mean of a
+    normal sum, in its deviations."""
     softens: ClassVar[bool] = True
     expects: ClassVar[bool] = True
     range: ClassVar[str] = "any"

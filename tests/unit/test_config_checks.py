@@ -47,7 +47,8 @@ def test_every_row_with_plain_defaults_passes(row: str) -> None:
         if METHODS[row].activation.quantizer.wants_plain_norm:
             assert not METHODS[row].norm.affine
         told = found(**sections, training=training)
-        if METHODS[row].output_scale.of_chances and network != "mlp":  # wants a plain chain
+        chances, gates = METHODS[row].output_scale.of_chances, METHODS[row].activation.quantizer.gates
+        if (chances and network != "mlp") or gates:  # want a plain chain, and channels of one reader
             assert told.keys() <= {"model.name"}
         else:
             assert told == {}

@@ -183,8 +183,7 @@ class Quantizer(Placed, ABC):
         """Say that the weight is number ``index``, from 0, in the network's order."""
 
     def gate(self, channels: int, like: Tensor) -> None:
-        """As an activation quantizer: make room for a gate for each channel of an input that one layer makes
-        and nothing else reads; ``like``: its type and device."""
+        """Make a gate for each channel of an input that nothing else reads, of the type of ``like``."""
 
     @property
     def gates(self) -> Tensor | None:

@@ -19,9 +19,9 @@ TERNARY = Code(values=(1, 1), denominator=2)
 
 @QUANTIZERS.builds(spec.GatedSign)
 class GatedSign(Quantizer, Learns):
-    """m[c]·sign(x[c]), m[c] = 1[g[c] ≥ threshold] with a gate g for each channel, 1 at first and without weight
-    decay; sign(x) where there are no gates. ∂/∂x = m·(slope of the estimator), ∂/∂g[c] = Σ sign(x[c])·(gradient),
-    also while it is closed, so that it may open again.
+    """m[c]·sign(x[c]), m[c] = 1[g[c] ≥ threshold] with a gate g for each channel, 1 at first and without
+    weight decay; sign(x) where there are no gates. ∂/∂x = m·(slope of the estimator), ∂/∂g[c] = Σ sign(x[c])·
+    (gradient), also while it is closed, so that it may open again.
 
     That redundant quantized features are learned and removed is the abstract of Widening and Squeezing (arXiv
     2002.00555); gates, their threshold and the straight-through gradient are our derivation."""

@@ -32,7 +32,7 @@ ROWS = (
         note="Dense networks alone, trained by optimizer: ebp and loss: probit. Evaluations and files have"
         " the likelier sign of every weight and sign neurons (EBP-D); the average over the posterior (EBP-P)"
         " is what training computes, and no network of bits. Each class has an output neuron. Half the log"
-        " odds start at U(−1, 1): the authors' variance is of the order of 1/fan-in, which leaves many weights"
-        " undecided, so that their signs alone are worse.",
+        " odds start at U(−1, 1): the authors' variance is of the order of 1/fan-in, which leaves many"
+        " weights undecided, so that their signs alone are worse.",
     ),
 )

@@ -26,8 +26,8 @@ ROWS = (
         published=(Published(data="ImageNet", network="ResNet-18, widened", top1=70.1, source="abstract"),),
         start="digits/widen_squeeze_stage1.yaml",
         note="Networks are wider by model.width, not by the row. Gates, their L1 penalty and two stages"
-        " (squeeze, then train on without closed channels) are our derivation from the abstract. Gates stand at"
-        " channels that one layer makes and one reads: in residual networks inside each block, not on the"
+        " (squeeze, then train on without closed channels) are our derivation from the abstract. Gates stand"
+        " at channels that one layer makes and one reads: in residual networks inside each block, not on the"
         " stream. An export removes what is closed.",
     ),
 )
