@@ -84,7 +84,7 @@ def _sliceable(maker: nn.Conv2d | nn.Linear) -> bool:
     if not isinstance(maker, BinaryConv2d | BinaryLinear):
         return True
     quantizer = maker.weight_quantizer
-    own = [*maker.output_scale.parameters()]
+    own: list[Tensor] = [*maker.output_scale.parameters()]
     if quantizer is not None:
         own += [*quantizer.parameters(), *quantizer.buffers()]
         if quantizer.spec.per_layer and quantizer.spec.scale.scales:
@@ -98,7 +98,7 @@ def _reads(layer: Layer, kept: Tensor) -> bool:
     before, weight = layer.read_weight(), layer.weight
     layer.weight = nn.Parameter(weight[:, kept].clone())
     if not torch.equal(layer.read_weight(), before[:, kept]):
-        layer.weight = weight  # type: ignore[assignment]  # the parameter that it was
+        layer.weight = weight
         return False
     _resize(layer, inputs=len(kept))
     return True

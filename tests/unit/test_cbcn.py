@@ -45,9 +45,9 @@ def test_a_network_without_a_filter_to_copy_is_refused(network: dict[str, Any]) 
     """Widths that 4 does not divide, or kernels of 5×5 and classes alone."""
     made: Any = NETWORKS[network["name"]].model_validate(network)
     with pytest.raises(BnnError, match=r"none of its \d binary layers can have 4 copies .* choose another"):
-        build(made, CBCN, (1, 28, 28), 10)
+        build(made, CBCN, (1, 32, 32), 10)
     wider: Any = NETWORKS["mlp"].model_validate({"name": "mlp", "width": 32})
-    build(wider, CBCN, (1, 28, 28), 10)
+    build(wider, CBCN, (1, 32, 32), 10)
 
 
 def test_the_golden_rotation() -> None:

@@ -68,7 +68,7 @@ def test_a_closed_channel_is_0(maps: bool) -> None:
     np.testing.assert_array_equal(found.detach().numpy().reshape(2, 5), signs * mask)
     np.testing.assert_array_equal(made.codes(x, (), drawn=False).numpy(), signs * mask)
     g = torch.arange(1.0, 11.0, dtype=torch.float64).view(2, 5)
-    found.backward(g.view_as(found))  # type: ignore[no-untyped-call]  # in torch
+    found.backward(g.view_as(found))
     assert values.grad is not None
     assert made.gates is not None
     assert made.gates.grad is not None
@@ -123,7 +123,7 @@ def test_the_term_is_the_sum_of_magnitudes() -> None:
     empty = torch.empty(0)
     found = term(Context(empty, torch.zeros(1), empty, model, Position()))
     assert float(found.detach()) == pytest.approx(sum(float(np.abs(v.numpy()).sum()) for v in values))
-    found.backward()  # type: ignore[no-untyped-call]  # in torch
+    found.backward()
     for gate, value in zip(gates_of(model).values(), values, strict=True):
         np.testing.assert_array_equal(gate.grad, np.sign(value.numpy()))
 
@@ -173,7 +173,7 @@ def test_what_is_closed_is_removed_and_nothing_changes(name: str) -> None:
     (told,) = squeeze(small, graph)
     assert told.startswith(f"{channels - sum(left.values())} of {channels} channels")
     assert not gates_of(small)
-    assert {key: small.get_submodule(key).weight.shape[1] for key in left} == left
+    assert {key: small.get_parameter(f"{key}.weight").shape[1] for key in left} == left
     images = torch.randn(4, *SHAPE, dtype=torch.float64)
     torch.testing.assert_close(small(images), whole(images), rtol=1e-10, atol=1e-10)
 

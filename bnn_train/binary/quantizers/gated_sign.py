@@ -12,12 +12,12 @@ from bnn_train.binary.learned import Learns
 from bnn_train.binary.quantizers.base import QUANTIZERS, SIGN, Dims, Factors, Quantizer, instead, through
 from bnn_train.binary.sign import sign
 from bnn_train.packed.program import Code
-from bnn_train.spec import quantizers as spec
+from bnn_train.spec.quantizers import GatedSign as GatedSignSpec
 
 TERNARY = Code(values=(1, 1), denominator=2)
 
 
-@QUANTIZERS.builds(spec.GatedSign)
+@QUANTIZERS.builds(GatedSignSpec)
 class GatedSign(Quantizer, Learns):
     """m[c]·sign(x[c]), m[c] = 1[g[c] ≥ threshold] with a gate g for each channel, 1 at first and without
     weight decay; sign(x) where there are no gates. ∂/∂x = m·(slope of the estimator), ∂/∂g[c] = Σ sign(x[c])·
@@ -26,11 +26,11 @@ class GatedSign(Quantizer, Learns):
     That redundant quantized features are learned and removed is the abstract of Widening and Squeezing (arXiv
     2002.00555); gates, their threshold and the straight-through gradient are our derivation."""
 
-    spec: spec.GatedSign
+    spec: GatedSignSpec
     gate_: nn.Parameter | None
     weight_decay = 0.0
 
-    def __init__(self, options: spec.GatedSign) -> None:
+    def __init__(self, options: GatedSignSpec) -> None:
         super().__init__(options)
         self.rate = options.rate
         self.register_parameter("gate_", None)

@@ -113,7 +113,8 @@ class _LogPhi(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> Tensor:
         ctx.save_for_backward(z)
-        return torch.special.log_ndtr(z)
+        log_phi: Tensor = torch.special.log_ndtr(z)
+        return log_phi
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
