@@ -38,7 +38,7 @@ BANNED_CALLS = {
     ("os", "popen"),
 }
 AXIS_VALUES = json.dumps(Method.model_json_schema())
-TRAINERS = {entry.trainer for entry in ENTRIES.values()}
+TRAINERS = {name for entry in ENTRIES.values() for name in (entry.trainer, entry.optimizer)}
 NAMES = {name for name in METHODS if f'"{name}"' not in AXIS_VALUES} - NETWORKS.keys() - TRAINERS
 """`xnor_k` is a scale as well, `quicknet` a network, `rsgd` an optimizer."""
 

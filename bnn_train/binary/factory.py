@@ -70,21 +70,29 @@ class Layers:
         padding: int = 0,
         groups: int = 1,
         bias: bool = False,
+        alone: bool = False,
         **dropout: float,
     ) -> nn.Module:
         """A convolution, binary if the method binarizes the role.
 
         A layer that quantizes its input takes ``dropout`` and ``channel_dropout``, applied after
-        the quantizer.
+        the quantizer. ``alone``: one layer makes its input's channels, and nothing else reads them.
         """
         options = {"stride": stride, "padding": padding, "groups": groups, "bias": bias}
-        return self._layer("conv", role, (inputs, outputs, kernel), options, dropout)
+        return self._layer("conv", role, (inputs, outputs, kernel), options, dropout, alone=alone)
 
     def linear(
-        self, role: Role, inputs: int, outputs: int, *, bias: bool = True, **dropout: float
+        self,
+        role: Role,
+        inputs: int,
+        outputs: int,
+        *,
+        bias: bool = True,
+        alone: bool = False,
+        **dropout: float,
     ) -> nn.Module:
-        """A dense layer, binary if the method binarizes the role; ``dropout`` as in ``conv``."""
-        return self._layer("linear", role, (inputs, outputs), {"bias": bias}, dropout)
+        """A dense layer, binary if the method binarizes the role; the rest as in ``conv``."""
+        return self._layer("linear", role, (inputs, outputs), {"bias": bias}, dropout, alone=alone)
 
     def _layer(
         self,
@@ -93,10 +101,14 @@ class Layers:
         sizes: tuple[int, ...],
         options: dict[str, Any],
         dropout: dict[str, float],
+        *,
+        alone: bool,
     ) -> nn.Module:
         real, binary = LAYERS[kind]
         if self.method.binarizes(role) or self.method.quantizes_input(role):
             made = binary(*sizes, method=self.method, role=role, **options, **dropout)
+            if alone:
+                made.gate_input()
             return made.output_scale.around(made)
         plain = real(*sizes, **options)
         plain.role = role  # type: ignore[assignment]  # no parameter, read by reports
@@ -165,7 +177,7 @@ class Layers:
         for i, layer in enumerate(layers, start=1):
             if i > 1 and layer.kind == "linear" and layers[i - 2].kind == "conv":
                 yield "flatten", nn.Flatten()
-            yield from self._product(layer, i)
+            yield from self._product(layer, i, alone=_alone(layers, i))
             if i == len(layers):
                 yield from self._output(layer, i, norm=i)
                 return
@@ -188,7 +200,7 @@ class Layers:
                     yield f"act{i}", self.nonlinearity(layer.role)
                 if layer.kind == "linear" and before.kind == "conv":
                     yield "flatten", nn.Flatten()
-            yield from self._product(layer, i)
+            yield from self._product(layer, i, alone=_alone(layers, i))
             if 1 < i < len(layers) and self.method.block.product_relu:
                 yield f"relu{i}", nn.ReLU()
             if i == 1 and len(layers) > 1:
@@ -199,14 +211,16 @@ class Layers:
             else:
                 yield f"pool{i}", layer.pool or nn.Identity()
 
-    def _product(self, layer: ChainLayer, i: int) -> Named:
+    def _product(self, layer: ChainLayer, i: int, *, alone: bool) -> Named:
         dropout: dict[str, float] = {}
         if layer.dropout and self.quantizes_input(layer.role):
             dropout = {"dropout": layer.dropout, "channel_dropout": layer.channel_dropout}
         elif layer.dropout:
             yield f"dropout{i}", (nn.Dropout2d if layer.channel_dropout else nn.Dropout)(layer.dropout)
         if layer.kind == "linear":
-            dense = self.linear(layer.role, layer.inputs, layer.outputs, bias=layer.bias, **dropout)
+            dense = self.linear(
+                layer.role, layer.inputs, layer.outputs, bias=layer.bias, alone=alone, **dropout
+            )
             yield f"linear{i}", dense
             return
         sizes = (layer.inputs, layer.outputs, layer.kernel)
@@ -216,7 +230,7 @@ class Layers:
             "groups": layer.groups,
             "bias": layer.bias,
         }
-        yield f"conv{i}", self._layer("conv", layer.role, sizes, options, dropout)
+        yield f"conv{i}", self._layer("conv", layer.role, sizes, options, dropout, alone=alone)
 
     def _norm(self, layer: ChainLayer, *, output: bool = False) -> nn.Module:
         norm = self.norm2d if layer.kind == "conv" else self.norm1d
@@ -226,3 +240,9 @@ class Layers:
         yield f"pool{i}", layer.pool or nn.Identity()
         if self.method.block.output_norm:
             yield f"norm{norm}", self._norm(layer, output=True)
+
+
+def _alone(layers: Sequence[ChainLayer], i: int) -> bool:
+    """Whether the layer before number ``i``, from 1, makes the channels of its input; the features of a
+    flattened map are no channels."""
+    return i > 1 and layers[i - 2].kind == layers[i - 1].kind

@@ -20,7 +20,7 @@ class InputQuantizer(nn.Module):
 
     def __init__(self, spec: ActivationSpec, channels: int) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.channels = spec, channels
         self.pre = PRES.build(spec.pre, channels)
         self.quantizer = quantizer(spec.quantizer)
         self.estimator = ESTIMATORS.build(spec.estimator)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.binary.deviation import DividedByDeviation
+from bnn_train.binary.expected_deviation import InExpectedDeviations
 from bnn_train.binary.gate import GatedConv2d
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.tables import Table
@@ -168,6 +169,15 @@ class Deviation(OutputScale):
 
     def around(self, layer: nn.Module) -> nn.Module:
         return layer if getattr(layer, "role", "") == "last" else DividedByDeviation(layer)
+
+
+@OUTPUT_SCALES.builds(spec.ExpectedDeviation)
+class ExpectedDeviation(OutputScale):
+    """1/σ while training, σ the deviation of a sum of signs, in ``InExpectedDeviations``; also of the last
+    layer, whose classes are neurons like the others."""
+
+    def around(self, layer: nn.Module) -> nn.Module:
+        return InExpectedDeviations(layer)
 
 
 @torch.no_grad()

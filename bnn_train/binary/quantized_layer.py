@@ -78,6 +78,12 @@ class QuantizedLayer(nn.Module):
             self.input_quantizer.initialise()
         self.output_scale.initialise()
 
+    def gate_input(self) -> None:
+        """Give the input's channels gates, where its quantizer has such: one layer makes them, and nothing
+        but this one reads them."""
+        if self.input_quantizer is not None:
+            self.input_quantizer.quantizer.gate(self.input_quantizer.channels, self.weight)
+
     @property
     def quantizes_input(self) -> bool:
         """Whether the product sees quantized activations."""

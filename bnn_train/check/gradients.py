@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bnn_train.binary.expected_deviation import hold as hold_deviations
 from bnn_train.binary.fixed_point import hold as hold_grids
 from bnn_train.binary.layers import BinaryLayer
 from bnn_train.binary.quantizers.base import hold
@@ -76,6 +77,7 @@ def _in_float64(s: Subject) -> tuple[nn.Module, list[str]]:
     hold(real)  # passes of the network and of its surrogate see the same quantizers
     shifted = plain_norms(real)
     said = [f"{shifted} shift norms stood as batch norms"] if shifted else []
+    said += ["deviations of sums stood still"] if hold_deviations(real) else []
     return real, said + sorted(set(plain_gradients(real)))
 
 

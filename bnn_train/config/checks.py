@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from bnn_train.config import (
     checks_bases,
     checks_data,
+    checks_expectation,
     checks_gradients,
     checks_method,
     checks_networks,
@@ -105,6 +106,7 @@ CHECKS: tuple[Callable[[Experiment], Problems], ...] = (
     *checks_networks.CHECKS,
     *checks_reactors.CHECKS,
     *checks_spikes.CHECKS,
+    *checks_expectation.CHECKS,
     *checks_stages.CHECKS,
     checks_data.network_fits,
     *(lambda e, check=check: check(e.data) for check in checks_data.CHECKS),

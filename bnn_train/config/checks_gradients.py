@@ -45,6 +45,8 @@ def _terms(e: Experiment) -> Problems:
         path: KeyPath = ("loss", "terms", number)
         if term.needs_spikes and not inputs.fires:
             yield path, f"{term.name} needs activations of 0 and 1 (heaviside), not {inputs.name}"
+        if term.needs_gates and not inputs.learns_gates:
+            yield path, f"{term.name} needs gates that learn (activation.quantizer: gated_sign); remove it"
         if term.needs_binary_weights and not weight.quantizer.quantizes:
             yield path, f"{term.name} has no effect, since method.weight.quantizer is none; remove it"
         elif term.needs_scale and not weight.scale.scales:

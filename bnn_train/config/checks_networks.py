@@ -19,4 +19,16 @@ def _copies(e: Experiment) -> Problems:
         )
 
 
-CHECKS: tuple[Callable[[Experiment], Problems], ...] = (_copies,)
+def _gates(e: Experiment) -> Problems:
+    """Channels that can be squeezed: those that one layer makes and one reads."""
+    quantizer = e.method.activation.quantizer
+    if not quantizer.gates:
+        return
+    told = f"are needed for {quantizer.name}, channels that one layer makes and one reads"
+    if not e.model.squeezes:
+        yield ("model", "name"), f"{told}, and {e.model.name} has none; use a resnet or a plain chain"
+    elif e.model.residual and e.method.block.shortcut_per_conv:
+        yield ("method", "block", "shortcut"), f"per_conv leaves none, and they {told}; use per_block"
+
+
+CHECKS: tuple[Callable[[Experiment], Problems], ...] = (_copies, _gates)

@@ -1,4 +1,4 @@
-"""Rules of sampled connections and of the neurons behind them."""
+"""Rules of weights with chances and of the neurons behind them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from bnn_train.config.schema import Experiment
 from bnn_train.config.yaml_reader import KeyPath
+from bnn_train.spec.quantizer import Quantizer
 
 Problems = Iterator[tuple[KeyPath, str]]
 SCALE: KeyPath = ("method", "output_scale")
@@ -19,22 +20,32 @@ def _deviations(e: Experiment) -> Problems:
         yield (
             SCALE,
             f"{scale.name} leaves sums as they are, and activation.quantizer: {activation.name} counts them"
-            " in deviations; set it to deviation, or the quantizer's curve to logistic",
+            f" in deviations; set it to {_deviation(activation)}",
         )
     if not scale.of_chances:
         return
-    if not weight.samples:
+    if not (weight.expects if scale.of_signs else weight.samples):
+        drawn, draws = (
+            ("signs with expectations", "has none") if scale.of_signs else ("drawn weights", "draws none")
+        )
         yield (
             SCALE,
-            f"{scale.name} is that of sums over drawn weights, and weight.quantizer: {weight.name} draws none"
+            f"{scale.name} is that of sums over {drawn}, and weight.quantizer: {weight.name} {draws}"
             " here; use none",
         )
-    if not activation.reads_deviations:
+    if not activation.reads_deviations or activation.expects != scale.of_signs:
+        neurons = "expected_sign" if scale.of_signs else "spike"
         yield (
             SCALE,
-            f"{scale.name} is for neurons that count in deviations (activation.quantizer: spike with curve:"
-            " normal), and these do not; use none",
+            f"{scale.name} is for neurons that count in deviations (activation.quantizer: {neurons} with"
+            " curve: normal), and these do not; use none",
         )
+
+
+def _deviation(activation: Quantizer) -> str:
+    """The scale that belongs to neurons that count in deviations, or the curve of those that do not."""
+    scale, curve = ("expected_deviation", "tanh") if activation.expects else ("deviation", "logistic")
+    return f"{scale}, or the quantizer's curve to {curve}"
 
 
 def _straight(e: Experiment) -> Problems:

@@ -30,6 +30,7 @@ from bnn_train.spec.data import (
 )
 from bnn_train.spec.found import Drawn
 from bnn_train.spec.learning import (
+    EBP,
     RSGD,
     SGD,
     Adam,
@@ -49,6 +50,7 @@ from bnn_train.spec.learning import (
     Loss,
     Optimizer,
     Poly,
+    Probit,
     Schedule,
     ShiftAdaMax,
     Solve,
@@ -64,6 +66,7 @@ from bnn_train.spec.record import Record
 from bnn_train.spec.scalars import Count, Natural, Positive, Rate, named
 
 __all__ = [
+    "EBP",
     "GCN",
     "LCN",
     "RSGD",
@@ -96,6 +99,7 @@ __all__ = [
     "PadCropFlip",
     "PixelMean",
     "Poly",
+    "Probit",
     "RandomErasing",
     "RandomResizedCrop",
     "Reference",

@@ -17,6 +17,7 @@ from bnn_train.export.graph import Shape
 from bnn_train.export.options import Options
 from bnn_train.export.plan import Plan, plan
 from bnn_train.export.rounding import deterministic, rounded
+from bnn_train.export.squeeze import squeeze
 from bnn_train.export.trace import Traced, trace
 from bnn_train.packed.program import Preprocess, Program
 
@@ -61,9 +62,10 @@ def lower(
     """
     options = options or Options()
     own, signs = deterministic(model, options)
+    squeezed = squeeze(own, trace(own, shape).graph)
     traced = trace(own, shape)
     folded = affine(pixels, shape[0])
-    notes = [*signs, *rounded(own, traced, folded, options)]
+    notes = [*signs, *squeezed, *rounded(own, traced, folded, options)]
     planned = plan(traced.graph)
     if not pixels and not absorbs(traced.graph, folded):
         raise ExportError(

@@ -131,7 +131,9 @@ def _groups(layers: Layers, blocks: Sequence[Size], pads: bool, copies: int) -> 
 
 def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -> list[nn.Module]:
     """Two 3×3 convolutions, with one shortcut around both or (Bi-Real Net) one around each."""
-    first, second = convolution(layers, inputs, outputs, stride), convolution(layers, outputs, outputs, 1)
+    inner = not layers.method.block.shortcut_per_conv
+    first = convolution(layers, inputs, outputs, stride)
+    second = convolution(layers, outputs, outputs, 1, alone=inner)
     side = _shortcut(layers, inputs, outputs, stride, pads)
     if layers.method.block.shortcut_per_conv:
         return [
@@ -142,8 +144,10 @@ def _block(layers: Layers, inputs: int, outputs: int, stride: int, pads: bool) -
     return [Residual(sequence(*first, *between, *second), side, layers.stream(outputs))]
 
 
-def convolution(layers: Layers, inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    conv = layers.conv("body", inputs, outputs, 3, stride=stride, padding=1)
+def convolution(
+    layers: Layers, inputs: int, outputs: int, stride: int, *, alone: bool = False
+) -> list[nn.Module]:
+    conv = layers.conv("body", inputs, outputs, 3, stride=stride, padding=1, alone=alone)
     act = layers.behind_conv(outputs)
     if layers.method.block.norms_first:
         behind = [nn.ReLU()] if layers.method.block.product_relu else []

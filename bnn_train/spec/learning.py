@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from bnn_train.spec.annealed import NotNegative
 from bnn_train.spec.optimizers import (
+    EBP,
     RSGD,
     SGD,
     Adam,
@@ -25,6 +26,7 @@ from bnn_train.spec.scalars import Count, Positive, Rate, named
 from bnn_train.spec.terms import (
     Apprentice,
     Attention,
+    ChannelGates,
     CheckpointFile,
     Distillation,
     Feature,
@@ -37,6 +39,7 @@ from bnn_train.spec.terms import (
 )
 
 __all__ = [
+    "EBP",
     "RSGD",
     "SGD",
     "AdaMax",
@@ -47,6 +50,7 @@ __all__ = [
     "BinaryAdam",
     "BinaryOptimizer",
     "Bop",
+    "ChannelGates",
     "CheckpointFile",
     "Constant",
     "Cosine",
@@ -60,6 +64,7 @@ __all__ = [
     "LossTerm",
     "Optimizer",
     "Poly",
+    "Probit",
     "RAdam",
     "Regularizer",
     "Schedule",
@@ -182,7 +187,14 @@ class SquareHinge(_Loss):
         return self.reduction == "mean"
 
 
+class Probit(_Loss):
+    """−log Φ(t·y) with one-hot targets t in ±1, added over the classes: y is what the network says for a
+    class, in deviations (Expectation Backpropagation)."""
+
+    name: Literal["probit"]
+
+
 Loss = Annotated[
-    Annotated[CrossEntropy | SquareHinge, Field(discriminator="name")],
+    Annotated[CrossEntropy | SquareHinge | Probit, Field(discriminator="name")],
     BeforeValidator(named),
 ]

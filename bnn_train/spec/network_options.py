@@ -17,6 +17,10 @@ class Options(Record):
     """The shortest side in pixels; most networks halve their maps three times."""
     square: ClassVar[bool] = False
     """Whether height and width must be equal."""
+    dense: ClassVar[bool] = False
+    """It has dense layers alone."""
+    squeezes: ClassVar[bool] = False
+    """It has channels that one layer makes and one reads."""
     residual: ClassVar[bool] = False
     """It has shortcuts, and no plain chain of layers."""
     init: Literal["own", "glorot_uniform", "glorot_normal", "torch"] = "own"

@@ -26,6 +26,8 @@ class MLP(Options):
     """Fully connected: `depth` hidden layers of `width` units (BinaryConnect, BNN, LAB)."""
 
     least: ClassVar[int] = 1
+    dense: ClassVar[bool] = True
+    squeezes: ClassVar[bool] = True
     name: Literal["mlp"]
     width: Count = 2048
     depth: Count = 3
@@ -39,12 +41,14 @@ class LeNet5(Options):
     """LeNet-5 of the XNOR-Net port: conv 20, conv 50, dense 500, dense classes."""
 
     least: ClassVar[int] = 16  # 16 → 12 → 6 → 2 → 1
+    squeezes: ClassVar[bool] = True
     name: Literal["lenet5"]
 
 
 class ConvNet(Options):
     """The BinaryConnect ConvNet: (2×w C3)-MP2-(2×2w C3)-MP2-(2×4w C3)-MP2-(2×1024 FC)-classes."""
 
+    squeezes: ClassVar[bool] = True
     name: Literal["convnet"]
     width: Count = 128
     """128 for CIFAR-10; 64 for SVHN (only the convolutions halve)."""
@@ -53,6 +57,7 @@ class ConvNet(Options):
 class VGGSmall(Options):
     """VGG-Small: the ConvNet's convolutions and a single dense layer."""
 
+    squeezes: ClassVar[bool] = True
     name: Literal["vgg_small"]
     width: Count = 128
 
@@ -61,6 +66,7 @@ class TinyConvNet(Options):
     """Convolutions for 2 kB of memory: (w C5/2)-(2w C3)-MP2-(2w C3)-MP2-classes, no biases."""
 
     least: ClassVar[int] = 8  # 8 → 4 → 2 → 1
+    squeezes: ClassVar[bool] = True
     name: Literal["tiny_convnet"]
     width: Count = 32
 
@@ -68,6 +74,7 @@ class TinyConvNet(Options):
 class NIN(Options):
     """Network in Network, the XNOR-Net port's layout for CIFAR-10."""
 
+    squeezes: ClassVar[bool] = True
     name: Literal["nin"]
     dropout: Rate = 0.5
 
@@ -80,6 +87,7 @@ class AlexNet(Options):
 
     least: ClassVar[int] = 15  # small stem: 15 → 7 → 3 → 1
     square: ClassVar[bool] = True
+    squeezes: ClassVar[bool] = True
     name: Literal["alexnet"]
     dropout: Rate = 0.0
     """Channel dropout before fc6 and fc7 (0.1 for BWN)."""
@@ -98,6 +106,7 @@ class Extraction(Options):
     """
 
     least: ClassVar[int] = 16  # four poolings by 2
+    squeezes: ClassVar[bool] = True
     name: Literal["extraction"]
     width: float = Field(default=1.0, gt=0)
     """Multiplies every width."""
@@ -108,6 +117,7 @@ class ResNet18(Options):
 
     residual: ClassVar[bool] = True
 
+    squeezes: ClassVar[bool] = True
     name: Literal["resnet18"]
     stem: Literal["auto", "imagenet", "small"] = "auto"
     """`imagenet`: 7×7/2 and max-pool; `small`: 3×3/1; `auto`: `imagenet` from 64 pixels up."""
@@ -136,6 +146,7 @@ class ResNet20(Options):
 
     residual: ClassVar[bool] = True
 
+    squeezes: ClassVar[bool] = True
     name: Literal["resnet20"]
     shortcut: Literal["A", "B"] = "A"
     width: Count = 16

@@ -62,6 +62,8 @@ BinaryOptimizer = Annotated[
 
 
 class _Optimizer(Record):
+    sums: ClassVar[bool] = False
+    """It adds up what the images of a batch say, and takes no mean of it."""
     second_moment: ClassVar[bool] = False
     """It keeps an estimate of E[g²] of every number that it trains."""
     lr: Positive = 1e-3
@@ -138,8 +140,18 @@ class SGD(_Optimizer):
     nesterov: bool = False
 
 
+class EBP(_Optimizer):
+    """Expectation Backpropagation: the log odds of weights add up over the images, without a learning rate
+    (Soudry, Hubara, Meir, NIPS 2014)."""
+
+    sums: ClassVar[bool] = True
+    name: Literal["ebp"]
+    lr: Positive = 1.0
+    """Factor on what is added; 1 is the rule itself."""
+
+
 Optimizer = Annotated[
-    Annotated[Adam | AdamW | AdaMax | ShiftAdaMax | SGD | RAdam, Field(discriminator="name")],
+    Annotated[Adam | AdamW | AdaMax | ShiftAdaMax | SGD | RAdam | EBP, Field(discriminator="name")],
     BeforeValidator(named),
 ]
 """Without a name: `adam`."""

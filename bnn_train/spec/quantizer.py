@@ -34,6 +34,10 @@ class Quantizer(Record):
     """While training it has other numbers than in evaluations and exports, or keeps track of its codes."""
     remembers: ClassVar[bool] = False
     """Its codes depend on those that it had before, which it keeps."""
+    expects: ClassVar[bool] = False
+    """While training it has the expectation of a sign."""
+    gates: ClassVar[bool] = False
+    """As an activation quantizer: it has a gate for each channel that one layer makes and one reads."""
     fires: ClassVar[bool] = False
     """Its codes are 0 and 1."""
     remark: ClassVar[str] = ""
@@ -57,6 +61,11 @@ class Quantizer(Record):
     @property
     def reads_deviations(self) -> bool:
         """As an activation quantizer: whether its input is a sum in units of its own deviation."""
+        return False
+
+    @property
+    def learns_gates(self) -> bool:
+        """Whether it has gates that training opens and closes."""
         return False
 
     @property

@@ -34,6 +34,8 @@ from bnn_train.spec.quantizers_solved import (
     TernaryResidual,
 )
 from bnn_train.spec.quantizers_spikes import (
+    ExpectedSign,
+    GatedSign,
     Heaviside,
     Hysteresis,
     LateSign,
@@ -47,7 +49,9 @@ from bnn_train.spec.scalars import named
 __all__ = [
     "ActivationQuantizer",
     "CodeBook",
+    "ExpectedSign",
     "FixedPoint",
+    "GatedSign",
     "Greedy",
     "HalfWave",
     "Heaviside",
@@ -186,7 +190,8 @@ WeightQuantizer = Annotated[
         | TernaryShare
         | LateSign
         | Powers
-        | Sampled,
+        | Sampled
+        | ExpectedSign,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),
@@ -212,7 +217,9 @@ ActivationQuantizer = Annotated[
         | Heaviside
         | LateSign
         | RealTanh
-        | Spike,
+        | Spike
+        | ExpectedSign
+        | GatedSign,
         Field(discriminator="name"),
     ],
     BeforeValidator(named),

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from bnn_train.spec.quantizer import Quantizer
+from bnn_train.spec.scalars import Positive
 
 
 class Heaviside(Quantizer):
@@ -83,6 +84,49 @@ class Spike(Quantizer):
     remark: ClassVar[str] = (
         "neurons have the probability of a spike for their output while training, and evaluations take spikes"
         " and a sample of the connections: validation measures another network than the one that is trained"
+    )
+
+    @property
+    def reads_deviations(self) -> bool:
+        """With the curve of a normal sum."""
+        return self.curve == "normal"
+
+
+class GatedSign(Quantizer):
+    """The sign, or 0 in channels whose gate is closed; there are gates where one layer makes the channels and
+    one reads them (Widening and Squeezing)."""
+
+    name: Literal["gated_sign"] = "gated_sign"
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """A gate starts at 1, and is closed below this number."""
+    rate: Positive = 5.0
+    """Factor on the run's learning rate, so that gates come to rest before the weights do."""
+    learns: bool = True
+    """false: gates stay as they are, at 1 or as `training.init_from` has them."""
+    signs: ClassVar[bool] = False
+    zeros: ClassVar[bool] = True
+    gates: ClassVar[bool] = True
+
+    @property
+    def learns_gates(self) -> bool:
+        """As said."""
+        return self.learns
+
+
+class ExpectedSign(Quantizer):
+    """The expectation of a sign while training, the sign in evaluations and exports (Expectation
+    Backpropagation)."""
+
+    name: Literal["expected_sign"] = "expected_sign"
+    curve: Literal["tanh", "normal"] = "tanh"
+    """From the number to the expectation, `tanh`: of half the log odds of +1; `normal`: of the mean of a
+    normal sum, in its deviations."""
+    softens: ClassVar[bool] = True
+    expects: ClassVar[bool] = True
+    range: ClassVar[str] = "any"
+    remark: ClassVar[str] = (
+        "weights and neurons are expectations of signs while training, and evaluations take the likelier"
+        " signs: validation measures another network than the one that is trained"
     )
 
     @property

@@ -103,6 +103,8 @@ class _OutputScale(Record):
     of_chances: ClassVar[bool] = False
     """It is a deviation of sums over weights that are drawn, for neurons that ask how many of them a sum is
     from 0."""
+    of_signs: ClassVar[bool] = False
+    """Those weights, and the inputs, are signs, and no connections and spikes."""
     learns: ClassVar[bool] = False
     """It has parameters; as any of them, only in layers with quantized inputs."""
 
@@ -154,7 +156,19 @@ class Deviation(_OutputScale):
     of_chances: ClassVar[bool] = True
 
 
+class ExpectedDeviation(_OutputScale):
+    """Divided by the deviation of a sum over signs with expectations while training; dense layers, the last
+    one too (Expectation Backpropagation)."""
+
+    name: Literal["expected_deviation"] = "expected_deviation"
+    of_chances: ClassVar[bool] = True
+    of_signs: ClassVar[bool] = True
+
+
 OutputScale = Annotated[
-    Annotated[Unscaled | XnorK | Factored | Gate | Deviation, Field(discriminator="name")],
+    Annotated[
+        Unscaled | XnorK | Factored | Gate | Deviation | ExpectedDeviation,
+        Field(discriminator="name"),
+    ],
     BeforeValidator(named),
 ]

@@ -61,6 +61,7 @@ class _Term(Record):
     """Facts of a term that config checks ask."""
 
     needs_spikes: ClassVar[bool] = False
+    needs_gates: ClassVar[bool] = False
     needs_binary_weights: ClassVar[bool] = False
 
     @property
@@ -112,6 +113,16 @@ class Spikes(_Term):
     needs_spikes: ClassVar[bool] = True
 
 
+class ChannelGates(_Term):
+    """The sum of |g| over the gates of all channels, which closes those that are not needed (Widening and
+    Squeezing, arXiv 2002.00555)."""
+
+    name: Literal["channel_gates"]
+    weight: NotNegative = 1e-4
+    """Factor on the term, beside a base loss of factor 1."""
+    needs_gates: ClassVar[bool] = True
+
+
 class Attention(_Term):
     """Mean square of the difference between the network's and a teacher's attention maps (Martinez et al.:
     Real-to-Binary Convolutions, arXiv 2003.11535 §4.2)."""
@@ -159,7 +170,8 @@ class Apprentice(_Term):
 
 LossTerm = Annotated[
     Annotated[
-        Distillation | Regularizer | Spikes | Attention | Feature | Apprentice, Field(discriminator="name")
+        Distillation | Regularizer | Spikes | ChannelGates | Attention | Feature | Apprentice,
+        Field(discriminator="name"),
     ],
     BeforeValidator(named),
 ]

@@ -75,6 +75,7 @@ def training_step(
     kept.keep()
     learner.optimizers.lend(position)
     total = sum(len(labels) for _, labels in group)
+    learner.optimizers.average_over(total)
     try:
         seen = [_backward(learner, batch, position, total) for batch in group]
         learner.optimizers.unscale(learner.scaler)

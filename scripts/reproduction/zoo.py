@@ -21,6 +21,7 @@ NO_BOARD: dict[str, str] = {
     "ternary_residual": _SOLVED,
     "tsq": _SOLVED,
     "groupnet": "has five networks in one, which is another budget",
+    "ebp": "has formulas for dense layers alone",
     "tea": "wants a plain chain without norms, which a residual network is not",
     "reactnet_a": "is another network; its axes are those of reactnet",
 }

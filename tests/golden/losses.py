@@ -71,17 +71,19 @@ def nudge(model: nn.Module, seed: int) -> None:
 
 
 def first_losses(method: str, network: str, moved: int | None = None) -> list[float]:
-    """Losses of STEPS steps of SGD (with Bop where weights are stored); ``moved``: the seed of a nudge.
+    """Losses of STEPS steps of SGD (with Bop where weights are stored), or of a method's own optimizer.
+    ``moved``: the seed of a nudge.
 
     Not Adam, which turns the rounding noise in a gradient that is 0 in theory into whole steps."""
-    binary = ENTRIES[method].trainer or None
+    own, binary = ENTRIES[method].optimizer, ENTRIES[method].trainer or None
+    loss = "square_hinge" if METHODS[method].block.output_norm else "cross_entropy"
     experiment = Experiment.model_validate(
         {
             "method": method,
             "model": NETWORKS[network],
             "data": "cifar10",
-            "optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9, "binary": binary},
-            "loss": "square_hinge" if METHODS[method].block.output_norm else "cross_entropy",
+            "optimizer": own or {"name": "sgd", "lr": 0.01, "momentum": 0.9, "binary": binary},
+            "loss": "probit" if METHODS[method].output_scale.of_signs else loss,
         }
     )
     torch.manual_seed(0)  # a scale may begin at random

@@ -204,6 +204,7 @@ OPTIMIZERS: dict[str, State] = {
     "shift_adamax": {"name": "shift_adamax"},
     "sgd": {"name": "sgd", "momentum": 0.9},
     "radam": {"name": "radam"},
+    "ebp": {"name": "ebp"},
     "rsgd": {"name": "adam", "binary": "rsgd"},
     "bop": {"name": "adam", "binary": "bop"},
 }

@@ -76,6 +76,12 @@ STATEFUL: dict[str, dict[str, Any]] = {
         "optimizer": {"name": "adam", "binary": {"name": "rsgd", "rate": 30.0}},
         "training": {"ema": 0.9},
     },
+    "log odds": {"method": "ebp", "optimizer": "ebp", "loss": "probit"},
+    "gates": {
+        "method": "widen_squeeze",
+        "model": {"depth": 3},
+        "loss": {"name": "cross_entropy", "terms": [{"name": "channel_gates", "weight": 0.1}]},
+    },
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
     "augmentation": {
         "model": {"name": "vgg_small", "width": 4},

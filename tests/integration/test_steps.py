@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnn_train.config.merge import merge
-from bnn_train.config.schema import Experiment
+from bnn_train.config.schema import Adam, Experiment
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.randomness import stream_seed
 from bnn_train.models.build import build
@@ -65,6 +65,13 @@ CASES: dict[str, dict[str, Any]] = {
         "optimizer": {"name": "sgd", "lr": 0.1},
     },
     "clipped gradients": {"training": {"clip_grad_norm": 0.02}, "optimizer": {"name": "sgd", "lr": 1.0}},
+    "log odds that add up (ebp)": {
+        "method": "ebp",
+        "loss": "probit",
+        "optimizer": "ebp",
+        "training": {"accumulate": 2},
+        "data": {"train_limit": 70, "drop_last": False},
+    },
     "average": {"training": {"ema": 0.8}, "optimizer": ADAM},
     "average of drawn weights": {
         "method": "bc_stochastic",
@@ -100,8 +107,9 @@ def optimizer_of(model: nn.Module, e: Experiment) -> tuple[torch.optim.Optimizer
         groups.append({"params": [p], "weight_decay": decay})
         scale = (sum(p.shape) / 1.5) ** (1 if o.name == "sgd" else 0.5)
         factors.append(scale if latent and e.method.latent.lr_scale == "glorot" else 1.0)
-    if o.name == "sgd":
-        return torch.optim.SGD(groups, lr=1.0, momentum=o.momentum), factors
+    if o.name in ("sgd", "ebp"):
+        return torch.optim.SGD(groups, lr=1.0, momentum=getattr(o, "momentum", 0.0)), factors
+    assert isinstance(o, Adam)
     return torch.optim.Adam(groups, lr=1.0, betas=o.betas, eps=o.eps), factors
 
 
@@ -138,7 +146,7 @@ def replay(e: Experiment, data: DataBundle) -> tuple[nn.Sequential, nn.Sequentia
                 clip(model, e.training.clip_grad_norm)
             rate = RATES[e.schedule.name](e.optimizer.lr, step, epoch)
             for part, factor in zip(optimizer.param_groups, factors, strict=True):
-                part["lr"] = rate * factor
+                part["lr"] = rate * factor * (images if e.optimizer.name == "ebp" else 1)
             optimizer.step()
             hold(model, e)
             blend(average, model, e.training.ema if step else 0.0)

@@ -13,7 +13,10 @@ from bnn_train.binary.pre import PRES
 from bnn_train.binary.pre import Circulant as Made
 from bnn_train.config.checks import problems
 from bnn_train.config.loader import from_mapping
+from bnn_train.errors import BnnError
+from bnn_train.models.build import build
 from bnn_train.spec.methods import METHODS
+from bnn_train.spec.networks import NETWORKS
 from bnn_train.spec.pre import AsItIs, Circulant
 
 CBCN = METHODS["cbcn"]
@@ -35,6 +38,16 @@ def stated(w: np.ndarray, m: int) -> np.ndarray:
                 to = c // m * m + (c % m + k) % m
                 found[a * m + k, to] = np.rot90(w[a, c], -k * 4 // m) if len(taps) else w[a, c]
     return found
+
+
+@pytest.mark.parametrize("network", [{"name": "mlp", "width": 30}, {"name": "lenet5"}], ids=["mlp", "lenet5"])
+def test_a_network_without_a_filter_to_copy_is_refused(network: dict[str, Any]) -> None:
+    """Widths that 4 does not divide, or kernels of 5×5 and classes alone."""
+    made: Any = NETWORKS[network["name"]].model_validate(network)
+    with pytest.raises(BnnError, match=r"none of its \d binary layers can have 4 copies .* choose another"):
+        build(made, CBCN, (1, 32, 32), 10)
+    wider: Any = NETWORKS["mlp"].model_validate({"name": "mlp", "width": 32})
+    build(wider, CBCN, (1, 32, 32), 10)
 
 
 def test_the_golden_rotation() -> None:

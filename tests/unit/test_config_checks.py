@@ -35,17 +35,20 @@ def data(name: str, **keys: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", METHODS)
 def test_every_row_with_plain_defaults_passes(row: str) -> None:
-    optimizer = {"name": "adam", "binary": ENTRIES[row].trainer or None}
+    own = ENTRIES[row].optimizer
+    optimizer = {"name": own or "adam", "binary": ENTRIES[row].trainer or None}
+    loss = "probit" if METHODS[row].output_scale.of_signs else "cross_entropy"
     for network, name in product(NETWORKS, ("mnist", "cifar10", "svhn", "imagenet")):
         select = "last" if name == "imagenet" else "validation"
-        sections = {"method": row, "model": network, "data": name, "optimizer": optimizer}
+        sections = {"method": row, "model": network, "data": name, "optimizer": optimizer, "loss": loss}
         training = {"select": select}
         if METHODS[row].weight.quantizer.solves:
             training["init_from"] = "runs/digits/fp"
         if METHODS[row].activation.quantizer.wants_plain_norm:
             assert not METHODS[row].norm.affine
         told = found(**sections, training=training)
-        if METHODS[row].output_scale.of_chances and network != "mlp":  # wants a plain chain
+        chances, gates = METHODS[row].output_scale.of_chances, METHODS[row].activation.quantizer.gates
+        if (chances and network != "mlp") or gates:  # want a plain chain, and channels of one reader
             assert told.keys() <= {"model.name"}
         else:
             assert told == {}

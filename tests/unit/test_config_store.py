@@ -159,9 +159,9 @@ def test_json_schema_knows_the_shorthands_and_every_meaning() -> None:
     for section, names in (("method", METHODS), ("model", NETWORKS), ("data", DATASETS)):
         shorthand = properties[section]["anyOf"][0]
         assert set(shorthand["enum"]) == set(names)
-    assert {"enum": ["adam", "adamax", "adamw", "radam", "sgd", "shift_adamax"]} in properties["optimizer"][
-        "anyOf"
-    ]
+    assert {"enum": ["adam", "adamax", "adamw", "ebp", "radam", "sgd", "shift_adamax"]} in properties[
+        "optimizer"
+    ]["anyOf"]
     assert {"enum": ["adam", "bop", "rsgd"]} in definitions["Adam"]["properties"]["binary"]["anyOf"][0][
         "anyOf"
     ]

@@ -53,7 +53,7 @@ def experiment(method: Any, network: str, **changes: Any) -> Experiment:
     name = method if isinstance(method, str) else method["name"]
     sections = {
         "method": method,
-        "model": {"name": network, **({"width": 0.1} if network in ("alexnet", "extraction") else {})},
+        "model": {"name": network, **({"width": 0.125} if network in ("alexnet", "extraction") else {})},
         "data": {
             "name": "synthetic",
             "shape": list(SHAPE),

@@ -19,6 +19,7 @@ BYTES: list[tuple[str, Any, int]] = [
     ("bnn", "adam", 16),
     ("bnn", "adamax", 16),
     ("bnn", "shift_adamax", 16),
+    ("ebp", {"name": "ebp"}, 8),
     ("bop", {"name": "adam", "binary": "bop"}, 12),
     ("rsgd", {"name": "adam", "binary": {"name": "rsgd", "replicas": 5}}, 28),
 ]

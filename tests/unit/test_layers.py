@@ -144,6 +144,7 @@ EXACT = {
     for name, row in METHODS.items()
     if row.activation.quantizer.quantizes
     and not row.weight.quantizer.samples  # in evaluations drawn, no function
+    and not row.weight.quantizer.expects  # in evaluations signs, without a gradient
 } | {
     "two bits, no α": METHODS["bnn"].model_copy(update={"activation": METHODS["dorefa"].activation}),
 }

@@ -34,6 +34,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "shift_adamax, code": {"optimizer": {"name": "shift_adamax", "form": "code"}},
     "sgd": {"optimizer": {"name": "sgd", "momentum": 0.9}},
     "radam": {"optimizer": {"name": "radam"}},
+    "ebp": {"method": "ebp", "optimizer": {"name": "ebp"}, "loss": {"name": "probit"}},
     "rsgd": {"method": "rsgd", "optimizer": {"name": "adam", "binary": "rsgd"}},
     "bop": {"method": "bop", "optimizer": {"name": "adam", "binary": "bop"}},
 }

@@ -182,6 +182,22 @@ class Quantizer(Placed, ABC):
     def stand(self, index: int) -> None:
         """Say that the weight is number ``index``, from 0, in the network's order."""
 
+    def gate(self, channels: int, like: Tensor) -> None:
+        """Make a gate for each channel of an input that nothing else reads, of the type of ``like``."""
+
+    @property
+    def gates(self) -> Tensor | None:
+        """The gates of the channels."""
+        return None
+
+    @property
+    def open(self) -> Tensor | None:
+        """Whether each channel's gate is open; None without gates."""
+        return None
+
+    def drop_gates(self) -> None:
+        """Let all channels through from now on."""
+
     def observe(self, x: Tensor, dims: Dims) -> None:
         """Learn from a weight after a training pass has read it."""
 

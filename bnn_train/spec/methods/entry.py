@@ -34,6 +34,8 @@ class Entry(Record):
     published: tuple[Published, ...] = ()
     trainer: str = ""
     """The optimizer of its binary weights (``optimizer.binary``), where the method is one."""
+    optimizer: str = ""
+    """The optimizer of all its numbers (``optimizer``), where the method is one."""
     start: str = "quickstart.yaml"
     """A config below `configs/` that trains it as it stands; the quickstart takes `--set method=NAME`."""
     note: str = ""

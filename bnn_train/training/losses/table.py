@@ -10,6 +10,7 @@ import torch
 from bnn_train.config.schema import Loss
 from bnn_train.training.losses.apprentice import Apprentice
 from bnn_train.training.losses.attention import Attention
+from bnn_train.training.losses.channel_gates import ChannelGates
 from bnn_train.training.losses.distillation import Distillation
 from bnn_train.training.losses.feature import Feature
 from bnn_train.training.losses.regularizer import Regularizer
@@ -21,6 +22,7 @@ TERMS: dict[str, Callable[[Any, torch.device], Term]] = {
     "distillation": lambda section, device: Distillation(section, open_teacher(section.teacher, device)),
     "regularizer": lambda section, device: Regularizer(section),
     "spikes": lambda section, device: Spikes(section),
+    "channel_gates": lambda section, device: ChannelGates(section),
     "attention": lambda section, device: Attention(section, open_teacher(section.teacher, device)),
     "feature": lambda section, device: Feature(section, open_teacher(section.teacher, device)),
     "apprentice": Apprentice,

@@ -14,6 +14,7 @@ from bnn_train.config import schema
 from bnn_train.spec.annealed import Position
 from bnn_train.spec.learning import BinaryAdam
 from bnn_train.training.optimizers.bop import BOP
+from bnn_train.training.optimizers.ebp import EBP, ExpectationBackpropagation
 from bnn_train.training.optimizers.groups import group_of, latent_groups, parameter_groups
 from bnn_train.training.optimizers.kind import Kind
 from bnn_train.training.optimizers.of_torch import ADAM, ADAMAX, ADAMW, RADAM, SGD
@@ -27,6 +28,7 @@ KINDS: dict[str, Kind] = {
     "shift_adamax": SHIFT_ADAMAX,
     "sgd": SGD,
     "radam": RADAM,
+    "ebp": EBP,
     "bop": BOP,
     "rsgd": RSGD,
 }
@@ -76,6 +78,11 @@ class Optimizers:
         """Before a step's first forward pass: weights of several replicas become one of them."""
         if isinstance(self.binary, ReplicatedSGD):
             self.binary.lend(position)
+
+    def average_over(self, images: int) -> None:
+        """Say over how many images the coming step's gradient is a mean."""
+        if isinstance(self.main, ExpectationBackpropagation):
+            self.main.images = images
 
     def settle(self) -> None:
         """After a step, or one that broke off: they become the centre of their replicas again."""
