@@ -17,7 +17,7 @@ COPIED = ("epochs", "seconds", "curve", "selection")
 
 
 def budget(base: Experiment) -> dict[str, Any]:
-    """What all rows have in common; runs of another budget do not compare."""
+    """The network, data and schedule that all rows have in common; runs of others do not compare."""
     return {
         "model": base.model.model_dump(mode="json"),
         "train_images": base.data.train_limit,
