@@ -17,6 +17,7 @@ from bnn_train.export.graph import Shape
 from bnn_train.export.options import Options
 from bnn_train.export.plan import Plan, plan
 from bnn_train.export.rounding import deterministic, rounded
+from bnn_train.export.shares import apart
 from bnn_train.export.squeeze import squeeze
 from bnn_train.export.trace import Traced, trace
 from bnn_train.packed.program import Preprocess, Program
@@ -62,6 +63,7 @@ def lower(
     """
     options = options or Options()
     own, signs = deterministic(model, options)
+    apart(own)
     squeezed = squeeze(own, trace(own, shape).graph)
     traced = trace(own, shape)
     folded = affine(pixels, shape[0])

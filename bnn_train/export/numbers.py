@@ -13,6 +13,7 @@ from bnn_train.binary.layers import BinaryLayer
 from bnn_train.binary.quantizers.base import is_one
 from bnn_train.errors import ExportError
 from bnn_train.export.graph import Op, binary
+from bnn_train.export.shares import Share
 
 F32 = NDArray[np.float32]
 Function = Callable[[Tensor], Tensor]
@@ -36,13 +37,14 @@ def apply(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def norm_of(op: Op) -> tuple[F32, F32]:
-    """Factor a and summand b of a batch norm in evaluation, which is fma(x, a, b).
+    """Factor a and summand b of a batch norm in evaluation, which is fma(x, a, b), or of a share.
 
     Read off the module: b = f(0); a = (f(2¹⁰⁰) − f(−2¹⁰⁰))/2¹⁰¹, where b is less than half a unit of the last
     place. torch computes a = γ·rsqrt(σ² + ε) and b = fma(−μ, a, β), the same for any batch and layout.
     """
     module = _module(op)
-    if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) or module.running_mean is None:
+    running = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.running_mean is not None
+    if not running and not isinstance(module, Share):
         raise ExportError(
             f"{op.layer}: normalizes with the statistics of the batch; the packed program needs running ones"
         )

@@ -17,12 +17,13 @@ from bnn_train.binary.nonlinear import RPReLU
 from bnn_train.errors import ExportError
 from bnn_train.export.bends import BENT
 from bnn_train.export.graph import Graph, Kind, Op, Shape
+from bnn_train.export.shares import Share
 from bnn_train.models.resnet import PadShortcut
 
 PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten)
 MODULES: tuple[tuple[Any, Kind], ...] = (
     ((nn.Conv2d, nn.Linear), "product"),
-    ((nn.BatchNorm1d, nn.BatchNorm2d), "norm"),
+    ((nn.BatchNorm1d, nn.BatchNorm2d, Share), "norm"),
     (nn.ReLU, "relu"),
     (nn.Hardtanh, "hardtanh"),
     (nn.MaxPool2d, "maxpool"),

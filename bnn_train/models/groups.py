@@ -11,12 +11,17 @@ from torch import Tensor, nn
 class Average(nn.Module):
     """The mean of several maps."""
 
+    def __init__(self, count: int) -> None:
+        """``count``: K."""
+        super().__init__()
+        self.count = count
+
     def forward(self, *maps: Tensor) -> Tensor:
         """K times N×C×H×W → N×C×H×W."""
         total = maps[0]
         for other in maps[1:]:
             total = total + other
-        return total / len(maps)
+        return total / self.count
 
 
 class Mix(nn.Module):
@@ -38,7 +43,7 @@ class Group(nn.Module):
         """``mixes``: there are K streams yet; the first group reads one."""
         super().__init__()
         self.branches = nn.ModuleList(branches)
-        self.average = Average()
+        self.average = Average(len(branches))
         self.mixes = nn.ModuleList([Mix() for _ in branches] if mixes else [])
 
     def forward(self, streams: list[Tensor]) -> list[Tensor]:
@@ -56,7 +61,7 @@ class Groups(nn.Module):
     def __init__(self, groups: Sequence[Group]) -> None:
         super().__init__()
         self.groups = nn.ModuleList(groups)
-        self.average = Average()
+        self.average = Average(len(groups[-1].branches))
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W → N×C′×H′×W′."""

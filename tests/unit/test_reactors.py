@@ -141,7 +141,7 @@ def test_a_half_block_of_real_to_binary() -> None:
 
 def test_a_soft_gate_mixes_its_own_stream_with_the_mean() -> None:
     maps = [torch.randn(2, 3, 2, 2) for _ in range(4)]
-    mean, mix = Average()(*maps), Mix()
+    mean, mix = Average(4)(*maps), Mix()
     np.testing.assert_allclose(mean.numpy(), np.mean([m.numpy() for m in maps], axis=0), rtol=1e-5, atol=1e-6)
     nn.init.constant_(mix.gate, 0.7)
     share = 1 / (1 + np.exp(-0.7))
@@ -180,12 +180,20 @@ def test_tanh_stands_for_the_sign_in_a_first_stage() -> None:
             r"\(activation.quantizer and output_scale\).* set activation.quantizer to sign",
         ),
         (row("bnn", activation={"quantizer": "real_tanh"}), "has real activations"),
-        (METHODS["groupnet"], "no step for Average"),
     ],
 )
 def test_what_does_not_pack_says_why(method: Method, told: str) -> None:
     with pytest.raises(ExportError, match=told):
         lower(net(method).eval(), (1, 8, 8))
+
+
+def test_five_branches_pack() -> None:
+    """Means and mixes become factors and additions; gates are of all sizes."""
+    model = net(METHODS["groupnet"])
+    for number, (name, p) in enumerate(model.named_parameters()):
+        if name.endswith(".gate"):
+            nn.init.constant_(p, (number % 7 - 3) / 2)
+    pair(scramble(model, (1, 8, 8)), (1, 8, 8)).gate()
 
 
 def test_factors_of_channels_pack() -> None:
