@@ -60,6 +60,13 @@ def parser() -> argparse.ArgumentParser:
         " with --resume: on that run's newest checkpoint",
     )
     p.add_argument(
+        "--profile",
+        metavar="N",
+        type=int,
+        help="time N training steps: data, forward, backward, optimizer, latent rules, every layer; trains a"
+        " copy and writes nothing",
+    )
+    p.add_argument(
         "--print-config", action="store_true", help="print the resolved config; needs no data and no torch"
     )
     p.add_argument(
@@ -96,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         p.error("give --config F, for example: bnn-train --config quickstart (bnn-train --list names more)")
     if args.copy_config and len(args.copy_config) > 2:
         p.error("--copy-config takes a NAME and at most one DEST")
+    if args.profile is not None and args.profile < 1:
+        p.error("--profile must be at least 1")
     verbosity(args)
     wrong: list[str] = []
     return guarded(lambda: _run(args, wrong)) or int(bool(wrong))
@@ -120,6 +129,8 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     experiment = _given(args.config, args.set, resumes=bool(args.resume))
     if args.check:
         wrong += _check(args, experiment)
+    elif args.profile is not None:
+        _profile(args, experiment)
     elif args.resume and not (args.dry_run or args.print_config):
         _resume(args, experiment)
     elif experiment is None:
@@ -157,6 +168,14 @@ def _check(args: argparse.Namespace, experiment: Experiment | None) -> list[str]
         return run_check(experiment, args.config, None)
     path, experiment = _to_resume(args.resume, experiment, args.set)
     return run_check(experiment, args.config, path)
+
+
+def _profile(args: argparse.Namespace, experiment: Experiment | None) -> None:
+    from bnn_train.cli.train_profile import profiled
+
+    if experiment is None or args.resume:
+        raise RunError("--profile needs --config F, and goes without --resume")
+    print(profiled(experiment, args.config, args.profile))
 
 
 def _start(experiment: Experiment, loudness: int) -> None:

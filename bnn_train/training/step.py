@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.profiler import record_function
 
 from bnn_train.binary.latent import enforce
 from bnn_train.binary.placed import place
@@ -19,6 +20,8 @@ from bnn_train.training.losses.terms import Context, weighted_sum
 from bnn_train.training.precision import precise, widened
 from bnn_train.training.setup import Learner
 
+PHASES = FORWARD, BACKWARD, OPTIMIZER, RULES = "forward", "backward", "optimizer", "latent rules"
+"""Ranges that a profiler sees: the model and the loss, its gradients, the optimizer's step, what follows."""
 Batch = tuple[Tensor, Tensor]
 """Images, and labels N or, where images are mixed, the classes' shares N×K."""
 
@@ -86,14 +89,16 @@ def training_step(
         learner.optimizers.settle()
         raise
     learner.torn = True
-    moved = learner.optimizers.step(learner.scaler)
+    with record_function(OPTIMIZER):
+        moved = learner.optimizers.step(learner.scaler)
     if moved:
         stepped()
-        enforce(learner.model)
-        learner.optimizers.settle()
-        hand_over(learner.model, learner.optimizers)
-        if learner.average is not None:
-            learner.average.update_parameters(learner.model)
+        with record_function(RULES):
+            enforce(learner.model)
+            learner.optimizers.settle()
+            hand_over(learner.model, learner.optimizers)
+            if learner.average is not None:
+                learner.average.update_parameters(learner.model)
     else:
         kept.restore()
         learner.optimizers.settle()
@@ -105,11 +110,13 @@ def _backward(learner: Learner, batch: Batch, position: Position, total: int) ->
     images, targets = batch
     labels = targets if targets.dim() == 1 else targets.argmax(dim=1)
     watched = [pattern for term in learner.terms for pattern in term.watches]
-    with precise(learner.device, learner.amp), tapped(learner.model, watched) as outputs:
-        logits = widened(learner.model(images))
-        loss = learner.criterion(logits, targets if targets.dim() == 1 else targets.to(logits.dtype))
-    if learner.terms:  # outside, since a teacher has a precision of its own
-        context = Context(images, logits, labels, learner.model, position, outputs)
-        loss = weighted_sum(loss, learner.terms, context, learner.base_weight)
-    learner.scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
+    with record_function(FORWARD):
+        with precise(learner.device, learner.amp), tapped(learner.model, watched) as outputs:
+            logits = widened(learner.model(images))
+            loss = learner.criterion(logits, targets if targets.dim() == 1 else targets.to(logits.dtype))
+        if learner.terms:  # outside, since a teacher has a precision of its own
+            context = Context(images, logits, labels, learner.model, position, outputs)
+            loss = weighted_sum(loss, learner.terms, context, learner.base_weight)
+    with record_function(BACKWARD):
+        learner.scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
     return Seen(loss.detach(), logits.detach(), labels)
