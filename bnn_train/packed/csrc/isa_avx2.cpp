@@ -17,7 +17,7 @@ namespace {
 }  // namespace
 
 const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, epilogue, nullptr, add_pops, add_term, spread, shift, max_real,
-                              average,  max_bits,       abs_sums, abs_max, quantize, sum_rows};
+                              average,  max_bits,       abs_sums, abs_max, quantize, widen, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

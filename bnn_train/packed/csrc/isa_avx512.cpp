@@ -20,7 +20,7 @@ namespace {
 }  // namespace
 
 const Kernels kernels_avx512 = {"avx512", nullptr,  product, epilogue, fused,    add_pops, add_term, spread, shift,
-                                max_real, average, max_bits, abs_sums, abs_max, quantize, sum_rows};
+                                max_real, average, max_bits, abs_sums, abs_max, quantize, widen, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

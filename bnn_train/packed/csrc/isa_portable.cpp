@@ -12,9 +12,9 @@ namespace {
 }  // namespace
 
 const Kernels kernels_portable = {"portable", &bit_tile_portable, product, epilogue, nullptr,  add_pops, add_term, spread,
-                                  shift,      max_real,           average, max_bits, abs_sums, abs_max,  quantize, sum_rows};
+                                  shift,      max_real,           average, max_bits, abs_sums, abs_max,  quantize, widen, sum_rows};
 #if defined(__aarch64__)
 const Kernels kernels_neon = {"neon",  &bit_tile_neon, product, epilogue, nullptr,  add_pops, add_term, spread,
-                              shift,   max_real,       average, max_bits, abs_sums, abs_max,  quantize, sum_rows};
+                              shift,   max_real,       average, max_bits, abs_sums, abs_max,  quantize, widen, sum_rows};
 #endif
 }  // namespace bnn

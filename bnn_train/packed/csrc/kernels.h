@@ -13,7 +13,8 @@ constexpr int kLanes = 16;       // output channels of one group of weights
 constexpr int kBlock = 64;       // output channels of one block
 constexpr int kMaxRows = 64;      // most rows of a pooling's window
 
-enum ProductKind : int { kPops, kDot, kFma, kFmaBf16 };
+// kFmaInOrder: every step of a sum is one fused multiply-add, unit by unit.
+enum ProductKind : int { kPops, kDot, kFma, kFmaInOrder, kFmaBf16 };
 
 // 4-byte units of the input (32 signs, 4 bytes or a float) with the weights that they meet, one after another.
 struct Segment {
@@ -123,6 +124,7 @@ struct Kernels {
   void (*abs_sums)(const float* x, size_t step, int count, int channels, double* sums, size_t sum_step);
   float (*abs_max)(const float* x, int count, float so_far);
   void (*quantize)(const float* x, float factor, uint8_t* out, int count);
+  void (*widen)(const uint8_t* x, float* out, int count);
   void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel
 };
 

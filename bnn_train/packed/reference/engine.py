@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnn_train.packed.engine import last_reads
 from bnn_train.packed.errors import PackedFileError
-from bnn_train.packed.operands import SIGN, term_code
+from bnn_train.packed.operands import SIGN, adds_in_order, term_code
 from bnn_train.packed.program import (
     BitWeight,
     Channels,
@@ -103,6 +103,8 @@ class ReferenceEngine:
             return self._bit_product(step, x, source.code, weight)
         if isinstance(weight, IntWeight):
             w = digits(weight, self.tensors)
+            if adds_in_order(source, weight, len(self.tensors[weight.tensor])):
+                return product.in_order(x, w, step.geometry)
             return (product.whole if source.type == "u8" else product.rounded)(x, w, step.geometry)
         if isinstance(weight, BitWeight) and isinstance(weight.code, Code) and source.type == "u8":
             w = codes(weight, weight.code, self.tensors, step.geometry, inner)

@@ -125,5 +125,5 @@ inline int fused(const Product& p, const Block& block, const uint8_t* const* pix
   if (!plain_reals(e)) return 0;
   if (p.kind == kPops) return real_tiles<OpPops, kFromPops>(p, block, pixels, e, t);
   if (p.kind == kDot) return real_tiles<OpDot, kFromInt>(p, block, pixels, e, t);
-  return p.kind == kFma ? real_tiles<OpFma, kFromFloat>(p, block, pixels, e, t) : 0;
+  return p.kind == kFma || p.kind == kFmaInOrder ? real_tiles<OpFma, kFromFloat>(p, block, pixels, e, t) : 0;
 }

@@ -135,6 +135,7 @@ inline void product(const Product& p, const Block& block, const uint8_t* const* 
       break;
     case kDot: product_with<OpDot>(p, block, pixels, count, acc, stride, part_stride); break;
     case kFma: product_with<OpFma>(p, block, pixels, count, acc, stride, part_stride); break;
+    case kFmaInOrder: product_with<OpFmaInOrder>(p, block, pixels, count, acc, stride, part_stride); break;
     case kFmaBf16: product_with<OpFmaBf16>(p, block, pixels, count, acc, stride, part_stride); break;
   }
 }

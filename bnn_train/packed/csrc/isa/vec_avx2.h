@@ -129,6 +129,8 @@ struct OpFma {
   static void combine(int32_t* p, Sum s, int, bool add) { store_i(p, as_i(add ? add_f(as_f(load_i(p)), s) : s)); }
 };
 
+using OpFmaInOrder = OpFma;
+
 struct OpFmaBf16 : OpFma {
   static constexpr int kBytes = 32;
   static Weight weight(const uint8_t* p) {

@@ -123,6 +123,8 @@ struct OpFma {
   }
 };
 
+using OpFmaInOrder = OpFma;
+
 struct OpFmaBf16 : OpFma {
   static constexpr int kBytes = 32;
   static Weight weight(const uint8_t* p) {

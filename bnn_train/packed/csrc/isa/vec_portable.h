@@ -123,6 +123,19 @@ struct OpFma {
   static void combine(int32_t* p, Sum s, int, bool add) { store_i(p, as_i(add ? as_f(load_i(p)) + s : s)); }
 };
 
+// Whole numbers below 2⁵²: double holds s + w·x, so that its rounding to float is the only one.
+struct OpFmaInOrder : OpFma {
+  static Sum step(Sum s, Weight w, Input x) {
+#if defined(__FP_FAST_FMAF)
+    return fma_f(w, x, s);
+#else
+    using VD = double __attribute__((vector_size(32)));
+    const VD sum = __builtin_convertvector(s, VD) + __builtin_convertvector(w, VD) * __builtin_convertvector(x, VD);
+    return __builtin_convertvector(sum, VF);
+#endif
+  }
+};
+
 struct OpFmaBf16 : OpFma {
   static constexpr int kBytes = 32;
   static Weight weight(const uint8_t* p) {
