@@ -165,7 +165,7 @@ Filters pack_bytes(const FilterInput& in) {
         for (int u = 0; u < s.units; ++u, ++unit)
           for (int o = 0; o < b.valid; ++o)
             for (int e = 0; e < 4; ++e)
-              to[(unit * size_t(b.groups) * kLanes + size_t(o)) * 4 + size_t(e)] =
+              to[weight_at(f, in, b, unit, o) * 4 + size_t(e)] =
                   digit_at(in, d, k, b.first + o, s, 4 * u + e);
     }
   }

@@ -72,14 +72,13 @@ Filters pack_reals(const FilterInput& in) {
   for (const Block& b : f.blocks) {
     in.prep.model.budget.go_on();
     auto* to = static_cast<uint8_t*>(const_cast<void*>(b.weights));
-    const size_t lanes = size_t(b.groups) * kLanes;
     size_t unit = 0;
     for (const Stretch& s : found)
       for (int u = 0; u < s.units; ++u, ++unit)
         for (int o = 0; o < b.valid; ++o) {
           const int tap = s.row * columns + s.first_column + u / pixel;
           const float w = weight(b.first + o, tap, u % pixel);
-          const size_t at = unit * lanes + size_t(o);
+          const size_t at = weight_at(f, in, b, unit, o);
           if (half)
             std::memcpy(to + at * 2, reinterpret_cast<const uint8_t*>(&w) + 2, 2);
           else

@@ -19,7 +19,7 @@ namespace {
 #include "isa/fused.h"
 }  // namespace
 
-const Kernels kernels_avx512 = {"avx512", nullptr,  product, epilogue, fused,    add_pops, add_term, spread, shift,
+const Kernels kernels_avx512 = {"avx512", nullptr, kGroups > 1, product, epilogue, fused,    add_pops, add_term, spread, shift,
                                 max_real, average, max_bits, abs_sums, abs_max, quantize, widen, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options

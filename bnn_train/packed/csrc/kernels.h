@@ -28,7 +28,8 @@ struct Run {
   int32_t begin, end, coefficient, part;
 };
 
-// Output channels first … first + valid − 1: `groups` vectors of 16 lanes; weights are units × groups × 16 numbers.
+// Output channels first … first + valid − 1: `groups` vectors of 16 lanes; weights are units × groups × 16 numbers, or group by
+// group units × 16 (Kernels::weights_together).
 struct Block {
   int32_t first, valid, groups, group;
   const void* weights;
@@ -40,6 +41,7 @@ struct Product {
   int run_count;
   const Segment* segments;
   int parts;
+  int units;  // of a block's weights
 };
 
 enum Source : int { kFromPops, kFromInt, kFromWide, kFromFloat, kFromDynamic };
@@ -104,6 +106,7 @@ struct Term {
 struct Kernels {
   const char* name;
   const BitTile* bit_tile;            // nullptr: `product` takes kPops itself
+  bool weights_together;              // a block's groups lie side by side in every unit; else one group behind the other
   void (*product)(const Product&, const Block&, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
                   int part_stride);
   void (*epilogue)(const EpilogueData&, const EpilogueTile&);

@@ -21,9 +21,6 @@ struct SignFinish {
   }
 };
 
-inline VF real_sum(VI sum) { return to_float(sum); }
-inline VF real_sum(VF sum) { return sum; }
-
 // Real values, and bits of at most one threshold.
 template <int kSource>
 struct RealFinish {
@@ -47,7 +44,7 @@ struct RealFinish {
         y[i] = real_sum(sum[i][j]);
         if (kSource == kFromPops) y[i] = fma_f(y[i], splat_f(e.real_multiplier), load_f(base[i] + j * kVec));
       }
-      results<M>(e, own, j * kVec, y, signs);
+      results<M, 1>(e, own, 0, j * kVec, y, signs);
     }
     if (!e.to_bits) return;
 #pragma GCC unroll 24
@@ -112,11 +109,6 @@ int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixel
 }
 
 inline bool only_signs(const EpilogueData& e) { return !e.to_real && e.levels == 1 && e.int_threshold && e.source != kFromWide; }
-
-inline bool plain_reals(const EpilogueData& e) {
-  return e.levels <= 1 && !e.int_threshold && e.input_scale_groups <= 1 &&
-         ((e.source == kFromPops && e.real_base) || e.source == kFromInt || e.source == kFromFloat);
-}
 
 // Pixels through product and epilogue at once; returns how many of t.count it did, always the first ones.
 inline int fused(const Product& p, const Block& block, const uint8_t* const* pixels, const EpilogueData& e, const EpilogueTile& t) {
