@@ -94,7 +94,7 @@ def test_every_method(name: str, tmp_path: Path) -> None:
     )
     model = network(*body, channels=12)
     found, right = answered(ending_exactly(lowered(model)), tmp_path / "m.onnx")
-    if name == "reals × bases":  # real numbers in every product
+    if name == "reals × bases" or name.endswith(", K"):  # real numbers in products, or K of what sums of pixels rounded
         np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
     else:
         assert differing(found, right) == 0
