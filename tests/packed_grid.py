@@ -162,7 +162,8 @@ def _pixels_in_order(stem: Geometry) -> Iterator[Case]:
     """float32 sums of pixels: kernels, strides, padding, groups, bits of one plane and of two."""
     given = {"source": "u8", "weight": "int3", "outputs": 20}
     for channels in (1, 3):
-        yield f"pixels-order-{channels}-stem", {**given, "channels": channels, "geometry": stem, "size": (17, 14)}
+        small = {"channels": channels, "geometry": stem, "size": (17, 14)}
+        yield f"pixels-order-{channels}-stem", {**given, **small}
         large = Geometry(kernel=(11, 11), stride=(4, 4), padding=(2, 2))
         fields = {"channels": channels, "geometry": large, "size": (40, 51), "results": "bits"}
         yield f"pixels-order-{channels}-large", {**given, **fields, "outputs": 80}

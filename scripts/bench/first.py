@@ -1,8 +1,8 @@
-"""The layer that reads the image: pixels times whole weights, bits out, against one pass of fused multiply-adds
-over it.
+"""The layer that reads the image: pixels times whole weights, bits out, against one pass of fused
+multiply-adds over it.
 
-As in ``ours_product`` a step is timed as a difference: of a program that holds it ``COPIES`` times and one that
-doesn't.
+As in ``ours_product`` a step is timed as a difference: of a program that holds it ``COPIES`` times and one
+that doesn't.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from bnn_train.packed.program import (
     IntWeight,
     Mean,
     Program,
+    Step,
     Thresholds,
     Value,
 )
@@ -100,7 +101,8 @@ class First:
     def truth(self) -> NDArray[np.bool_]:
         """1×O×H×W: whether a sum of float64 passes."""
         factors = 256.0 ** np.arange(self.digits)
-        weight = torch.from_numpy(np.einsum("d...,d->...", self.tensors["weight"].astype(np.float64), factors))
+        stored = self.tensors["weight"].astype(np.float64)
+        weight = torch.from_numpy(np.einsum("d...,d->...", stored, factors))
         pixels = torch.from_numpy(self.image.astype(np.float64)).permute(0, 3, 1, 2)
         sums = F.conv2d(pixels, weight.permute(0, 3, 1, 2), None, self.stride, self.geometry.padding)
         limits = self.tensors["thresholds"].reshape(-1, 1, 1) / self.tensors["scale"].reshape(-1, 1, 1)
@@ -115,11 +117,10 @@ class First:
         size = (self.size,) * 2
         values = [_value("u8", size, self.inputs), _value("f32", size, 1), _value("f32", (1, 1), 1)]
         values += [_value("bits", (self.out,) * 2, self.outputs)] * copies
-        tiny = Conv(
-            layer="tiny", input=0, output=TINY, weight=IntWeight(tensor="tiny"), geometry=Geometry(kernel=(1, 1))
-        )
+        one = Geometry(kernel=(1, 1))
+        tiny = Conv(layer="tiny", input=0, output=TINY, weight=IntWeight(tensor="tiny"), geometry=one)
         layers = [self._layer(BITS + i) for i in range(copies)]
-        steps = (tiny, Mean(layer="mean", input=TINY, output=TINY + 1), *layers)
+        steps: tuple[Step, ...] = (tiny, Mean(layer="mean", input=TINY, output=TINY + 1), *layers)
         return Program(values=tuple(values), steps=steps, output=TINY + 1)
 
     def _layer(self, target: int) -> Conv:

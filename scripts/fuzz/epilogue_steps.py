@@ -6,8 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from bnn_train.packed.operands import threshold_count
-from bnn_train.packed.operands import adds_in_order
+from bnn_train.packed.operands import adds_in_order, threshold_count
 from bnn_train.packed.program import (
     Activation,
     BitWeight,

@@ -51,7 +51,7 @@ def test_every_kind_of_step(name: str, tmp_path: Path) -> None:
 def test_methods(name: str, tmp_path: Path) -> None:
     model = network(conv(ROWS[name], padding=1, bias=False), norm(), conv(ROWS[name], 1, bias=True))
     different = answered(ending_exactly(lowered(model)), tmp_path / "m.py")
-    assert different == 0 or name.endswith(", K")  # K scales by real numbers, which the sum of pixels has rounded
+    assert different == 0 or name.endswith(", K")  # K scales by what sums of pixels rounded
 
 
 @pytest.mark.parametrize("kind", PREPROCESSES)
