@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnn_train.errors import BnnError
 from bnn_train.packed.engine import last_reads
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.operands import SIGN, adds_in_order, term_code
@@ -65,6 +66,10 @@ class ReferenceEngine:
         with np.errstate(all="ignore"):
             found = self._step(self.program.steps[i], inputs)
         return {v: np.ascontiguousarray(array) for v, array in found.items()}
+
+    def profile(self, x: Array, repeats: int) -> NDArray[np.float64]:
+        """Raises BnnError: numpy's time says nothing of the network's."""
+        raise BnnError("only the compiled kernels are timed step by step, not the numpy reference")
 
     def _step(self, step: Step, values: Mapping[int, Array]) -> dict[int, Array]:
         x = values[step.input]
