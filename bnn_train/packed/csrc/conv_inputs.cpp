@@ -1,4 +1,4 @@
-// Forms of an input that some convolutions need: the input rounded to bytes, bytes as floats, or every group's signs in words of
+// Forms of an input that some convolutions need: the input rounded to bytes, bytes as floats or as 16 bits, or every group's signs in words of
 // their own.
 #include <cstring>
 
@@ -53,14 +53,18 @@ class QuantizeStep : public Step {
   int from_, to_, unit_;
 };
 
-// Bytes as floats, without gaps between the pixels.
+// Bytes as floats or as 16 bits, without gaps between the pixels.
 class WidenStep : public RowStep {
  public:
   WidenStep(const Preparation& prep, int to) : RowStep(prep, to) {}
 
  private:
   void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t*) const override {
-    kernels.widen(in.at(n, y, 0), out.at<float>(n, y, 0), in_.width * in_.channels);
+    const int count = in_.width * in_.channels;
+    if (out_.type == kI16)
+      kernels.widen_to_16(in.at(n, y, 0), out.at<int16_t>(n, y, 0), count);
+    else
+      kernels.widen(in.at(n, y, 0), out.at<float>(n, y, 0), count);
   }
 };
 

@@ -3,7 +3,10 @@
 namespace bnn {
 
 namespace {
-int element_bits(const FilterInput& in) { return in.in.type == kBits ? 1 : in.in.type == kU8 ? 8 : 32; }
+int element_bits(const FilterInput& in) {
+  if (in.in.type == kBits) return 1;
+  return in.in.type == kU8 ? 8 : in.in.type == kI16 ? 16 : 32;
+}
 }  // namespace
 
 int group_of_bytes(const FilterInput& in) {

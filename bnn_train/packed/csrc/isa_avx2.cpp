@@ -18,8 +18,8 @@ namespace {
 #include "isa/fused_narrow.h"
 }  // namespace
 
-const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, kGroups > 1, product, epilogue, fused, add_pops, add_term, spread, shift, max_real,
-                              average,  max_bits,       abs_sums, abs_max, quantize, widen, sum_rows};
+const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, kTakesPairs, kGroups > 1, product, epilogue, fused, add_pops, add_term, spread, shift, max_real,
+                              average,  max_bits,       abs_sums, abs_max, quantize, widen, widen_to_16, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

@@ -13,10 +13,10 @@ constexpr int kLanes = 16;       // output channels of one group of weights
 constexpr int kBlock = 64;       // output channels of one block
 constexpr int kMaxRows = 64;      // most rows of a pooling's window
 
-// kFmaInOrder: every step of a sum is one fused multiply-add, unit by unit.
-enum ProductKind : int { kPops, kDot, kFma, kFmaInOrder, kFmaBf16 };
+// kPairs: bytes widened to 16 bits. kFmaInOrder: every step of a sum is one fused multiply-add, unit by unit.
+enum ProductKind : int { kPops, kDot, kPairs, kFma, kFmaInOrder, kFmaBf16 };
 
-// 4-byte units of the input (32 signs, 4 bytes or a float) with the weights that they meet, one after another.
+// 4-byte units of the input (32 signs, 4 bytes, a pair of 16 bits or a float) with the weights that they meet, one after another.
 struct Segment {
   const int32_t* x;  // bytes from the window's first tap to each unit
   int32_t w;         // units from the start of the block's weights
@@ -106,6 +106,7 @@ struct Term {
 struct Kernels {
   const char* name;
   const BitTile* bit_tile;            // nullptr: `product` takes kPops itself
+  bool pairs;                         // sums of pixels are made of pairs of 16 bits, not of four bytes
   bool weights_together;              // a block's groups lie side by side in every unit; else one group behind the other
   void (*product)(const Product&, const Block&, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
                   int part_stride);
@@ -128,6 +129,7 @@ struct Kernels {
   float (*abs_max)(const float* x, int count, float so_far);
   void (*quantize)(const float* x, float factor, uint8_t* out, int count);
   void (*widen)(const uint8_t* x, float* out, int count);
+  void (*widen_to_16)(const uint8_t* x, int16_t* out, int count);
   void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel
 };
 

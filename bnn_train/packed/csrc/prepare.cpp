@@ -26,8 +26,8 @@ bool needs_regrouping(const BnnValue& input, const BnnStep& s) {
 }
 
 // A convolution that reads a form of its input made for it.
-bool has_own_input(const BnnValue& input, const BnnStep& s) {
-  return is_dynamic(input, s) || adds_in_order(input, s) || needs_regrouping(input, s);
+bool has_own_input(const BnnValue& input, const BnnStep& s, const Kernels& kernels) {
+  return is_dynamic(input, s) || adds_in_order(input, s) || (input.type == kU8 && kernels.pairs) || needs_regrouping(input, s);
 }
 
 void add_border(Layout& layout, const BnnStep& s, const BnnValue& out) {
@@ -81,9 +81,9 @@ void make_conv(Preparation& prep) {
     BnnValue q = in, m = in;
     q.type = kU8, m.height = m.width = m.channels = 1;
     from = prep.add_value(q, 128), unit = prep.add_value(m, 0);
-  } else if (adds_in_order(in, s)) {
+  } else if (in.type == kU8 && has_own_input(in, s, *prep.model.kernels)) {
     BnnValue wide = in;
-    wide.type = kF32;
+    wide.type = adds_in_order(in, s) ? int(kF32) : kI16;
     from = prep.add_value(wide, 0, true);
   } else if (needs_regrouping(in, s)) {
     BnnValue wide = in;
@@ -93,10 +93,10 @@ void make_conv(Preparation& prep) {
   if (from != int(s.input)) {
     Layout& l = prep.model.values[size_t(from)].layout;
     add_border(l, s, out);
-    l.finish(adds_in_order(in, s));
+    l.finish(in.type == kU8);
     step.input = from;
     prep.model.steps.push_back(unit >= 0               ? make_quantize(prep, from, unit)
-                               : adds_in_order(in, s) ? make_widen(prep, from)
+                               : in.type == kU8        ? make_widen(prep, from)
                                                       : make_regroup(prep, from));
   }
   const Layout layout = prep.value(from).layout;
@@ -112,7 +112,7 @@ void make_conv(Preparation& prep) {
   if (layout.type == kBits)
     filters = filters_of_terms(input);
   else
-    filters.push_back(layout.type == kU8 ? pack_bytes(input) : pack_reals(input));
+    filters.push_back(layout.type == kF32 ? pack_reals(input) : pack_bytes(input));
   prep.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
 }
 
@@ -126,7 +126,7 @@ std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels, Budg
   for (int64_t i = 0; i < p.step_count; ++i) {
     const BnnStep& s = p.steps[i];
     const BnnValue& in = p.values[s.input];
-    if (s.op == kConv && !has_own_input(in, s))
+    if (s.op == kConv && !has_own_input(in, s, kernels))
       add_border(model->values[size_t(s.input)].layout, s, result_of(p, s));
   }
   for (size_t v = 0; v < model->values.size(); ++v) model->values[v].layout.finish(v == 0);

@@ -62,5 +62,6 @@ inline int fused(const Product& p, const Block& block, const uint8_t* const* pix
   const EpilogueData e = data;  // a copy of our own: no store through a pointer can change it
   if (p.run_count != 1 || p.runs->coefficient != 1 || !plain_reals(e)) return 0;
   if (p.kind == kDot && e.source == kFromInt) return narrow_tiles<OpDot, kFromInt>(p, block, pixels, e, t);
+  if (p.kind == kPairs && e.source == kFromInt) return narrow_tiles<OpPairs, kFromInt>(p, block, pixels, e, t);
   return p.kind == kFma || p.kind == kFmaInOrder ? narrow_tiles<OpFma, kFromFloat>(p, block, pixels, e, t) : 0;
 }

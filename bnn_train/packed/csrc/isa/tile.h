@@ -141,6 +141,9 @@ inline void product(const Product& p, const Block& block, const uint8_t* const* 
       if constexpr (kTilePops) product_with<OpPops>(p, block, pixels, count, acc, stride, part_stride);
       break;
     case kDot: product_with<OpDot>(p, block, pixels, count, acc, stride, part_stride); break;
+    case kPairs:
+      if constexpr (kTakesPairs) product_with<OpPairs>(p, block, pixels, count, acc, stride, part_stride);
+      break;
     case kFma: product_with<OpFma>(p, block, pixels, count, acc, stride, part_stride); break;
     case kFmaInOrder: product_with<OpFmaInOrder>(p, block, pixels, count, acc, stride, part_stride); break;
     case kFmaBf16: product_with<OpFmaBf16>(p, block, pixels, count, acc, stride, part_stride); break;

@@ -84,6 +84,7 @@ inline void pin(VI&) {}
 
 constexpr int kGroups = 1;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = false;
+constexpr bool kTakesPairs = true;
 
 // Bytes at even and at odd places, widened to 16 bits: vpmaddubsw would saturate.
 struct OpDot {
@@ -114,6 +115,16 @@ struct OpDot {
   }
 };
 using OpPops = OpDot;  // never run: BitTile counts
+
+// Pairs of 16 bits, widened before: one instruction for two products.
+struct OpPairs : OpDot {
+  using Weight = VI;
+  using Input = VI;
+  static constexpr int tile(int) { return 6; }
+  static Weight weight(const uint8_t* p) { return load_i(p); }
+  static Input input(const uint8_t* p) { return broadcast(p); }
+  static Sum step(Sum s, Weight w, Input x) { return add_i(s, _mm256_madd_epi16(w, x)); }
+};
 
 struct OpFma {
   using Sum = VF;

@@ -84,6 +84,7 @@ inline void pin(VI& v) { asm("" : "+v"(v)); }
 
 constexpr int kGroups = 4;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = true;
+constexpr bool kTakesPairs = false;
 
 struct OpPops {
   using Sum = VI;
@@ -106,6 +107,8 @@ struct OpDot : OpPops {
   static constexpr int tile(int groups) { return groups == 4 ? 6 : 8; }
   static Sum step(Sum s, Weight w, Input x) { return _mm512_dpbusd_epi32(s, x, w); }
 };
+
+using OpPairs = OpDot;  // never run
 
 struct OpFma {
   using Sum = VF;

@@ -86,6 +86,7 @@ inline void pin(VI&) {}
 
 constexpr int kGroups = 1;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = false;
+constexpr bool kTakesPairs = false;
 
 struct OpDot {
   using Sum = VI;
@@ -108,6 +109,8 @@ struct OpDot {
   }
 };
 using OpPops = OpDot;  // never run: BitTile counts
+
+using OpPairs = OpDot;  // never run
 
 struct OpFma {
   using Sum = VF;
