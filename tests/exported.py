@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bnn_train.export.targets.target import Content
 from bnn_train.packed import PackedModel
+from bnn_train.packed.operands import adds_in_order
 from bnn_train.packed.program import Conv, Preprocess, Program, RealWeight, version_of
 from bnn_train.packed.program import Images as ImageContract
 from lowering import Pair
@@ -23,7 +24,8 @@ QUICK = (
     "channels-33", "dense-70000-thresholds", "7x7-stride-pad1", "dilation-pad-1-whole", "depthwise-2",
     "padding-wide-pad1", "groups-4-pad0", "codes-u3-s2-pad1", "codes-ternary-u1-pad0", "to-u2-whole", "to-s2",
     "epilogue-scale-input_scale-classes-norm-residual-both", "whole-both-flip1", "classes-strided",
-    "pixels-3-int3-1", "pixels-5-bits2-0", "pixels-3-gain", "pixels-stem", "pixels-dense", "pixels-groups",
+    "pixels-3-int3-0", "pixels-5-bits2-0", "pixels-3-gain", "pixels-stem", "pixels-dense", "pixels-groups",
+    "pixels-order-1-large",
     "real-int1-both", "real-int1-dense", "planes-d2-p3", "planes-groups-pad1", "planes-digits-3",
     "planes-whole", "bend-sigmoid-codes", "bend-prelu-int", "gate-groups", "residual-net", "gated-map",
     "joined-", "pool-bits-flip-3-2-1-ceil", "pool-planes-2x3-floor", "pool-max-dilated-ceil",
@@ -54,6 +56,17 @@ def ending_exactly(made: Pair) -> Content:
     cut = header.model_copy(update={"program": program, "classes": classes, "version": version_of(program)})
     own = set(re.findall(r'"([\w.-]+)"', cut.model_dump_json()))
     return Content(cut, {name: tensor for name, tensor in tensors.items() if name in own})
+
+
+def agreed(made: Made) -> bool:
+    """Whether everyone can be asked for the same bits: no sums of reals with reals, nor of pixels by weights
+    of two digits and more, which some formats round once at the end."""
+    program = made.program
+    return made.exact and not any(
+        adds_in_order(program.values[step.input], step.weight, len(made.tensors[step.weight.tensor]))
+        for step in program.steps
+        if isinstance(step, Conv)
+    )
 
 
 def noise(content: Content, count: int = 3) -> Images:

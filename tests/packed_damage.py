@@ -25,7 +25,7 @@ def small() -> tuple[Header, Tensors]:
         size=(4, 4),
         channels=3,
         outputs=5,
-        weight="int2",
+        weight="int1",
         parts="",
         whole_thresholds=True,
         results="bits",

@@ -29,12 +29,19 @@ def parser() -> argparse.ArgumentParser:
         description="Evaluate a checkpoint, a packed file or another export, with the preprocessing stored in"
         " it.",
     )
-    p.add_argument(
+    what = p.add_mutually_exclusive_group(required=True)
+    what.add_argument(
         "--checkpoint",
         metavar="RUN|FILE",
         type=path_argument,
-        required=True,
         help="a run folder (its best checkpoint), a checkpoint, a packed file or what bnn-export wrote",
+    )
+    what.add_argument(
+        "--profile",
+        metavar="FILE.bnn",
+        type=path_argument,
+        help="instead: a packed file's steps, their times and this machine's limits; on images of --root,"
+        " else on noise",
     )
     p.add_argument("--split", choices=("test", "validation", "train"), default="test")
     p.add_argument("--root", metavar="FOLDER", help="where the images are, if not where the run found them")
@@ -56,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("batch_size", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             p.error(f"--{name.replace('_', '-')} must be at least 1")
-    return guarded(lambda: _run(args))
+    return guarded(lambda: _run(args) if args.profile is None else _profile(args))
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -79,6 +86,24 @@ def _run(args: argparse.Namespace) -> None:
             args.json,
             {"top1": result.top1, "top5": result.top5, "correct": result.top1_correct, "total": result.total},
         )
+
+
+def _profile(args: argparse.Namespace) -> None:
+    from bnn_train.cli.eval_profile import run_profile
+
+    outputs.check({"--json": args.json}, {"--profile": args.profile})
+    if args.device == "cuda":
+        raise BnnError("a packed file runs on the CPU; leave out --device cuda")
+    if args.threads not in (None, 1):
+        raise BnnError("--profile times one thread; leave out --threads")
+    run_profile(
+        args.profile,
+        kernel=args.kernel,
+        count=args.batch_size or 1,
+        split=args.split,
+        changes={} if args.root is None else {"root": args.root},
+        to=args.json,
+    )
 
 
 def _scored(path: Path, args: argparse.Namespace) -> Scored:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bnn_train.cli.eval_data import differences, open_split
 from bnn_train.config.loader import from_mapping
@@ -80,6 +82,19 @@ def score_opened(path: Path, opened: Opened, split: str, changes: Mapping[str, A
     title = f"{_title(experiment)}, {opened.runtime}"
     seconds = time.perf_counter() - start
     return Scored(title, section.name, result, seconds, (*data.remarks, *different, *outside(experiment)))
+
+
+def pixels_of(
+    path: Path, header: Header, split: str, changes: Mapping[str, Any]
+) -> Iterator[NDArray[np.uint8]]:
+    """The raw images of a split, batch by batch, as an export reads them."""
+    experiment = _experiment(path, header)
+    section = experiment.data.model_copy(update={"normalize": ()})
+    data = open_split(
+        section, split, changes, seed=experiment.seed, device=torch.device("cpu"), preprocess={}
+    )
+    _same_classes(path, header, data)
+    return (pixels for pixels, _ in pixel_batches(data, split))
 
 
 def _title(experiment: Experiment) -> str:

@@ -19,7 +19,20 @@ from bnn_train.export.numbers import fused, norm_of
 from bnn_train.export.plan import segment
 from bnn_train.export.truth import Nodes, channel_last
 from bnn_train.packed.bits import unpack_words
-from bnn_train.packed.program import Conv, Epilogue, InputScale, Map, Mean, Pool, Prelu, Step, Thresholds
+from bnn_train.packed.operands import adds_in_order
+from bnn_train.packed.program import (
+    Conv,
+    Epilogue,
+    InputScale,
+    IntWeight,
+    Map,
+    Mean,
+    Pool,
+    Prelu,
+    Step,
+    Thresholds,
+)
+from bnn_train.packed.reference.weights import digits
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6
@@ -28,6 +41,9 @@ in different orders."""
 ROUNDING = 2.0**-21
 """Largest further difference, relative to the result: the scale, bias and norm after the sum are each rounded
 once, to 24 bits, and there are at most eight of them."""
+IN_ORDER = 2.0**-23
+"""Largest difference of a float32 sum of n pixels in order from the exact one, relative to √n·255·Σ|w|: twice
+the largest of random weights and images, of one sign too, for n from 27 to 3072."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +136,7 @@ class Judge:
         largest = magnitudes(source, nodes).double().numpy()
         if isinstance(step, InputScale):
             largest = largest.max(keepdims=True)
-        allowed = TOLERANCE * largest * _factor(step, self.tensors)
+        allowed = (TOLERANCE * largest + self._order(step)) * _factor(step, self.tensors)
         if not self.fused and isinstance(step, Conv | Map) and step.epilogue.norm is not None:
             allowed = allowed + ROUNDING * np.abs(self.tensors[step.epilogue.norm[1]])
         if isinstance(step, Conv) and step.epilogue.gate is not None:
@@ -128,6 +144,17 @@ class Judge:
         for bend in step.epilogue.bends if isinstance(step, Conv | Map) else ():
             allowed = _behind(bend, allowed, self.tensors) if isinstance(bend, Prelu) else allowed
         return np.asarray(allowed, np.float64)
+
+    def _order(self, step: Step) -> Any:
+        """What the roundings of a sum of pixels in order may come to, for each channel."""
+        if not isinstance(step, Conv) or not isinstance(step.weight, IntWeight):
+            return 0.0
+        stored = self.tensors[step.weight.tensor]
+        if not adds_in_order(self.program.values[step.input], step.weight, len(stored)):
+            return 0.0
+        weights = np.abs(digits(step.weight, self.tensors).reshape(stored.shape[1], -1))
+        scale = 1.0 if step.epilogue.scale is None else np.abs(self.tensors[step.epilogue.scale])
+        return IN_ORDER * np.sqrt(weights.shape[1]) * 255 * weights.sum(axis=1) * scale
 
     def _gates(self, gate: int, nodes: Nodes) -> NDArray[np.float64]:
         """The largest magnitude of each channel's gate."""

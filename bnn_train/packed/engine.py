@@ -30,6 +30,9 @@ class Engine(Protocol):
     def step(self, i: int, inputs: Mapping[int, Array], threads: int) -> dict[int, Array]:
         """Step ``i`` alone: the values it writes, in the plain layout, from those it reads."""
 
+    def profile(self, x: Array, repeats: int) -> NDArray[np.float64]:
+        """Seconds of every step for N images at once on one thread: the least of ``repeats`` calls."""
+
 
 def reads(step: Step) -> tuple[int, ...]:
     """The values that a step reads, without repetition, the main input first."""

@@ -13,6 +13,7 @@ from bnn_train.packed.program import (
     Concat,
     Conv,
     InputScale,
+    IntWeight,
     Map,
     Pool,
     Program,
@@ -34,6 +35,8 @@ _SIGMOID = 2**8
 """The cost of one, in products."""
 _OVERHEAD = 2**15
 """The least cost of one tap of one group in the numpy engine, 40 µs, in products."""
+_IN_ORDER = 2**13
+"""That of one channel of a tap whose sum has an order, 10 µs."""
 
 
 def work(program: Program) -> int:
@@ -105,7 +108,9 @@ def _products(step: Conv, source: Value, written: Value) -> int:
     outer = term_count(step.weight.code) if isinstance(step.weight, BitWeight) and source.code else 1
     terms = outer * (term_count(source.code) if source.code else 1)
     each = outer * inner * _taps(step) + (terms if terms > 1 else 0)
-    return written.height * written.width * outputs * each + terms * groups * _taps(step) * _OVERHEAD
+    found = written.height * written.width * outputs * each + terms * groups * _taps(step) * _OVERHEAD
+    in_order = source.type == "u8" and isinstance(step.weight, IntWeight)
+    return found + (groups * inner * _taps(step) * _IN_ORDER if in_order else 0)
 
 
 def _numbers(value: Value) -> int:

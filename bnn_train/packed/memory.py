@@ -99,6 +99,9 @@ def _beside(step: Step, values: Sequence[Value]) -> int:
         return 8 * (source.height + 1) * source.width * step.geometry.groups
     if isinstance(step, Conv) and (copy := _copy(step, values)) is not None:
         return _map_bytes(copy, _border(step, values))
+    if isinstance(step, Conv) and source.type == "u8":
+        # As floats; where weights have one digit, which only the tensor tells, as 16 bits or as they are.
+        return _map_bytes(source.model_copy(update={"type": "f32"}), _border(step, values), packed=True)
     return 0
 
 

@@ -136,7 +136,8 @@ class BitWeight(Later):
 class IntWeight(Record):
     """Whole-number weights Σ_d 256^d·digit_d with signed digits; real weights over a per-channel ``scale``.
 
-    With a ``u8`` input, 1 to 3 digits. With an ``f32`` input one digit, and the input of each image is itself
+    With a ``u8`` input, 1 to 3 digits; of two or more the sum is one of float32 in an agreed order
+    (``adds_in_order``). With an ``f32`` input one digit, and the input of each image is itself
     rounded: m = max |x|, q = rint(x·(127/m)), y = (Σ q·w)·(m/127), in float32 (the sum itself exact), before
     the epilogue. Where 127/m is not a finite number above 0 (m = 0, tiny, infinite or NaN), q = 0.
     """
@@ -155,3 +156,9 @@ class RealWeight(Record):
 
 
 Weight = Annotated[BitWeight | IntWeight | RealWeight, Field(discriminator="kind")]
+
+
+def adds_in_order(source: Value, weight: Weight, digits: int) -> bool:
+    """Whether a product is the float32 sum s = fma(w, x, s) in the order (row, column, channel): of pixels by
+    whole weights of so many ``digits``, two or more. float32 holds every such weight as it is."""
+    return source.type == "u8" and isinstance(weight, IntWeight) and digits > 1

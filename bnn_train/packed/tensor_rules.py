@@ -13,7 +13,7 @@ from bnn_train.packed.bits import code_numbers
 from bnn_train.packed.errors import PackedFileError
 from bnn_train.packed.facts import Facts
 from bnn_train.packed.graph import title
-from bnn_train.packed.operands import term_code, threshold_count
+from bnn_train.packed.operands import adds_in_order, term_code, threshold_count
 from bnn_train.packed.program import (
     BitWeight,
     Code,
@@ -73,14 +73,17 @@ def check_tensors(program: Program, facts: Facts) -> set[str]:
     for i, step in enumerate(program.steps):
         where = title(i, step)
         if isinstance(step, Conv | Map) and step.thresholds is not None:
-            exact = isinstance(step, Conv) and has_whole_product(step, program.values[step.input])
+            exact = isinstance(step, Conv) and has_whole_product(step, program.values[step.input], facts)
             _check_exactness(where, step, step.thresholds, exact, facts)
         used |= demand(where, _needs(step, program.values, facts), facts)
     return used
 
 
-def has_whole_product(step: Conv, source: Value) -> bool:
-    """Whether a convolution's product is a whole number: not of reals, and of codes without real factors."""
+def has_whole_product(step: Conv, source: Value, facts: Facts) -> bool:
+    """Whether a convolution's product is an exact whole number: not of reals, of codes without real factors,
+    and of pixels with whole weights of one digit."""
+    if adds_in_order(source, step.weight, _length(facts, step.weight.tensor)):
+        return False
     codes = (source.code, step.weight.code if isinstance(step.weight, BitWeight) else None)
     return source.type != "f32" and not any(isinstance(code, Planes) for code in codes)
 
@@ -108,7 +111,7 @@ def _needs(step: Step, values: tuple[Value, ...], facts: Facts) -> Iterator[Need
         if step.input_factors is not None and source.code is not None:
             yield Need(step.input_factors, "float32", (source.code.planes,), contents.reals)
         most = product_bound(step, source, facts)
-        _check_bound(step, source, most)
+        _check_bound(step, source, most, facts)
         if source.code is not None and isinstance(step.weight, BitWeight):
             _check_numerators(step, source, term_code(source.code), term_code(step.weight.code))
         if step.epilogue.bias is not None:
@@ -140,7 +143,7 @@ def _weight(step: Conv, source: Value, outputs: int, facts: Facts) -> Iterator[N
 
 
 def product_bound(step: Conv, source: Value, facts: Facts) -> int:
-    """A bound of |whole-number product|, the same for all outputs; 0 for real products.
+    """A bound of |whole-number product|, the same for all outputs; 0 for other real products than pixels.
 
     Codes: taps · channels · largest codes, padding included; of planes the signs of each. Pixels: 255 times
     the largest sum of a filter's |weights|. Reals times whole numbers: the sum of the rounded input's
@@ -167,9 +170,12 @@ def _length(facts: Facts, name: str) -> int:
     return shape[0] if shape else 0
 
 
-def _check_bound(step: Conv, source: Value, bound: int) -> None:
-    """Products stay in the type that engines add them in."""
+def _check_bound(step: Conv, source: Value, bound: int, facts: Facts) -> None:
+    """Products stay in the type that engines add them in; of float32 sums in order, which rounding makes at
+    most twice as large, one more product fits in float64."""
     bits = 62 if source.type == "u8" else 31
+    if adds_in_order(source, step.weight, _length(facts, step.weight.tensor)):
+        bits = 51
     if bound >= 2**bits:
         raise PackedFileError(f"{step.layer}: sums to {bound} leave {bits + 1} bits; the layer is too wide")
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from bnn_train.packed.operands import threshold_count
+from bnn_train.packed.operands import adds_in_order, threshold_count
 from bnn_train.packed.program import (
     Activation,
     BitWeight,
@@ -57,7 +57,8 @@ def add_conv(g: Grower, source: int, outputs: int | None = None, window: Geometr
     result = Result(*result_size(window, v.height, v.width), outputs)
     weight = _weight(g, v, window, outputs)
     factored = any(isinstance(code, Planes) for code in (v.code, getattr(weight, "code", None)))
-    whole = not head and not factored and v.type != "f32" and draw.often(0.3)
+    is_whole = v.type != "f32" and not factored and not _adds_in_order(g, v, weight)
+    whole = not head and is_whole and draw.often(0.3)
     epilogue = Epilogue() if whole else _epilogue(g, result, source, window)
     step = Conv(
         layer=g.layer("conv"),
@@ -106,6 +107,10 @@ def _weight(g: Grower, v: Value, window: Geometry, outputs: int) -> Weight:
 
 
 _KINDS = ("bits", "int", "real", "real")
+
+
+def _adds_in_order(g: Grower, v: Value, weight: Weight) -> bool:
+    return isinstance(weight, IntWeight) and adds_in_order(v, weight, len(g.tensors[weight.tensor]))
 
 
 def _largest_product(g: Grower, v: Value, step: Conv) -> int:

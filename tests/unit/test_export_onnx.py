@@ -22,6 +22,7 @@ from exported import (
     PREPROCESSES,
     QUICK,
     SOME,
+    agreed,
     content_of,
     differing,
     ending_exactly,
@@ -54,7 +55,7 @@ def test_the_quick_ones_are_there() -> None:
 )
 def test_every_kind_of_step(name: str, tmp_path: Path) -> None:
     found, right = answered(content_of(CASES[name]), tmp_path / "m.onnx")
-    if CASES[name].exact:
+    if agreed(CASES[name]):
         assert differing(found, right) == 0
     np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6 * float(np.abs(right).max()))
 
@@ -93,7 +94,7 @@ def test_every_method(name: str, tmp_path: Path) -> None:
     )
     model = network(*body, channels=12)
     found, right = answered(ending_exactly(lowered(model)), tmp_path / "m.onnx")
-    if name == "reals × bases":  # real numbers in every product
+    if name == "reals × bases" or name.endswith(", K"):  # reals in products; K of what sums of pixels rounded
         np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
     else:
         assert differing(found, right) == 0
@@ -192,8 +193,8 @@ def test_sums_that_float32_cannot_hold_are_refused() -> None:
     from bnn_train.export.targets.graph.products import EXACT, Window, whole
     from bnn_train.export.targets.graph.weights import Filters, StoredSigns
 
-    made = CASES["pixels-3-int3-1"]
-    step = next(s for s in made.program.steps if s.op == "conv")
+    made = CASES["pixels-3-int3-0"]
+    step = next(s for s in made.program.steps if s.op == "conv" and s.layer == "conv")
     filters = Filters(step.weight, made.tensors, step.geometry, 3, StoredSigns())
     with pytest.raises(ExportError, match="conv: its sums of 27 numbers leave what float32 convolutions add"):
         whole(Graph(), "x", Window(step, made.program.values[0]), filters, EXACT)

@@ -22,8 +22,9 @@ def program(value: Value, step: Step, result: Value) -> Program:
 
 
 def test_rule_13_memory_is_counted_before_it_is_taken() -> None:
-    # Pixels with a border of one, 6·6·3 in lines of 64, and bits; the logits come when pixels are gone.
-    maps = 128 + 4 * 4 * 4
+    # Pixels with a border of one, 6·6·3 in lines of 64, as floats too where weights have two digits, and
+    # bits; the logits come when pixels are gone.
+    maps = 128 + 7 * 64 + 4 * 4 * 4
     assert memory(SMALL[0].program) == maps
     tensors, pixels = sum(t.nbytes for t in SMALL[1].values()), 2 * 4 * 4 * 3
     content = container.pack(*SMALL)

@@ -38,7 +38,9 @@ class ConvStep : public EpilogueStep {
     sums_.reserve(filters.size());
     for (Filters& f : filters) sums_.emplace_back(budget, tile, std::move(f), rows, in.skips_rows);
     if (unit_value_ >= 0) reads.push_back(unit_value_);
-    measure_tile(first().product.kind == kPops ? tile : nullptr);
+    const bool by_tile = tile && first().product.kind == kPops;
+    fuses_ = prep.model.kernels->fused && !terms_ && !by_tile;
+    measure_tile(by_tile ? tile : nullptr);
   }
 
   int tasks(const Frame& f) const override { return chunks(f) * panel_tasks(f); }
@@ -130,7 +132,7 @@ class ConvStep : public EpilogueStep {
   }
 
   void run_panel(const Frame& f, const Panel& panel, const Pixels& p, const Stretch& s, uint8_t* tile) const {
-    const bool fused = f.kernels->fused && !terms_ && panel.block_end == panel.block_begin + 1;
+    const bool fused = fuses_ && panel.block_end == panel.block_begin + 1;
     for (int i = fused ? run_fused(f, panel, p, s) : 0; i < s.count; i += tile_pixels_) {
       const Stretch some{s.first + i, std::min(tile_pixels_, s.count - i), s.row_class};
       auto* acc = reinterpret_cast<int32_t*>(tile);
@@ -182,6 +184,7 @@ class ConvStep : public EpilogueStep {
   std::vector<WindowSums> sums_;  // one, or one for each plane of the weights that has factors
   std::vector<int> row_class_;
   std::vector<int32_t> class_rows_, class_columns_;  // of every output row and column; their sum is a pixel's class_row
+  bool fuses_ = false;  // product and epilogue at once
   int stride_ = 0, tile_pixels_ = 0;
   size_t acc_bytes_ = 0, spare_bytes_ = 0;
 };

@@ -1,4 +1,5 @@
-// Forms of an input that some convolutions need: the input rounded to bytes, or every group's signs in words of their own.
+// Forms of an input that some convolutions need: the input rounded to bytes, bytes as floats or as 16 bits, or every group's signs in words of
+// their own.
 #include <cstring>
 
 #include "row_step.h"
@@ -52,6 +53,21 @@ class QuantizeStep : public Step {
   int from_, to_, unit_;
 };
 
+// Bytes as floats or as 16 bits, without gaps between the pixels.
+class WidenStep : public RowStep {
+ public:
+  WidenStep(const Preparation& prep, int to) : RowStep(prep, to) {}
+
+ private:
+  void row(const Place& in, const Place& out, const Kernels& kernels, int n, int y, uint8_t*) const override {
+    const int count = in_.width * in_.channels;
+    if (out_.type == kI16)
+      kernels.widen_to_16(in.at(n, y, 0), out.at<int16_t>(n, y, 0), count);
+    else
+      kernels.widen(in.at(n, y, 0), out.at<float>(n, y, 0), count);
+  }
+};
+
 // Every group's channels moved to words of their own.
 class RegroupStep : public RowStep {
  public:
@@ -80,6 +96,7 @@ class RegroupStep : public RowStep {
 std::unique_ptr<Step> make_quantize(const Preparation& prep, int to, int unit) {
   return std::make_unique<QuantizeStep>(prep, to, unit);
 }
+std::unique_ptr<Step> make_widen(const Preparation& prep, int to) { return std::make_unique<WidenStep>(prep, to); }
 std::unique_ptr<Step> make_regroup(const Preparation& prep, int to) { return std::make_unique<RegroupStep>(prep, to); }
 
 }  // namespace bnn

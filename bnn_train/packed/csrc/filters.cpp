@@ -3,7 +3,10 @@
 namespace bnn {
 
 namespace {
-int element_bits(const FilterInput& in) { return in.in.type == kBits ? 1 : in.in.type == kU8 ? 8 : 32; }
+int element_bits(const FilterInput& in) {
+  if (in.in.type == kBits) return 1;
+  return in.in.type == kU8 ? 8 : in.in.type == kI16 ? 16 : 32;
+}
 }  // namespace
 
 int group_of_bytes(const FilterInput& in) {
@@ -56,10 +59,16 @@ void make_blocks(Filters& f, const FilterInput& in, Count units, int unit_bytes,
       if (groups == 1) f.panels.push_back({o, valid, int(f.blocks.size()) - 1, int(f.blocks.size())});
     }
   if (groups > 1) f.panels.push_back({0, in.outputs, 0, int(f.blocks.size())});
-  units.as_int();
+  f.product.units = units.as_int();
   if (size_t(bytes) > 0) f.take_weights(budget, bytes);
   for (size_t b = 0; b < f.blocks.size(); ++b) f.blocks[b].weights = f.weights.data() + at[b];
   f.group_bytes = size_t(group_of_bytes(in));
+}
+
+size_t weight_at(const Filters& f, const FilterInput& in, const Block& b, size_t unit, int o) {
+  const auto lane = size_t(o);
+  if (in.prep.model.kernels->weights_together) return unit * size_t(b.groups) * kLanes + lane;
+  return (lane / kLanes * size_t(f.product.units) + unit) * kLanes + lane % kLanes;
 }
 
 }  // namespace bnn

@@ -65,6 +65,8 @@ std::vector<Stretch> stretches(const FilterInput& input, int per_unit);
 // The bytes from the first tap to every unit.
 std::vector<int32_t> unit_offsets(const std::vector<Stretch>& found);
 void make_blocks(Filters& filters, const FilterInput& input, Count units, int bytes_per_unit, int widest);
+// The place of output `o` of a block, in one unit, among the block's weights.
+size_t weight_at(const Filters& filters, const FilterInput& input, const Block& block, size_t unit, int o);
 int group_of_bytes(const FilterInput& input);  // bytes between the groups' channels in a pixel
 
 }  // namespace bnn

@@ -1,5 +1,6 @@
 // Bytes by whole numbers: every weight as signed base-256 digits, every digit a product of its own.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "filters.h"
@@ -109,9 +110,12 @@ void join_digits(Filters& f, const Digits& d, int outputs) {
   }
 }
 
-// The digit of output o that meets byte `e` of a stretch.
+// Numbers of a unit: four bytes, or two of 16 bits.
+int per_unit(const FilterInput& in) { return in.in.type == kI16 ? 2 : 4; }
+
+// The digit of output o that meets number `e` of a stretch.
 int8_t digit_at(const FilterInput& in, const Digits& d, int digit, int o, const Stretch& s, int e) {
-  const int pixel = int(in.in.pixel), taps = in.window.rows.kernel * in.window.columns.kernel;
+  const int pixel = int(in.in.pixel) * per_unit(in) / 4, taps = in.window.rows.kernel * in.window.columns.kernel;
   const int column = e / pixel, i = e % pixel;
   if (column >= s.columns || i >= in.inner) return 0;
   const size_t tap = size_t(s.row * in.window.columns.kernel + s.first_column + column);
@@ -132,6 +136,15 @@ void correct(Filters& f, const FilterInput& in, const Digits& d, const std::vect
           f.wholes.base[size_t(unit / kMostUnits) * size_t(in.outputs) + size_t(o)] -= 128 * digit_at(in, d, 0, o, s, 4 * u + e);
 }
 
+// The weights of a unit: four bytes, or two of 16 bits.
+void fill_unit(uint8_t* to, const FilterInput& in, const Digits& d, int digit, int o, const Stretch& s, int unit) {
+  const int count = per_unit(in);
+  for (int e = 0; e < count; ++e) {
+    const int16_t w = digit_at(in, d, digit, o, s, count * unit + e);
+    std::memcpy(to + e * (4 / count), &w, size_t(4 / count));  // of one byte the lower, on a little-endian machine
+  }
+}
+
 }  // namespace
 
 Filters pack_bytes(const FilterInput& in) {
@@ -139,7 +152,7 @@ Filters pack_bytes(const FilterInput& in) {
   const Digits d = read(in);
   const Loan loan(in.prep.model.budget, d.at.size(), "a layer's digits");
   f.wholes.part_shift.clear();
-  const auto found = stretches(in, 4);
+  const auto found = stretches(in, per_unit(in));
   f.offsets = unit_offsets(found);
   const size_t each = f.offsets.size();
   if (each <= size_t(kMostUnits)) {
@@ -148,7 +161,7 @@ Filters pack_bytes(const FilterInput& in) {
   } else {
     for (int k = 0; k < d.count; ++k) cut_digit(f, k);
   }
-  f.product.kind = kDot;
+  f.product.kind = in.in.type == kI16 ? kPairs : kDot;
   f.product.parts = int(f.wholes.part_shift.size());
   f.wholes.source = in.dynamic ? kFromDynamic : f.product.parts > 1 ? kFromWide : kFromInt;
   if (in.dynamic) {
@@ -158,15 +171,12 @@ Filters pack_bytes(const FilterInput& in) {
   make_blocks(f, in, Count(each) * d.count, 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
     in.prep.model.budget.go_on();
-    auto* to = static_cast<int8_t*>(const_cast<void*>(b.weights));
+    auto* to = static_cast<uint8_t*>(const_cast<void*>(b.weights));
     for (int k = 0; k < d.count; ++k) {
       size_t unit = size_t(k) * each;
       for (const Stretch& s : found)
         for (int u = 0; u < s.units; ++u, ++unit)
-          for (int o = 0; o < b.valid; ++o)
-            for (int e = 0; e < 4; ++e)
-              to[(unit * size_t(b.groups) * kLanes + size_t(o)) * 4 + size_t(e)] =
-                  digit_at(in, d, k, b.first + o, s, 4 * u + e);
+          for (int o = 0; o < b.valid; ++o) fill_unit(to + 4 * weight_at(f, in, b, unit, o), in, d, k, b.first + o, s, u);
     }
   }
   return f;

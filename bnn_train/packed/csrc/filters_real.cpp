@@ -1,4 +1,4 @@
-// Real inputs: real weights, or signs and codes widened to float.
+// Real inputs: real weights, or signs and codes widened to float; bytes widened to float by whole numbers of up to 24 bits.
 #include <cstring>
 
 #include "filters.h"
@@ -26,6 +26,16 @@ Weight weights_of(const FilterInput& in) {
       float value;
       std::memcpy(&value, &bits, 4);
       return value;
+    };
+  }
+  if (s.weight_kind == kIntWeight) {
+    const auto digits = int(s.digits);
+    const int8_t* w = elements<int8_t>(s.weight, count * digits, "weight");
+    const auto each = size_t(count);
+    return [=](int o, int tap, int i) {
+      int32_t sum = 0;
+      for (int d = digits - 1; d >= 0; --d) sum = 256 * sum + w[size_t(d) * each + at(o, tap, i)];
+      return float(sum);
     };
   }
   const Signs signs(in);
@@ -56,20 +66,19 @@ Filters pack_reals(const FilterInput& in) {
   f.segments = {{f.offsets.data(), 0, units}};
   f.runs = {{0, 1, 1, 0}};
   f.row_units = int(units) / in.window.rows.kernel;
-  f.product.kind = half ? kFmaBf16 : kFma;
+  f.product.kind = half ? kFmaBf16 : in.prep.step.weight_kind == kIntWeight ? kFmaInOrder : kFma;
   f.product.parts = 1;
   make_blocks(f, in, units, half ? 2 * kLanes : 4 * kLanes, kBlock);
   for (const Block& b : f.blocks) {
     in.prep.model.budget.go_on();
     auto* to = static_cast<uint8_t*>(const_cast<void*>(b.weights));
-    const size_t lanes = size_t(b.groups) * kLanes;
     size_t unit = 0;
     for (const Stretch& s : found)
       for (int u = 0; u < s.units; ++u, ++unit)
         for (int o = 0; o < b.valid; ++o) {
           const int tap = s.row * columns + s.first_column + u / pixel;
           const float w = weight(b.first + o, tap, u % pixel);
-          const size_t at = unit * lanes + size_t(o);
+          const size_t at = weight_at(f, in, b, unit, o);
           if (half)
             std::memcpy(to + at * 2, reinterpret_cast<const uint8_t*>(&w) + 2, 2);
           else

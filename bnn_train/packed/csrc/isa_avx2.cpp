@@ -14,10 +14,12 @@ namespace {
 #include "isa/vec_avx2.h"
 // The order matters: the vectors come first.
 #include "isa/body.h"
+//
+#include "isa/fused_narrow.h"
 }  // namespace
 
-const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, product, epilogue, nullptr, add_pops, add_term, spread, shift, max_real,
-                              average,  max_bits,       abs_sums, abs_max, quantize, sum_rows};
+const Kernels kernels_avx2 = {"avx2",   &bit_tile_avx2, kTakesPairs, kGroups > 1, product, epilogue, fused, add_pops, add_term, spread, shift, max_real,
+                              average,  max_bits,       abs_sums, abs_max, quantize, widen, widen_to_16, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

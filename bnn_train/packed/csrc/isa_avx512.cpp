@@ -19,8 +19,8 @@ namespace {
 #include "isa/fused.h"
 }  // namespace
 
-const Kernels kernels_avx512 = {"avx512", nullptr,  product, epilogue, fused,    add_pops, add_term, spread, shift,
-                                max_real, average, max_bits, abs_sums, abs_max, quantize, sum_rows};
+const Kernels kernels_avx512 = {"avx512", nullptr, kTakesPairs, kGroups > 1, product, epilogue, fused,    add_pops, add_term, spread, shift,
+                                max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

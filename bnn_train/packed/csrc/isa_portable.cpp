@@ -11,10 +11,10 @@ namespace {
 #include "isa/body.h"
 }  // namespace
 
-const Kernels kernels_portable = {"portable", &bit_tile_portable, product, epilogue, nullptr,  add_pops, add_term, spread,
-                                  shift,      max_real,           average, max_bits, abs_sums, abs_max,  quantize, sum_rows};
+const Kernels kernels_portable = {"portable", &bit_tile_portable, kTakesPairs, kGroups > 1, product, epilogue, nullptr,  add_pops, add_term, spread,
+                                  shift,      max_real,           average, max_bits, abs_sums, abs_max,  quantize, widen, widen_to_16, sum_rows};
 #if defined(__aarch64__)
-const Kernels kernels_neon = {"neon",  &bit_tile_neon, product, epilogue, nullptr,  add_pops, add_term, spread,
-                              shift,   max_real,       average, max_bits, abs_sums, abs_max,  quantize, sum_rows};
+const Kernels kernels_neon = {"neon",  &bit_tile_neon, kTakesPairs, kGroups > 1, product, epilogue, nullptr,  add_pops, add_term, spread,
+                              shift,   max_real,       average, max_bits, abs_sums, abs_max,  quantize, widen, widen_to_16, sum_rows};
 #endif
 }  // namespace bnn

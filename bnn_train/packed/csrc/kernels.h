@@ -13,9 +13,10 @@ constexpr int kLanes = 16;       // output channels of one group of weights
 constexpr int kBlock = 64;       // output channels of one block
 constexpr int kMaxRows = 64;      // most rows of a pooling's window
 
-enum ProductKind : int { kPops, kDot, kFma, kFmaBf16 };
+// kPairs: bytes widened to 16 bits. kFmaInOrder: every step of a sum is one fused multiply-add, unit by unit.
+enum ProductKind : int { kPops, kDot, kPairs, kFma, kFmaInOrder, kFmaBf16 };
 
-// 4-byte units of the input (32 signs, 4 bytes or a float) with the weights that they meet, one after another.
+// 4-byte units of the input (32 signs, 4 bytes, a pair of 16 bits or a float) with the weights that they meet, one after another.
 struct Segment {
   const int32_t* x;  // bytes from the window's first tap to each unit
   int32_t w;         // units from the start of the block's weights
@@ -27,7 +28,8 @@ struct Run {
   int32_t begin, end, coefficient, part;
 };
 
-// Output channels first … first + valid − 1: `groups` vectors of 16 lanes; weights are units × groups × 16 numbers.
+// Output channels first … first + valid − 1: `groups` vectors of 16 lanes; weights are units × groups × 16 numbers, or group by
+// group units × 16 (Kernels::weights_together).
 struct Block {
   int32_t first, valid, groups, group;
   const void* weights;
@@ -39,6 +41,7 @@ struct Product {
   int run_count;
   const Segment* segments;
   int parts;
+  int units;  // of a block's weights
 };
 
 enum Source : int { kFromPops, kFromInt, kFromWide, kFromFloat, kFromDynamic };
@@ -103,6 +106,8 @@ struct Term {
 struct Kernels {
   const char* name;
   const BitTile* bit_tile;            // nullptr: `product` takes kPops itself
+  bool pairs;                         // sums of pixels are made of pairs of 16 bits, not of four bytes
+  bool weights_together;              // a block's groups lie side by side in every unit; else one group behind the other
   void (*product)(const Product&, const Block&, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
                   int part_stride);
   void (*epilogue)(const EpilogueData&, const EpilogueTile&);
@@ -123,6 +128,8 @@ struct Kernels {
   void (*abs_sums)(const float* x, size_t step, int count, int channels, double* sums, size_t sum_step);
   float (*abs_max)(const float* x, int count, float so_far);
   void (*quantize)(const float* x, float factor, uint8_t* out, int count);
+  void (*widen)(const uint8_t* x, float* out, int count);
+  void (*widen_to_16)(const uint8_t* x, int16_t* out, int count);
   void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel
 };
 

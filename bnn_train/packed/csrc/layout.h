@@ -9,6 +9,8 @@
 
 namespace bnn {
 
+constexpr int kI16 = kBits + 1;  // a type of the engine's own: bytes widened to 16 bits
+
 struct Layout {
   int type = kF32, height = 1, width = 1, channels = 1, planes = 1;
   int top = 0, left = 0, bottom = 0, right = 0;  // border, pixels
@@ -21,6 +23,7 @@ struct Layout {
   void finish(bool packed) {
     const Count each = channels;
     if (type == kU8) pixel = size_t(each);
+    if (type == kI16) pixel = size_t(each * 2);
     if (type == kF32) pixel = size_t((packed ? each : up_to_multiple(each, 16)) * 4);
     if (type == kBits) pixel = size_t((each + 31) / 32 * 4);
     row = size_t(Count(pixel) * (Count(left) + width + right));

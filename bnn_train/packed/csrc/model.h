@@ -130,7 +130,7 @@ void fill_border(const Layout& layout, uint8_t* at, int images);
 struct Preparation {
   Model& model;
   const BnnStep& step;
-  int add_value(BnnValue shape, uint8_t fill);
+  int add_value(BnnValue shape, uint8_t fill, bool packed = false);
   const Value& value(int64_t index) const { return model.values[size_t(index)]; }
 };
 
@@ -140,9 +140,10 @@ std::unique_ptr<Step> make_subsample(const Preparation& prep);
 std::unique_ptr<Step> make_mean(const Preparation& prep);
 std::unique_ptr<Step> make_concat(const Preparation& prep);
 std::unique_ptr<Step> make_channels(const Preparation& prep);
-void make_conv(Preparation& prep);  // adds one step, or two where the input is rounded or regrouped
+void make_conv(Preparation& prep);  // adds one step, or two where the input is rounded, widened or regrouped
 std::unique_ptr<Step> make_map(const Preparation& prep);
 std::unique_ptr<Step> make_quantize(const Preparation& prep, int to, int unit);
+std::unique_ptr<Step> make_widen(const Preparation& prep, int to);
 std::unique_ptr<Step> make_regroup(const Preparation& prep, int to);
 
 // The bytes of a tensor, which must be `count` elements of T.

@@ -15,9 +15,19 @@ constexpr size_t kStepBytes = 2048;  // a step's own object, without what it poi
 
 bool is_dynamic(const BnnValue& input, const BnnStep& s) { return input.type == kF32 && s.weight_kind == kIntWeight; }
 
+// Bytes by whole numbers of 16 or 24 bits: a float32 sum in the order of the window.
+bool adds_in_order(const BnnValue& input, const BnnStep& s) {
+  return input.type == kU8 && s.weight_kind == kIntWeight && s.digits > 1;
+}
+
 // Groups whose channels do not begin at a word.
 bool needs_regrouping(const BnnValue& input, const BnnStep& s) {
   return input.type == kBits && s.groups > 1 && input.channels / s.groups % 32 != 0;
+}
+
+// A convolution that reads a form of its input made for it.
+bool has_own_input(const BnnValue& input, const BnnStep& s, const Kernels& kernels) {
+  return is_dynamic(input, s) || adds_in_order(input, s) || (input.type == kU8 && kernels.pairs) || needs_regrouping(input, s);
 }
 
 void add_border(Layout& layout, const BnnStep& s, const BnnValue& out) {
@@ -52,11 +62,11 @@ Layout layout_of(const BnnValue& v) {
 
 }  // namespace
 
-int Preparation::add_value(BnnValue shape, uint8_t fill) {
+int Preparation::add_value(BnnValue shape, uint8_t fill, bool packed) {
   model.budget.take(sizeof(Value), "a value");
   Value v{shape, layout_of(shape), -1};
   v.layout.fill = fill;
-  v.layout.finish(false);
+  v.layout.finish(packed);
   model.values.push_back(v);
   return int(model.values.size()) - 1;
 }
@@ -71,6 +81,10 @@ void make_conv(Preparation& prep) {
     BnnValue q = in, m = in;
     q.type = kU8, m.height = m.width = m.channels = 1;
     from = prep.add_value(q, 128), unit = prep.add_value(m, 0);
+  } else if (in.type == kU8 && has_own_input(in, s, *prep.model.kernels)) {
+    BnnValue wide = in;
+    wide.type = adds_in_order(in, s) ? int(kF32) : kI16;
+    from = prep.add_value(wide, 0, true);
   } else if (needs_regrouping(in, s)) {
     BnnValue wide = in;
     wide.channels = (up_to_multiple(in.channels / s.groups, 32) * s.groups).as_int();
@@ -79,9 +93,11 @@ void make_conv(Preparation& prep) {
   if (from != int(s.input)) {
     Layout& l = prep.model.values[size_t(from)].layout;
     add_border(l, s, out);
-    l.finish(false);
+    l.finish(in.type == kU8);
     step.input = from;
-    prep.model.steps.push_back(unit >= 0 ? make_quantize(prep, from, unit) : make_regroup(prep, from));
+    prep.model.steps.push_back(unit >= 0               ? make_quantize(prep, from, unit)
+                               : in.type == kU8        ? make_widen(prep, from)
+                                                      : make_regroup(prep, from));
   }
   const Layout layout = prep.value(from).layout;
   Preparation own{prep.model, step};
@@ -96,7 +112,7 @@ void make_conv(Preparation& prep) {
   if (layout.type == kBits)
     filters = filters_of_terms(input);
   else
-    filters.push_back(layout.type == kU8 ? pack_bytes(input) : pack_reals(input));
+    filters.push_back(layout.type == kF32 ? pack_reals(input) : pack_bytes(input));
   prep.model.steps.push_back(make_conv_step(own, input, std::move(filters), unit));
 }
 
@@ -110,7 +126,7 @@ std::unique_ptr<Model> prepare(const BnnProgram& p, const Kernels& kernels, Budg
   for (int64_t i = 0; i < p.step_count; ++i) {
     const BnnStep& s = p.steps[i];
     const BnnValue& in = p.values[s.input];
-    if (s.op == kConv && !is_dynamic(in, s) && !needs_regrouping(in, s))
+    if (s.op == kConv && !has_own_input(in, s, kernels))
       add_border(model->values[size_t(s.input)].layout, s, result_of(p, s));
   }
   for (size_t v = 0; v < model->values.size(); ++v) model->values[v].layout.finish(v == 0);

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnn_train.errors import BnnError
 from bnn_train.packed.engine import last_reads
 from bnn_train.packed.errors import PackedFileError
-from bnn_train.packed.operands import SIGN, term_code
+from bnn_train.packed.operands import SIGN, adds_in_order, term_code
 from bnn_train.packed.program import (
     BitWeight,
     Channels,
@@ -66,6 +67,10 @@ class ReferenceEngine:
             found = self._step(self.program.steps[i], inputs)
         return {v: np.ascontiguousarray(array) for v, array in found.items()}
 
+    def profile(self, x: Array, repeats: int) -> NDArray[np.float64]:
+        """Raises BnnError: numpy's time says nothing of the network's."""
+        raise BnnError("only the compiled kernels are timed step by step, not the numpy reference")
+
     def _step(self, step: Step, values: Mapping[int, Array]) -> dict[int, Array]:
         x = values[step.input]
         match step:
@@ -103,6 +108,8 @@ class ReferenceEngine:
             return self._bit_product(step, x, source.code, weight)
         if isinstance(weight, IntWeight):
             w = digits(weight, self.tensors)
+            if adds_in_order(source, weight, len(self.tensors[weight.tensor])):
+                return product.in_order(x, w, step.geometry)
             return (product.whole if source.type == "u8" else product.rounded)(x, w, step.geometry)
         if isinstance(weight, BitWeight) and isinstance(weight.code, Code) and source.type == "u8":
             w = codes(weight, weight.code, self.tensors, step.geometry, inner)

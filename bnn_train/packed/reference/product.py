@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnn_train.packed.program import Geometry
+from bnn_train.packed.reference.blocks import blocks, row_blocks
 from bnn_train.packed.shapes import output_size, taps
 
 Array = NDArray[Any]
@@ -28,6 +29,32 @@ def whole(x: Array, w: Array, geometry: Geometry) -> NDArray[np.int64]:
     most = int(np.abs(w.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * 255
     dtype = np.float64 if most < _EXACT else np.int64
     return _windowed(x, w, geometry, dtype).astype(np.int64)
+
+
+def in_order(x: Array, w: Array, geometry: Geometry) -> NDArray[np.float32]:
+    """Pixels times whole weights of up to 24 bits, added one by one in the order (row, column, channel of the
+    group): s = fma(w, x, s) in float32, from 0 on.
+
+    Every s is a whole number of at most 2⁵² and every w·x has 32 bits at most (FORMAT.md §6, rule 10), so
+    that float64 holds s + w·x as it is and its rounding to float32 is the only one.
+    """
+    y = np.zeros((len(x), *output_size(geometry, *x.shape[1:3]), len(w)), np.float32)
+    inner, outer = w.shape[3], len(w) // geometry.groups
+    for g in range(geometry.groups):
+        own, filters = slice(g * inner, (g + 1) * inner), slice(g * outer, (g + 1) * outer)
+        for some in blocks(len(x), y[0].size):
+            _add_in_order(y[some, ..., filters], x[some, ..., own], w[filters].astype(np.float64), geometry)
+    return y
+
+
+def _add_in_order(y: Array, x: Array, w: Array, geometry: Geometry) -> None:
+    """One group's taps, each channel of each an addition of its own."""
+    for tap in taps(geometry, x.shape[1:3], (y.shape[1], y.shape[2])):
+        seen, target = x[:, tap.inputs[0], tap.inputs[1]], y[:, tap.outputs[0], tap.outputs[1]]
+        for rows in row_blocks(target.shape):
+            sums = target[:, rows]
+            for i in range(x.shape[3]):
+                sums[...] = sums + seen[:, rows, :, i, None] * w[:, tap.row, tap.column, i]
 
 
 def rounded(x: Array, w: Array, geometry: Geometry) -> NDArray[np.float32]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bnn_train.export.targets.c.arrays import least_type
 from bnn_train.export.targets.c.fields import Fields, Gathered
 from bnn_train.packed import bits
-from bnn_train.packed.operands import SIGN, term_code
+from bnn_train.packed.operands import SIGN, adds_in_order, term_code
 from bnn_train.packed.program import BitWeight, Code, Conv, IntWeight, Planes, RealWeight, Value
 from bnn_train.packed.reference.weights import digits
 
@@ -15,11 +19,13 @@ WHOLE = ("BITS", "PIXELS_BITS", "PIXELS_INTS")
 """Kinds whose product is a whole number."""
 
 
-def kind_of(step: Conv, source: Value) -> str:
+def kind_of(step: Conv, source: Value, tensors: Mapping[str, NDArray[Any]]) -> str:
     """The runtime's name for a product."""
     weight = step.weight
     if source.code is not None and isinstance(weight, BitWeight):
         return "PLANES" if Planes in (type(source.code), type(weight.code)) else "BITS"
+    if isinstance(weight, IntWeight) and adds_in_order(source, weight, len(tensors[weight.tensor])):
+        return "PIXELS_IN_ORDER"
     if source.type == "u8":
         return "PIXELS_BITS" if isinstance(weight, BitWeight) else "PIXELS_INTS"
     return "ROUNDED" if isinstance(weight, IntWeight) else "REAL"
@@ -27,7 +33,7 @@ def kind_of(step: Conv, source: Value) -> str:
 
 def product(name: str, step: Conv, source: Value, outputs: int, found: Gathered) -> Fields:
     """The fields of a convolution that its product reads; notes arrays and features."""
-    kind = kind_of(step, source)
+    kind = kind_of(step, source, found.tensors)
     match step.weight:
         case BitWeight() as weight:
             own = _bits(name, step, source, outputs, weight, kind, found)
@@ -112,8 +118,11 @@ def _factors(name: str, weight: BitWeight, found: Gathered) -> Fields:
 
 def _ints(name: str, weight: IntWeight, kind: str, found: Gathered) -> Fields:
     w = digits(weight, found.tensors)
-    found.features |= {"ints", "pixels_ints" if kind == "PIXELS_INTS" else "rounded"}
+    feature = {"PIXELS_INTS": "pixels_ints", "PIXELS_IN_ORDER": "pixels_in_order", "ROUNDED": "rounded"}[kind]
+    found.features |= {"ints", feature}
     found.widen_ints(int(w.min()), int(w.max()))
+    if kind == "PIXELS_IN_ORDER":
+        return {"ints": (f"{name}_ints", w)}
     largest = int(np.abs(w).reshape(len(w), -1).sum(axis=1).max())
     found.whole = max(found.whole, largest * (255 if kind == "PIXELS_INTS" else 128))
     return {"ints": (f"{name}_ints", w)}

@@ -57,7 +57,7 @@ def source_of(content: Content, options: COptions) -> Source:
     """Raises ExportError for a network that C cannot hold, or for logits=false where they are needed."""
     program, tensors = in_whole_numbers(content.header.program, content.tensors)
     found = Gathered(tensors)
-    head = head_of(program)
+    head = head_of(program, tensors)
     preprocess = content.header.images.preprocess
     plan = planned(program, bool(preprocess), head is not None)
     answers = None if head is None else _scores(head, program, tensors)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
 
 from bnn_train.export.targets.c.fields import Fields, Gathered, initialiser, window
 from bnn_train.export.targets.c.memory import Job, Plan
@@ -44,12 +48,12 @@ class Stage:
     """C name → C type and fields."""
 
 
-def head_of(program: Program) -> Conv | None:
+def head_of(program: Program, tensors: Mapping[str, NDArray[Any]]) -> Conv | None:
     """The last step, where it makes the logits from whole sums: its answer may need no real number."""
     last = program.steps[-1]
     if not isinstance(last, Conv) or last.output != program.output or last.bits is not None:
         return None
-    return last if kind_of(last, program.values[last.input]) in WHOLE else None
+    return last if kind_of(last, program.values[last.input], tensors) in WHOLE else None
 
 
 class Stages:
@@ -59,7 +63,7 @@ class Stages:
         """``logits``: whether the head's real numbers are wanted."""
         self.logits = logits
         self.values, self.plan, self.found, self.output = program.values, plan, found, program.output
-        self.head = head_of(program)
+        self.head = head_of(program, found.tensors)
         self.stages = [self._stage(job) for job in plan.jobs]
 
     @property

@@ -59,7 +59,7 @@ def _fits(step: Conv, program: Program, tensors: Mapping[str, Array]) -> bool:
         return False
     if not all(isinstance(bend, str) and bend in _MONOTONE for bend in e.bends):
         return False
-    return kind_of(step, program.values[step.input]) in WHOLE and (
+    return kind_of(step, program.values[step.input], tensors) in WHOLE and (
         e.bias is None or len(tensors[e.bias]) == 1
     )
 

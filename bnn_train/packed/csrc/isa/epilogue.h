@@ -25,42 +25,44 @@ void source(const EpilogueData& e, const EpilogueTile& t, int lane, const int32_
   }
 }
 
-template <int M>
-BNN_INLINE void real_lines(const EpilogueData& e, const EpilogueTile& t, int channel, VF (&y)[M]) {
+// The lines of pixels `first` … first + M − 1, for V vectors of channels from `channel` on: y[vector · M + pixel].
+template <int M, int V>
+BNN_INLINE void real_lines(const EpilogueData& e, const EpilogueTile& t, int first, int channel, VF (&y)[V * M]) {
   if (e.scale) {
-    const VF scale = load_f(e.scale + channel);
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = mul_f(y[i], scale);
+    for (int k = 0; k < V * M; ++k) y[k] = mul_f(y[k], load_f(e.scale + channel + k / M * kVec));
   }
   if (e.has_input_scale) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = mul_f(y[i], splat_f(*t.input_scale[i]));
+    for (int k = 0; k < V * M; ++k) y[k] = mul_f(y[k], splat_f(*t.input_scale[first + k % M]));
   }
   if (e.bias) {
     const size_t several = all_if(e.bias_classes > 1);
+    const float* bias = e.bias + channel;
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = add_f(y[i], load_f(e.bias + (size_t(t.class_row[i]) & several) + channel));
+    for (int k = 0; k < V * M; ++k)
+      y[k] = add_f(y[k], load_f(bias + (size_t(t.class_row[first + k % M]) & several) + k / M * kVec));
   }
   if (e.has_gate) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = mul_f(y[i], load_f(t.gate[i] + channel));
+    for (int k = 0; k < V * M; ++k) y[k] = mul_f(y[k], load_f(t.gate[first + k % M] + channel + k / M * kVec));
   }
   if (e.norm_factor) {
-    const VF factor = load_f(e.norm_factor + channel), summand = load_f(e.norm_summand + channel);
+    const float *factor = e.norm_factor + channel, *summand = e.norm_summand + channel;
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = fma_f(y[i], factor, summand);
+    for (int k = 0; k < V * M; ++k) y[k] = fma_f(y[k], load_f(factor + k / M * kVec), load_f(summand + k / M * kVec));
   }
   if (e.activation.kind != kNone) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.activation, channel);
+    for (int k = 0; k < V * M; ++k) y[k] = activate(y[k], e.activation, channel + k / M * kVec);
   }
   if (e.has_residual) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = add_f(y[i], load_f(t.residual[i] + channel));
+    for (int k = 0; k < V * M; ++k) y[k] = add_f(y[k], load_f(t.residual[first + k % M] + channel + k / M * kVec));
   }
   if (e.stream.kind != kNone) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = activate(y[i], e.stream, channel);
+    for (int k = 0; k < V * M; ++k) y[k] = activate(y[k], e.stream, channel + k / M * kVec);
   }
 }
 
@@ -80,23 +82,22 @@ void write_signs(const EpilogueData& e, const EpilogueTile& t) {
 }
 
 // From products to what is wanted of them, and the block's signs from `lane` on.
-template <int M>
-BNN_INLINE void results(const EpilogueData& e, const EpilogueTile& t, int lane, VF (&y)[M], uint64_t (&signs)[M]) {
+template <int M, int V>
+BNN_INLINE void results(const EpilogueData& e, const EpilogueTile& t, int first, int lane, VF (&y)[V * M], uint64_t (&signs)[M]) {
   const int channel = t.first + lane;
-  real_lines<M>(e, t, channel, y);
+  real_lines<M, V>(e, t, first, channel, y);
   if (e.to_real) {
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) store_f(t.out[i] + channel, y[i]);
+    for (int k = 0; k < V * M; ++k) store_f(t.out[first + k % M] + channel + k / M * kVec, y[k]);
   }
   if (!e.to_bits) return;
   if (e.sign) {
-    const VI sign = load_i(e.sign + channel);
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) y[i] = as_f(xor_i(as_i(y[i]), sign));
+    for (int k = 0; k < V * M; ++k) y[k] = as_f(xor_i(as_i(y[k]), load_i(e.sign + channel + k / M * kVec)));
   }
-  const VF limit = load_f(e.float_threshold + channel);
+  const float* limit = e.float_threshold + channel;
 #pragma GCC unroll 16
-  for (int i = 0; i < M; ++i) signs[i] |= uint64_t(less_f(y[i], limit)) << lane;
+  for (int k = 0; k < V * M; ++k) signs[k % M] |= uint64_t(less_f(y[k], load_f(limit + k / M * kVec))) << (lane + k / M * kVec);
 }
 
 template <int M, int kSource>
@@ -115,7 +116,7 @@ void write_reals(const EpilogueData& e, const EpilogueTile& t) {
   for (int lane = 0; lane < t.groups * kLanes; lane += kVec) {
     VF y[M];
     source<M, kSource>(e, t, lane, base, y);
-    results<M>(e, t, lane, y, signs);
+    results<M, 1>(e, t, 0, lane, y, signs);
   }
   if (!e.to_bits) return;
 #pragma GCC unroll 16
@@ -162,7 +163,7 @@ void write_codes(const EpilogueData& e, const EpilogueTile& tile) {
       VF y[1] = {zero_f()};
       if (e.to_real || e.float_threshold) {
         source<1, kSource>(e, t, lane, base, y);
-        real_lines<1>(e, t, t.first + lane, y);
+        real_lines<1, 1>(e, t, 0, t.first + lane, y);
       }
       if (e.to_real) store_f(t.out[0] + t.first + lane, y[0]);
       add_planes(e, t, lane, y[0], planes);
@@ -222,4 +223,13 @@ inline void epilogue(const EpilogueData& data, const EpilogueTile& tile) {
     const int count = tile.count - i < kAtOnce ? tile.count - i : kAtOnce;
     fn_of(e, count)(e, from_pixel(tile, i, count));
   }
+}
+
+inline VF real_sum(VI sum) { return to_float(sum); }
+inline VF real_sum(VF sum) { return sum; }
+
+// Whether sums in registers can become values there.
+inline bool plain_reals(const EpilogueData& e) {
+  return e.levels <= 1 && !e.int_threshold && e.input_scale_groups <= 1 &&
+         ((e.source == kFromPops && e.real_base) || e.source == kFromInt || e.source == kFromFloat);
 }

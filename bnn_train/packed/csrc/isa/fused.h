@@ -21,9 +21,6 @@ struct SignFinish {
   }
 };
 
-inline VF real_sum(VI sum) { return to_float(sum); }
-inline VF real_sum(VF sum) { return sum; }
-
 // Real values, and bits of at most one threshold.
 template <int kSource>
 struct RealFinish {
@@ -47,7 +44,7 @@ struct RealFinish {
         y[i] = real_sum(sum[i][j]);
         if (kSource == kFromPops) y[i] = fma_f(y[i], splat_f(e.real_multiplier), load_f(base[i] + j * kVec));
       }
-      results<M>(e, own, j * kVec, y, signs);
+      results<M, 1>(e, own, 0, j * kVec, y, signs);
     }
     if (!e.to_bits) return;
 #pragma GCC unroll 24
@@ -113,11 +110,6 @@ int real_tiles(const Product& p, const Block& block, const uint8_t* const* pixel
 
 inline bool only_signs(const EpilogueData& e) { return !e.to_real && e.levels == 1 && e.int_threshold && e.source != kFromWide; }
 
-inline bool plain_reals(const EpilogueData& e) {
-  return e.levels <= 1 && !e.int_threshold && e.input_scale_groups <= 1 &&
-         ((e.source == kFromPops && e.real_base) || e.source == kFromInt || e.source == kFromFloat);
-}
-
 // Pixels through product and epilogue at once; returns how many of t.count it did, always the first ones.
 inline int fused(const Product& p, const Block& block, const uint8_t* const* pixels, const EpilogueData& e, const EpilogueTile& t) {
   if (p.run_count != 1 || p.runs->coefficient != 1) return 0;
@@ -125,5 +117,5 @@ inline int fused(const Product& p, const Block& block, const uint8_t* const* pix
   if (!plain_reals(e)) return 0;
   if (p.kind == kPops) return real_tiles<OpPops, kFromPops>(p, block, pixels, e, t);
   if (p.kind == kDot) return real_tiles<OpDot, kFromInt>(p, block, pixels, e, t);
-  return p.kind == kFma ? real_tiles<OpFma, kFromFloat>(p, block, pixels, e, t) : 0;
+  return p.kind == kFma || p.kind == kFmaInOrder ? real_tiles<OpFma, kFromFloat>(p, block, pixels, e, t) : 0;
 }

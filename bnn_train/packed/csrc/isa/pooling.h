@@ -97,6 +97,14 @@ inline float abs_max(const float* x, int count, float so_far) {
   return found;
 }
 
+inline void widen_to_16(const uint8_t* x, int16_t* out, int count) {
+  for (int i = 0; i < count; ++i) out[i] = int16_t(x[i]);
+}
+
+inline void widen(const uint8_t* x, float* out, int count) {
+  for (int i = 0; i < count; ++i) out[i] = float(x[i]);
+}
+
 // 128 + rint(x * factor), nearest, ties to even.
 inline void quantize(const float* x, float factor, uint8_t* out, int count) {
   for (int i = 0; i < count; i += kVec) {

@@ -103,13 +103,20 @@ TileFn tile_for(int groups, int pixels) {
   return tile_of<Op, 1>(pixels);
 }
 
+// The weights of a block's groups from `group` on.
+template <class Op>
+const uint8_t* weights_of(const Product& p, const Block& block, int group) {
+  const size_t before = kGroups > 1 ? size_t(group) : size_t(group) * size_t(p.units);
+  return static_cast<const uint8_t*>(block.weights) + before * Op::kBytes;
+}
+
 template <class Op>
 void product_with(const Product& p, const Block& block, const uint8_t* const* pixels, int count, int32_t* acc, int stride,
                   int part_stride) {
-  const int unit_bytes = block.groups * Op::kBytes;
+  const int unit_bytes = (kGroups > 1 ? block.groups : 1) * Op::kBytes;
   for (int g = 0; g < block.groups; g += kGroups) {
     const int groups = block.groups - g < kGroups ? block.groups - g : kGroups;
-    const uint8_t* weights = static_cast<const uint8_t*>(block.weights) + g * Op::kBytes;
+    const uint8_t* weights = weights_of<Op>(p, block, g);
     const int most = Op::tile(groups);
     for (int i = 0; i < count;) {
       const int left = count - i;
@@ -134,7 +141,11 @@ inline void product(const Product& p, const Block& block, const uint8_t* const* 
       if constexpr (kTilePops) product_with<OpPops>(p, block, pixels, count, acc, stride, part_stride);
       break;
     case kDot: product_with<OpDot>(p, block, pixels, count, acc, stride, part_stride); break;
+    case kPairs:
+      if constexpr (kTakesPairs) product_with<OpPairs>(p, block, pixels, count, acc, stride, part_stride);
+      break;
     case kFma: product_with<OpFma>(p, block, pixels, count, acc, stride, part_stride); break;
+    case kFmaInOrder: product_with<OpFmaInOrder>(p, block, pixels, count, acc, stride, part_stride); break;
     case kFmaBf16: product_with<OpFmaBf16>(p, block, pixels, count, acc, stride, part_stride); break;
   }
 }

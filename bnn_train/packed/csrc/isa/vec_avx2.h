@@ -84,6 +84,7 @@ inline void pin(VI&) {}
 
 constexpr int kGroups = 1;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = false;
+constexpr bool kTakesPairs = true;
 
 // Bytes at even and at odd places, widened to 16 bits: vpmaddubsw would saturate.
 struct OpDot {
@@ -115,6 +116,16 @@ struct OpDot {
 };
 using OpPops = OpDot;  // never run: BitTile counts
 
+// Pairs of 16 bits, widened before: one instruction for two products.
+struct OpPairs : OpDot {
+  using Weight = VI;
+  using Input = VI;
+  static constexpr int tile(int) { return 6; }
+  static Weight weight(const uint8_t* p) { return load_i(p); }
+  static Input input(const uint8_t* p) { return broadcast(p); }
+  static Sum step(Sum s, Weight w, Input x) { return add_i(s, _mm256_madd_epi16(w, x)); }
+};
+
 struct OpFma {
   using Sum = VF;
   using Weight = VF;
@@ -128,6 +139,8 @@ struct OpFma {
   static void store(int32_t* p, Sum s) { store_i(p, as_i(s)); }
   static void combine(int32_t* p, Sum s, int, bool add) { store_i(p, as_i(add ? add_f(as_f(load_i(p)), s) : s)); }
 };
+
+using OpFmaInOrder = OpFma;
 
 struct OpFmaBf16 : OpFma {
   static constexpr int kBytes = 32;

@@ -84,6 +84,7 @@ inline void pin(VI& v) { asm("" : "+v"(v)); }
 
 constexpr int kGroups = 4;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = true;
+constexpr bool kTakesPairs = false;
 
 struct OpPops {
   using Sum = VI;
@@ -107,6 +108,8 @@ struct OpDot : OpPops {
   static Sum step(Sum s, Weight w, Input x) { return _mm512_dpbusd_epi32(s, x, w); }
 };
 
+using OpPairs = OpDot;  // never run
+
 struct OpFma {
   using Sum = VF;
   using Weight = VF;
@@ -122,6 +125,8 @@ struct OpFma {
     store_i(p, as_i(add ? add_f(as_f(load_i(p)), s) : s));
   }
 };
+
+using OpFmaInOrder = OpFma;
 
 struct OpFmaBf16 : OpFma {
   static constexpr int kBytes = 32;

@@ -86,6 +86,7 @@ inline void pin(VI&) {}
 
 constexpr int kGroups = 1;  // groups of 16 channels that a tile takes at most
 constexpr bool kTilePops = false;
+constexpr bool kTakesPairs = false;
 
 struct OpDot {
   using Sum = VI;
@@ -109,6 +110,8 @@ struct OpDot {
 };
 using OpPops = OpDot;  // never run: BitTile counts
 
+using OpPairs = OpDot;  // never run
+
 struct OpFma {
   using Sum = VF;
   using Weight = VF;
@@ -121,6 +124,19 @@ struct OpFma {
   static Sum step(Sum s, Weight w, Input x) { return s + w * x; }
   static void store(int32_t* p, Sum s) { store_i(p, as_i(s)); }
   static void combine(int32_t* p, Sum s, int, bool add) { store_i(p, as_i(add ? as_f(load_i(p)) + s : s)); }
+};
+
+// Whole numbers below 2⁵²: double holds s + w·x, so that its rounding to float is the only one.
+struct OpFmaInOrder : OpFma {
+  static Sum step(Sum s, Weight w, Input x) {
+#if defined(__FP_FAST_FMAF)
+    return fma_f(w, x, s);
+#else
+    using VD = double __attribute__((vector_size(32)));
+    const VD sum = __builtin_convertvector(s, VD) + __builtin_convertvector(w, VD) * __builtin_convertvector(x, VD);
+    return __builtin_convertvector(sum, VF);
+#endif
+  }
 };
 
 struct OpFmaBf16 : OpFma {

@@ -71,6 +71,11 @@ static uint32_t resolve(uint32_t *m, const conv *c, @MOST@const view *v, int32_t
         y = rounded_product(m, c, most, v, o);
         break;
     //: end
+    //: if pixels_in_order
+    case PIXELS_IN_ORDER:
+        y = pixel_sum_in_order((const uint8_t *)(m + c->input), c, v, o);
+        break;
+    //: end
     //: if factored
     case PLANES:
         y = plane_product(m, c, v, o);

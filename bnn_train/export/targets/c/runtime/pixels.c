@@ -1,4 +1,4 @@
-//: if pixels_bits pixels_ints
+//: if pixels_bits pixels_ints pixels_in_order
 /* The first pixel of a group that row i of a window sees inside the map. */
 static const uint8_t *row_of(const uint8_t *image, const conv *c, const view *v, int32_t i, int32_t o)
 {
@@ -88,6 +88,33 @@ static bnn_whole pixel_sum_of_ints(const uint8_t *image, const conv *c, const vi
         for (j = v->first[1]; j < v->end[1]; j++, w += c->channels) {
             for (k = 0; k < c->channels; k++)
                 sum += (bnn_whole)w[k] * pixel[k];
+            pixel += g->dilation[1] * c->channels * c->groups;
+        }
+    }
+    return sum;
+}
+
+//: end
+//: if pixels_in_order
+/* Pixels times weights of up to 24 bits, added one by one with one rounding each: the sums are whole numbers of at most
+   2^52, which double holds with any product beside them. */
+static float pixel_sum_in_order(const uint8_t *image, const conv *c, const view *v, int32_t o)
+{
+    const window *g = &c->window;
+    float sum = 0.0f;
+    int32_t i, j, k;
+    for (i = v->first[0]; i < v->end[0]; i++) {
+        const uint8_t *pixel = row_of(image, c, v, i, o);
+        const bnn_int *w = c->ints + ((o * g->kernel[0] + i) * g->kernel[1] + v->first[1]) * c->channels;
+        for (j = v->first[1]; j < v->end[1]; j++, w += c->channels) {
+            for (k = 0; k < c->channels; k++) {
+#if defined(__FP_FAST_FMAF) /* an instruction of this machine */
+                sum = __builtin_fmaf((float)w[k], (float)pixel[k], sum);
+#else
+                double product = (double)w[k] * (double)pixel[k];
+                sum = (float)((double)sum + product);
+#endif
+            }
             pixel += g->dilation[1] * c->channels * c->groups;
         }
     }

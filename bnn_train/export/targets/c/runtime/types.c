@@ -96,7 +96,7 @@ typedef struct {
 
 //: end
 //: if conv map
-enum { BITS, PIXELS_BITS, PIXELS_INTS, PLANES, REAL, ROUNDED, MAP }; /* the first three are whole */
+enum { BITS, PIXELS_BITS, PIXELS_INTS, PIXELS_IN_ORDER, PLANES, REAL, ROUNDED, MAP }; /* the first three are whole */
 
 /* A convolution (or a map, pixel by pixel) with all that follows it. Places in memory are counted in words. */
 typedef struct {

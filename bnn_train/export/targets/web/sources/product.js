@@ -1,5 +1,6 @@
 // Products with pixels or real numbers (FORMAT.md §5.1). Whole sums stay below 2⁵³, which the export has checked, so
-// that float64 holds them exactly; real sums are added in float64 and rounded once.
+// that float64 holds them exactly, and sums of pixels by weights of two digits and more, in order, with one product beside
+// them; real sums are added in float64 and rounded once.
 
 /** Weights as numbers O×n. */
 function weightNumbers(weight, outputs, n, inner, tensors) {
@@ -44,7 +45,9 @@ function numberProduct(step, source, outputs, tensors) {
   const walk = windowOf(geometry, source.height, source.width);
   const inner = source.channels / groups, outer = outputs / groups, n = walk.taps * inner;
   const weights = weightNumbers(weight, outputs, n, inner, tensors);
-  const isWhole = source.type === "u8", isRounded = !isWhole && weight.kind === "int";
+  const isInt = weight.kind === "int", isRounded = source.type !== "u8" && isInt;
+  const isInOrder = source.type === "u8" && isInt && tensors[weight.tensor].shape[0] > 1;
+  const isWhole = source.type === "u8" && !isInOrder;
   const seen = new Float64Array(n);
   const run = (x) => {
     const rounded = isRounded ? roundedInput(x) : null, numbers = rounded === null ? x : rounded.q;
@@ -54,7 +57,8 @@ function numberProduct(step, source, outputs, tensors) {
         gatherNumbers(numbers, p, group * inner);
         for (let o = group * outer; o < (group + 1) * outer; o++) {
           let sum = 0;
-          for (let k = 0, w = o * n; k < n; k++, w++) sum += seen[k] * weights[w];
+          if (isInOrder) for (let k = 0, w = o * n; k < n; k++, w++) sum = Math.fround(sum + seen[k] * weights[w]);
+          else for (let k = 0, w = o * n; k < n; k++, w++) sum += seen[k] * weights[w];
           y[p * outputs + o] = rounded === null ? sum : Math.fround(sum) * rounded.unit;
         }
       }
