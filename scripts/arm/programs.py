@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from bnn_train.packed.engine import reads, writes
 from bnn_train.packed.native_abi import CStep, CTensor, CValue, Flat
-from bnn_train.packed.reference import engine as reference
 from bounds import on_a_grid
 from packed_grid import grid
 from packed_programs import Made, random_input
-from unit.test_native_grid import IMAGES, SPECIAL, order_free
+from unit.test_native_grid import IMAGES, SPECIAL, order_free, values_of
 
 Array = NDArray[Any]
 
@@ -49,10 +48,7 @@ def write(path: Path) -> int:
 
 def _case(case: Case) -> bytes:
     program = case.made.program
-    truth = reference.build(program, case.made.tensors)
-    values: dict[int, Array] = {0: case.images}
-    for i in range(len(program.steps)):
-        values.update(truth.step(i, values, 1))
+    values = values_of(case.made, case.images)
     owner = Flat(program, case.made.tensors)  # of the memory that its structures point into
     flat = owner.program
     steps, places, tensors = _steps(flat.steps[: flat.step_count])

@@ -94,7 +94,8 @@ void* bnn_create(const BnnProgram* program, int isa, int64_t limit, const int32_
   guarded(message, size, [&] {
     const Kernels* kernels = kernels_of(isa);
     if (!kernels || !runs_here(isa)) throw bnn::Fault{"this processor lacks the instructions"};
-    const bnn::Budget budget(limit, reinterpret_cast<const bnn::Stop*>(stop));
+    const auto most = int64_t(std::min<uint64_t>(INT64_MAX, SIZE_MAX));  // no limit is that of the processor's own sizes
+    const bnn::Budget budget(std::min(limit, most), reinterpret_cast<const bnn::Stop*>(stop));
     model = bnn::prepare(*program, *kernels, budget).release();
   });
   return model;
