@@ -2,11 +2,12 @@
 
     python scripts/arm_check.py [--fetch] [--folder FOLDER] [--machines aarch64,arm,riscv64] [--every 1]
 
-The grid of packed programs runs without Python on 64-bit Arm (NEON with and without the dot product of bytes, portable),
-32-bit Arm and RISC-V (portable) and must give what the numpy reference gives here. On 64-bit Arm it then runs in that
-processor's own Python against numpy there, and the repository's packed networks give the logits that they give
-here. Python for it, 35 MB, is what --fetch downloads into FOLDER (apt-get and pip, Debian 12). The last line counts.
-The exit code is 1 if anything differs, and 2 with a sentence where something is missing.
+The grid of packed programs runs without Python on 64-bit Arm (NEON with and without the dot product of bytes;
+portable), 32-bit Arm and RISC-V (portable) and must give what the numpy reference gives here. On 64-bit Arm
+it then runs in that processor's own Python against numpy there, and the repository's packed networks must
+give the logits that they give here. Python for it, 35 MB, is what --fetch downloads into FOLDER (apt-get and
+pip, on Debian 12). The last line counts. The exit code is 1 if anything differs, and 2 with a sentence where
+something is missing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bnn_train.errors import BnnError
 FOLDER = Path("~/.cache/bnn_train/arm")
 PROCESSORS = tuple(dict.fromkeys(machine.name.split()[0] for machine in MACHINES))
 WITH_PYTHON = MACHINES[1]
-INSTALL = "on Debian: apt-get install qemu-user-static g++-aarch64-linux-gnu g++-arm-linux-gnueabihf g++-riscv64-linux-gnu"
+COMPILERS = " ".join(f"g++-{target}" for target in dict.fromkeys(machine.target for machine in MACHINES))
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -63,7 +64,7 @@ def check(machines: Sequence[Machine], folder: Path, fetch: bool, every: int) ->
     demand(machines, folder, in_python, fetch)
     build = folder / "build"
     build.mkdir(parents=True, exist_ok=True)
-    count = programs.write(build / "programs")
+    count = programs.write(build / "programs", programs.cases())
     found = [tell(machine.name, run_grid(machine, build / "programs", build)) for machine in machines]
     line = f"{count} programs on {len(machines)} machines"
     different = [text for answer in found for text in answer.different]
@@ -71,7 +72,8 @@ def check(machines: Sequence[Machine], folder: Path, fetch: bool, every: int) ->
         grid, logits = networks.compare(WITH_PYTHON, folder, every)
         tell("aarch64 in Python", grid._replace(different=grid.different + logits.different))
         different += grid.different + logits.different
-        line += f", {grid.programs} in Python, {logits.compared} networks' logits ({logits.equal} of them bit for bit)"
+        line += f", {grid.programs} in Python, {logits.compared} networks' logits"
+        line += f" ({logits.equal} of them bit for bit)"
     print(f"{line}: {len(different)} different")
     return 1 if different else 0
 
@@ -80,7 +82,8 @@ def demand(machines: Sequence[Machine], folder: Path, in_python: bool, fetch: bo
     """Raises BnnError with what is missing."""
     tools = missing(machines)
     if tools:
-        raise BnnError(f"no {', '.join(tools)} here; {INSTALL}")
+        install = f"apt-get install qemu-user-static {COMPILERS}"
+        raise BnnError(f"no {', '.join(tools)} here; on Debian, {install}")
     if in_python and python.missing(folder):
         if fetch:
             python.fetch(folder)

@@ -27,8 +27,8 @@ def compiler() -> str:
 
 
 def compile_library(target: Path, extra: tuple[str, ...] = (), cxx: str | None = None) -> None:
-    """Write the library to ``target``. ``extra``: more flags; ``cxx``: a compiler other than this machine's own.
-    Raises BnnError with the compiler's words."""
+    """Write the library to ``target``. ``extra``: more flags; ``cxx``: another compiler, as for another
+    processor. Raises BnnError with the compiler's words."""
     command = [cxx or compiler(), *FLAGS, *extra]
     with TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         sources = sorted(SOURCES.glob("*.cpp"))

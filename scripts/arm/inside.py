@@ -2,8 +2,8 @@
 
     python -m arm.inside LIBRARY EVERY TASK.npz ANSWER.npz
 
-``TASK.npz`` holds images by the path of a network; ``ANSWER.npz`` gets logits by kernel and path. Every EVERYth
-program of the grid runs on every kernel; prints a line of JSON.
+``TASK.npz`` holds images by the path of a network; ``ANSWER.npz`` gets logits by kernel and path. Every
+EVERYth program of the grid runs on every kernel; prints a line of JSON.
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ def library(machine: Machine, folder: Path) -> Path:
     Raises BnnError with the compiler's words."""
     found = folder / f"kernels-{machine.target}-{digest(())[:16]}.so"
     if not found.exists():
-        found.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for older in folder.glob(f"kernels-{machine.target}-*.so"):
+            older.unlink()
         build.compile_library(found, cxx=f"{machine.target}-g++")
     return found
 
@@ -98,7 +100,8 @@ def answer(words: Sequence[str]) -> Answer:
     done = _run(words)
     *lines, last = done.stdout.strip().splitlines() or [""]
     if done.returncode not in (0, 1) or " programs, " not in last:
-        raise BnnError(f"{Path(words[-3]).name} broke off ({done.returncode}): {last} {done.stderr.strip()[-500:]}")
+        said = f"{last} {done.stderr.strip()[-500:]}"
+        raise BnnError(f"{Path(words[-3]).name} broke off ({done.returncode}): {said}")
     return Answer(int(last.split()[0]), [line for line in lines if line.startswith("DIFFERENT ")])
 
 

@@ -22,8 +22,8 @@ CLOSE = 1e-6
 
 
 class Logits(NamedTuple):
-    """How many networks' logits were compared, kernel by kernel, how many of them are equal bit for bit, and a line
-    for each that is further away than ``CLOSE``."""
+    """How many networks' logits were compared, kernel by kernel, how many of them are equal bit for bit, and
+    a line for each that is further away than ``CLOSE``."""
 
     compared: int
     equal: int
@@ -39,12 +39,13 @@ def paths() -> list[Path]:
 def images(path: Path) -> Array:
     """Random pixels for a network."""
     of = container.read(path)[0].images
-    return np.random.default_rng(0).integers(0, 256, (IMAGES, of.height, of.width, of.channels), dtype=np.uint8)
+    shape = IMAGES, of.height, of.width, of.channels
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def compare(machine: Machine, folder: Path, every: int) -> tuple[Answer, Logits]:
-    """Every ``every``-th program of the grid against numpy there, and all networks' logits on each kernel there
-    against those of the best kernel here. Raises BnnError where it cannot run."""
+    """Every ``every``-th program of the grid against numpy there, and all networks' logits on each kernel
+    there against those of the best kernel here. Raises BnnError where it cannot run."""
     python.unpack(folder)
     task, found = folder / "images.npz", folder / "logits.npz"
     given = {str(path): images(path) for path in paths()}
@@ -54,7 +55,7 @@ def compare(machine: Machine, folder: Path, every: int) -> tuple[Answer, Logits]
     report = json.loads(text.splitlines()[-1])
     here = {path: load(path)(x) for path, x in given.items()}
     with np.load(found) as there:
-        logits = _logits(((key, there[key], here[key.partition(" ")[2]]) for key in there.files))
+        logits = _logits((key, there[key], here[key.partition(" ")[2]]) for key in there.files)
     return Answer(report["programs"], report["different"]), logits
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,9 +38,9 @@ def cases() -> Iterator[Case]:
             yield Case(f"{name} on special numbers", made, special)
 
 
-def write(path: Path) -> int:
-    """All cases into ``path``, whose numbers are little-endian int64; returns how many."""
-    parts = [_case(case) for case in cases()]
+def write(path: Path, chosen: Iterable[Case]) -> int:
+    """The cases into ``path``, whose numbers are little-endian int64; returns how many."""
+    parts = [_case(case) for case in chosen]
     sizes = ctypes.sizeof(CValue), ctypes.sizeof(CStep), len(parts)
     path.write_bytes(b"".join([*map(_number, sizes), *parts]))
     return len(parts)

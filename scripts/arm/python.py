@@ -1,4 +1,4 @@
-"""Python of another processor: Debian's packages and PyPI's wheels for it, unpacked into a folder of their own."""
+"""Python of 64-bit Arm: Debian's packages and PyPI's wheels for it, unpacked into a folder of their own."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def missing(folder: Path) -> list[str]:
 
 
 def fetch(folder: Path) -> None:
-    """Download what is missing by apt-get and pip, as nobody in particular: the system's own lists of packages and
-    its architectures stay as they are. Raises BnnError with their words."""
+    """Download the packages by apt-get and pip; the system's own lists of packages and its architectures
+    stay as they are. Raises BnnError with their words."""
     for name in ("debs", "wheels", "apt/lists/partial", "apt/cache/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     apt = folder / "apt"
