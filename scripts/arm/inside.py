@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bnn_train.cli import terminal
 from bnn_train.packed import load, native, native_library
 from bounds import on_a_grid
 from packed_grid import grid
@@ -40,13 +41,14 @@ def run_grid(kernels: tuple[str, ...], every: int) -> tuple[int, list[str]]:
 
 def main() -> int:
     """Exit code 0 if it came to its end."""
+    terminal.prepare()
     library, every, task, answer = sys.argv[1:]
     native_library.FOLDER, native_library.FILE = Path(library).parent, Path(library).name
     kernels = native.available()
     count, different = run_grid(kernels, int(every))
     with np.load(task) as images:
         logits = {f"{k} {path}": load(path, isa=k)(images[path]) for path in images.files for k in kernels}
-    np.savez(answer, **logits)
+    np.savez(answer, **logits)  # type: ignore[arg-type]  # its other keyword is a flag
     print(json.dumps({"kernels": kernels, "programs": count, "different": different}))
     return 0
 

@@ -79,7 +79,7 @@ def library(machine: Machine, folder: Path) -> Path:
 
 def driver(cxx: str, kernels: Path, target: Path) -> Path:
     """The program that runs a file of programs on compiled kernels. Raises BnnError."""
-    flags = ("-std=c++17", "-O2", f"-I{build.SOURCES}", f"-Wl,-rpath,{kernels.parent}")
+    flags = ("-std=c++17", "-O1", f"-I{build.SOURCES}", f"-Wl,-rpath,{kernels.parent}")
     done = _run([cxx, *flags, str(DRIVER), str(kernels), "-o", str(target)])
     if done.returncode:
         raise BnnError(f"{cxx} failed: {done.stderr.strip()[:2000]}")
@@ -96,7 +96,7 @@ def run_grid(machine: Machine, programs: Path, folder: Path) -> Answer:
 
 
 def answer(words: Sequence[str]) -> Answer:
-    """What the driver said. Raises BnnError if it did not come to its end."""
+    """The driver's count and differences. Raises BnnError if it did not come to its end."""
     done = _run(words)
     *lines, last = done.stdout.strip().splitlines() or [""]
     if done.returncode not in (0, 1) or " programs, " not in last:

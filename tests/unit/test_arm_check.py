@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_file_that_ends_too_soon_is_told(driver: Path, tmp_path: Path) -> None
 
 
 def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(machines.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert arm_check.main(["--machines", "arm"]) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: no arm-linux-gnueabihf-g++, qemu-arm here; on Debian, apt-get install ")
