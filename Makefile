@@ -11,7 +11,7 @@ RUN := runs/quickstart
 PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-slow check format clean
+.PHONY: help setup quickstart test test-slow test-arm check format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: $(STAMP)  ## the default tests, on up to four cores
 
 test-slow: $(STAMP)  ## the long tests, and those on real data (BNN_DATA=folder)
 	$(BIN)/python -m pytest -m 'slow or data'
+
+test-arm: $(STAMP)  ## the kernels on Arm and RISC-V, emulated (downloads 35 MB, once)
+	$(BIN)/python scripts/arm_check.py --fetch
 
 check: $(STAMP)  ## lint, format and types
 	$(BIN)/ruff check .

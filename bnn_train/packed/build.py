@@ -26,19 +26,22 @@ def compiler() -> str:
     raise BnnError("no C++ compiler: install g++, or name one with CXX=…")
 
 
-def compile_library(target: Path, extra: tuple[str, ...] = ()) -> None:
-    """Write the library to ``target``. ``extra``: more flags. Raises BnnError with the compiler's words."""
+def compile_library(target: Path, extra: tuple[str, ...] = (), cxx: str | None = None) -> None:
+    """Write the library to ``target``. ``extra``: more flags; ``cxx``: another compiler, as for another
+    processor. Raises BnnError with the compiler's words."""
+    command = [cxx or compiler(), *FLAGS, *extra]
     with TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        objects = list(pool.map(lambda s: _object(s, Path(folder), extra), sorted(SOURCES.glob("*.cpp"))))
+        sources = sorted(SOURCES.glob("*.cpp"))
+        objects = list(pool.map(lambda source: _object(source, Path(folder), command), sources))
         fresh = Path(folder) / target.name
-        _run([compiler(), *FLAGS, *extra, "-shared", "-o", str(fresh), *map(str, objects)])
+        _run([*command, "-shared", "-o", str(fresh), *map(str, objects)])
         shutil.copy(fresh, target.with_suffix(".new"))
     target.with_suffix(".new").replace(target)  # a process may have the old one open
 
 
-def _object(source: Path, folder: Path, extra: tuple[str, ...]) -> Path:
+def _object(source: Path, folder: Path, command: list[str]) -> Path:
     to = folder / f"{source.stem}.o"
-    _run([compiler(), *FLAGS, *extra, "-c", str(source), "-o", str(to)])
+    _run([*command, "-c", str(source), "-o", str(to)])
     return to
 
 

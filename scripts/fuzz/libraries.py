@@ -37,7 +37,7 @@ def sanitized(folder: Path, how: tuple[str, ...] = FAST_CODE) -> Libraries:
     Raises BnnError where the compiler cannot."""
     preload = [runtime("libasan.so"), runtime("libstdc++.so"), str(_heap(folder / "heap-asan.so", "-DASAN"))]
     flags = (*_SANITIZE, *how)
-    kernels = folder / f"kernels-{_digest(flags)[:16]}.so"
+    kernels = folder / f"kernels-{digest(flags)[:16]}.so"
     if not kernels.exists():
         build.compile_library(kernels, flags)
     environment = {"ASAN_OPTIONS": _ASAN, "UBSAN_OPTIONS": "print_stacktrace=1"}
@@ -64,8 +64,8 @@ def _heap(to: Path, *flags: str) -> Path:
     return to
 
 
-def _digest(flags: tuple[str, ...]) -> str:
-    """Of the kernels' sources and their flags."""
+def digest(flags: tuple[str, ...]) -> str:
+    """Of the kernels' sources and flags beside the usual ones."""
     found = hashlib.sha256(" ".join((*build.FLAGS, *flags)).encode())
     for path in sorted(p for p in build.SOURCES.rglob("*") if p.is_file()):
         found.update(path.name.encode() + path.read_bytes())

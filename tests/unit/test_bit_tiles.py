@@ -215,7 +215,8 @@ def test_no_word_outside_is_touched(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_neon_itself(tmp_path: Path) -> None:
-    compiler, emulator = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
+    compiler = shutil.which("aarch64-linux-gnu-g++")
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if compiler is None or emulator is None:
         pytest.skip("no cross compiler and emulator for Arm here")
     sources = [CSRC / "bit_tile_neon.cpp", NATIVE / "check_bit_tile.cpp"]

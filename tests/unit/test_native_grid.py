@@ -66,17 +66,28 @@ def check_steps(engine: Engine, made: Made, values: dict[int, Array]) -> None:
             assert equal(found, values[v]), f"{step.op} {step.layer}, value {v}"
 
 
-def check(made: Made, isa: str, x: Array) -> None:
+def values_of(made: Made, x: Array) -> dict[int, Array]:
+    """Every value of the program as the reference computes it."""
     truth = reference.build(made.program, made.tensors)
     values: dict[int, Array] = {0: x}
     for i in range(len(made.program.steps)):
         values.update(truth.step(i, values, 1))
+    return values
+
+
+def check_from(made: Made, isa: str, values: dict[int, Array]) -> None:
+    """One kernel's steps and runs against the program's values."""
     engine = native.build(made.program, made.tensors, isa)
     assert engine.name == isa
     check_steps(engine, made, values)
+    x = values[0]
     wanted = values[made.program.output].reshape(len(x), -1)
     for n, threads in ((1, 1), (len(x), 1), (1, 2), (len(x), 2)):
         assert equal(engine.run(x[:n], threads), wanted[:n]), f"{n} images, {threads} threads"
+
+
+def check(made: Made, isa: str, x: Array) -> None:
+    check_from(made, isa, values_of(made, x))
 
 
 @pytest.mark.parametrize("isa", ISAS)

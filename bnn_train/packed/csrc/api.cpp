@@ -7,9 +7,23 @@
 
 #include "model.h"
 
+#if defined(BNN_HAS_NEON_DOT)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace {
 
 using bnn::Kernels;
+
+#if defined(__aarch64__)
+const Kernels* neon() {
+#if defined(BNN_HAS_NEON_DOT)
+  if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) return &bnn::kernels_neon_dot;
+#endif
+  return &bnn::kernels_neon;
+}
+#endif
 
 const Kernels* kernels_of(int isa) {
   switch (isa) {
@@ -17,7 +31,7 @@ const Kernels* kernels_of(int isa) {
     case kAvx512: return &bnn::kernels_avx512;
     case kAvx2: return &bnn::kernels_avx2;
 #elif defined(__aarch64__)
-    case kNeon: return &bnn::kernels_neon;
+    case kNeon: return neon();
 #endif
     case kPortable: return &bnn::kernels_portable;
     default: return nullptr;
@@ -80,7 +94,8 @@ void* bnn_create(const BnnProgram* program, int isa, int64_t limit, const int32_
   guarded(message, size, [&] {
     const Kernels* kernels = kernels_of(isa);
     if (!kernels || !runs_here(isa)) throw bnn::Fault{"this processor lacks the instructions"};
-    const bnn::Budget budget(limit, reinterpret_cast<const bnn::Stop*>(stop));
+    const auto most = int64_t(std::min<uint64_t>(INT64_MAX, SIZE_MAX));  // no limit is that of the processor's own sizes
+    const bnn::Budget budget(std::min(limit, most), reinterpret_cast<const bnn::Stop*>(stop));
     model = bnn::prepare(*program, *kernels, budget).release();
   });
   return model;

@@ -9,7 +9,7 @@
 namespace bnn {
 namespace {
 
-constexpr int kVectors = 2, kFilters = 4 * kVectors, kPixels = 4;
+constexpr int kVectors = 4, kFilters = 4 * kVectors, kPixels = 4;
 constexpr int kBlock = 31;  // words added in bytes: 31 * 8 <= 255
 
 size_t filter_words(const BitShape& s) { return size_t(s.taps) * size_t(s.words); }
@@ -17,7 +17,7 @@ size_t rows(const BitShape& s) { return size_t(s.outputs + kFilters - 1) / kFilt
 size_t packed_bytes(const BitShape& s) { return rows(s) * filter_words(s) * 4; }
 size_t scratch_bytes(const BitShape&) { return 0; }
 
-// [group of 8 filters][word][filter]
+// [group of 16 filters][word][filter]
 void pack(const BitShape& s, const uint32_t* weights, void* packed) {
   auto* to = static_cast<uint32_t*>(packed);
   const size_t words = filter_words(s);
@@ -26,7 +26,7 @@ void pack(const BitShape& s, const uint32_t* weights, void* packed) {
       to[(o / kFilters * words + w) * kFilters + o % kFilters] = o < size_t(s.outputs) ? weights[o * words + w] : 0;
 }
 
-// P pixels by 8 filters.
+// P pixels by 16 filters.
 template <int P>
 struct Counts {
   uint8x16_t bytes[P][kVectors];
@@ -53,11 +53,10 @@ struct Counts {
   }
 };
 
-void put(uint32x4_t low, uint32x4_t high, int filters, int32_t* pops) {
+void put(const uint32x4_t (&sums)[kVectors], int filters, int32_t* pops) {
   int32_t some[kFilters];
   int32_t* to = filters < kFilters ? some : pops;
-  vst1q_s32(to, vreinterpretq_s32_u32(low));
-  vst1q_s32(to + 4, vreinterpretq_s32_u32(high));
+  for (int v = 0; v < kVectors; ++v) vst1q_s32(to + 4 * v, vreinterpretq_s32_u32(sums[v]));
   if (filters < kFilters) std::memcpy(pops, some, size_t(filters) * 4);
 }
 
@@ -74,7 +73,7 @@ void tile(const BitShape& s, const uint32_t* weights, const uint32_t* const* pix
     }
   }
   counts.widen();
-  for (int p = 0; p < P; ++p) put(counts.sums[p][0], counts.sums[p][1], filters, pops + size_t(p) * size_t(stride));
+  for (int p = 0; p < P; ++p) put(counts.sums[p], filters, pops + size_t(p) * size_t(stride));
 }
 
 void run(const BitShape& s, const void* packed, const uint32_t* const* pixels, int count, int32_t* pops, int stride, void*) {

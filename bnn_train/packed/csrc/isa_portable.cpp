@@ -1,4 +1,4 @@
-// Any processor; with NEON's own bit tile where there is one.
+// Any processor.
 #include <cstring>
 #include <utility>
 
@@ -13,8 +13,4 @@ namespace {
 
 const Kernels kernels_portable = {"portable", &bit_tile_portable, kTakesPairs, kGroups > 1, product, epilogue, nullptr,  add_pops, add_term, spread,
                                   shift,      max_real,           average, max_bits, abs_sums, abs_max,  quantize, widen, widen_to_16, sum_rows};
-#if defined(__aarch64__)
-const Kernels kernels_neon = {"neon",  &bit_tile_neon, kTakesPairs, kGroups > 1, product, epilogue, nullptr,  add_pops, add_term, spread,
-                              shift,   max_real,       average, max_bits, abs_sums, abs_max,  quantize, widen, widen_to_16, sum_rows};
-#endif
 }  // namespace bnn

@@ -133,6 +133,11 @@ struct Kernels {
   void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel
 };
 
-extern const Kernels kernels_avx512, kernels_avx2, kernels_neon, kernels_portable;
+// Clang knows the pragma of a file's target by another name; there neon has no dot product.
+#if defined(__aarch64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define BNN_HAS_NEON_DOT
+#endif
+
+extern const Kernels kernels_avx512, kernels_avx2, kernels_neon, kernels_neon_dot, kernels_portable;
 
 }  // namespace bnn

@@ -12,18 +12,20 @@ namespace bnn {
 class Count {
  public:
   template <class Int, class = std::enable_if_t<std::is_integral_v<Int>>>
-  constexpr Count(Int n) : n_(size_t(n)) {  // NOLINT: numbers are counts
+  constexpr Count(Int n) : n_(uint64_t(n)) {  // NOLINT: numbers are counts
     if (std::is_signed_v<Int> && n < 0) fail();
-    if (sizeof(Int) > sizeof(size_t) && n > Int(std::numeric_limits<size_t>::max())) fail();
   }
-  constexpr explicit operator size_t() const { return n_; }
+  constexpr explicit operator size_t() const {
+    if (n_ > std::numeric_limits<size_t>::max()) fail();
+    return size_t(n_);
+  }
   // For the kernels' 32-bit indices.
   constexpr int as_int() const {
-    if (n_ > size_t(std::numeric_limits<int32_t>::max())) fail();
+    if (n_ > uint64_t(std::numeric_limits<int32_t>::max())) fail();
     return int(n_);
   }
   friend constexpr Count operator+(Count a, Count b) {
-    size_t sum = 0;
+    uint64_t sum = 0;
     if (__builtin_add_overflow(a.n_, b.n_, &sum)) fail();
     return sum;
   }
@@ -32,7 +34,7 @@ class Count {
     return a.n_ - b.n_;
   }
   friend constexpr Count operator*(Count a, Count b) {
-    size_t product = 0;
+    uint64_t product = 0;
     if (__builtin_mul_overflow(a.n_, b.n_, &product)) fail();
     return product;
   }
@@ -46,7 +48,7 @@ class Count {
 
  private:
   [[noreturn]] static void fail() { throw Fault{"a size leaves the range of this machine's numbers"}; }
-  size_t n_;
+  uint64_t n_;  // bounds of sums are wider than a pointer of 32 bits
 };
 
 constexpr Count up_to_multiple(Count n, size_t of) { return (n + (of - 1)) / of * of; }

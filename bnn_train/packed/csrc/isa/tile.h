@@ -27,6 +27,12 @@ struct Sink {
   }
 };
 
+// Whether an Op multiplies by x - 128 in place of x, so that its sums owe 128 Σ w.
+template <class Op, class = void>
+constexpr bool kFromMiddle = false;
+template <class Op>
+constexpr bool kFromMiddle<Op, std::void_t<decltype(Op::from_middle(Op::zero(), Op::zero()))>> = true;
+
 template <class Op, int M, int G, class Finish>
 BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint8_t* const* pixels, const uint8_t* weights,
                           int unit_bytes, const Finish& finish) {
@@ -37,6 +43,11 @@ BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 24
     for (int j = 0; j < kVectors; ++j) sum[i][j] = Op::zero();
+  [[maybe_unused]] typename Op::Sum below[kVectors];
+  if constexpr (kFromMiddle<Op>) {
+#pragma GCC unroll 24
+    for (int j = 0; j < kVectors; ++j) below[j] = Op::zero();
+  }
   const uint8_t* x[M];
 #pragma GCC unroll 24
   for (int i = 0; i < M; ++i) x[i] = pixels[i];
@@ -52,6 +63,10 @@ BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint
       typename Op::Weight wv[kVectors];
 #pragma GCC unroll 24
       for (int j = 0; j < kVectors; ++j) wv[j] = Op::weight(w + j * kStep);
+      if constexpr (kFromMiddle<Op>) {
+#pragma GCC unroll 24
+        for (int j = 0; j < kVectors; ++j) below[j] = Op::below(below[j], wv[j]);
+      }
 #pragma GCC unroll 24
       for (int i = 0; i < M; ++i) {
         const typename Op::Input xv = Op::input(x[i] + k);
@@ -66,6 +81,7 @@ BNN_INLINE void tile_body(const Segment* segment, const Segment* end, const uint
 #pragma GCC unroll 24
     for (int j = 0; j < kVectors; ++j) {
       typename Op::Sum r = sum[i][j];
+      if constexpr (kFromMiddle<Op>) r = Op::from_middle(r, below[j]);
       pin(r);
       done[i][j] = r;
     }

@@ -1,0 +1,26 @@
+// 64-bit Arm with the dot product of bytes (Armv8.2-A's option, told by the system).
+#include "kernels.h"
+
+#if defined(BNN_HAS_NEON_DOT)
+#include <arm_neon.h>
+
+#include <cstring>
+#include <utility>
+
+#pragma GCC push_options
+#pragma GCC target("arch=armv8.2-a+dotprod")
+#define BNN_DOT
+namespace bnn {
+namespace {
+#include "isa/vec_neon.h"
+// The order matters: the vectors come first.
+#include "isa/body.h"
+//
+#include "isa/fused_narrow.h"
+}  // namespace
+
+const Kernels kernels_neon_dot = {"neon",   &bit_tile_neon, kTakesPairs, kGroups > 1, product, epilogue, fused, add_pops, add_term, spread, shift,
+                                  max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, sum_rows};
+}  // namespace bnn
+#pragma GCC pop_options
+#endif
