@@ -146,7 +146,7 @@ class Judge:
         return np.asarray(allowed, np.float64)
 
     def _order(self, step: Step) -> Any:
-        """What the roundings of a sum of pixels in order may come to, for each channel."""
+        """The most that the roundings of a sum of pixels in order come to, for each channel."""
         if not isinstance(step, Conv) or not isinstance(step.weight, IntWeight):
             return 0.0
         stored = self.tensors[step.weight.tensor]

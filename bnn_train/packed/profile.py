@@ -84,7 +84,7 @@ def _limit(
     bytes_per_second: tuple[float, float],
     images: int,
 ) -> tuple[str, float]:
-    """What bounds a step, and the time that it takes at that bound."""
+    """The bound of a step, and the time that it takes there."""
     near, far = bytes_per_second
     maps = sum(value_bytes(program.values[v]) for v in {*reads(step), *writes(step)}) * images / near
     if not isinstance(step, Conv):

@@ -17,7 +17,8 @@ from bnn_train.packed.program import Images, Preprocess
 from bnn_train.packed.reference.engine import ReferenceEngine
 from bnn_train.packed.reference.fma import fma
 from bnn_train.packed.reference.sigmoid import sigmoid
-from packed_grid import conv_cases, pool_programs
+from packed_grid import conv_cases
+from packed_pools import pool_programs
 from packed_programs import Made, header_of, random_input, single_conv
 from packed_streams import stream_programs
 
