@@ -162,6 +162,7 @@ def test_programs_are_refused_or_right(tmp_path: Path, kernels: tuple[str, ...])
     assert found.counts["compared with the reference"] > 60
 
 
+@pytest.mark.slow  # compiles the kernels once more
 def test_programs_under_the_sanitizers(tmp_path: Path) -> None:
     try:
         libraries = sanitized(tmp_path, FAST_BUILD)
