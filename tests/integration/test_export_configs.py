@@ -63,13 +63,11 @@ def normalizer(experiment: Experiment, shape: tuple[int, int, int]) -> Normalize
 
 
 def refusal(e: Experiment) -> str | None:
-    """Why a network has no packed form, as the export says it: it is a first stage, or has factors of places
-    or branches."""
+    """Why a network has no packed form, as the export says it: it is a first stage, or has factors of
+    places."""
     quantizes = e.method.weight.quantizer.quantizes, e.method.activation.quantizer.quantizes
     if e.method.activation.quantizer.name == "real_tanh":
         return "has real activations"
-    if e.method.block.branches > 1:
-        return "no step for Average"
     if isinstance(e.method.output_scale, Factored) and e.method.output_scale.parts != ("c",):
         return "factors for each place of the map"
     return "with real weights" if quantizes == (False, True) else None

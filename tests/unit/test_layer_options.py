@@ -184,7 +184,7 @@ REFUSED: dict[str, tuple[type[Exception], str, dict[str, Any]]] = {
         {"role": "middle"},
     ),
     "name": (ValueError, "method 'xnr' does not exist; did you mean 'xnor'?", {"method": "xnr"}),
-    "far name": (ValueError, "method '' does not exist; there are fp, lowprec, bc", {"method": ""}),
+    "far name": (ValueError, "method '' does not exist; there are fp, ebp, lowprec, bc", {"method": ""}),
     "no method": (TypeError, "method must be a Method or the name of one, not NoneType", {"method": None}),
     "type": (TypeError, "dtype must be a real floating-point type", {"dtype": torch.complex64}),
     "dropout": (ValueError, "dropout is a probability, from 0 to 1; not 1.5", {"dropout": 1.5}),
