@@ -160,7 +160,7 @@ def test_missing_sections_and_names_are_told() -> None:
         f"c.yaml:1: method.name: is missing; choose: {', '.join(METHODS)}",
         f"c.yaml: model: is missing; choose: {', '.join(NETWORKS)}",
         f"c.yaml:2: data.name: is missing; choose: {', '.join(DATASETS)}",
-        "c.yaml:3: optimizer.name: is missing; choose: adam, adamw, adamax, shift_adamax, sgd, radam",
+        "c.yaml:3: optimizer.name: is missing; choose: adam, adamw, adamax, shift_adamax, sgd, radam, ebp",
     ]
 
 
@@ -174,7 +174,7 @@ def test_all_kinds_of_mistakes_are_told_at_once() -> None:
         "c.yaml:6: seed: this key is already set at c.yaml:1",
         "c.yaml:8: data: this key is already set at c.yaml:4",
         "c.yaml:8: data.normalize.0.scale: must be a number, not the text 'big'",
-        "--set loss=hinge: loss: unknown loss 'hinge'; known: cross_entropy, square_hinge",
+        "--set loss=hinge: loss: unknown loss 'hinge'; known: cross_entropy, square_hinge, probit",
         "--set run.threads=0: run.threads: must be at least 1, not 0",
         "c.yaml:6: seed: must be a whole number, not the text 'no'",
         "c.yaml:7: trainig: unknown key (did you mean training?)",
