@@ -40,10 +40,23 @@ def packs(e: Experiment) -> bool:
 
 
 EXPERIMENTS = {label(path): e for path in PATHS if packs(e := load(path))}
-ONE_EACH = {(e.method.name, e.model.name): name for name, e in EXPERIMENTS.items()}
-"""A config of every method on every network."""
 WHITENED = {name for name, e in EXPERIMENTS.items() if any(step.name == "zca" for step in e.data.normalize)}
-DEFAULT = set(ONE_EACH.values()) - WHITENED
+
+
+def small_cover() -> set[str]:
+    """Configs in which every method and every network stands, small images first."""
+    told: set[str] = set()
+    found = set()
+    for name in sorted(EXPERIMENTS, key=lambda name: (name.startswith("imagenet"), name)):
+        e = EXPERIMENTS[name]
+        both = {f"method {e.method.name}", f"network {e.model.name}"}
+        if name not in WHITENED and not both <= told:
+            told |= both
+            found.add(name)
+    return found
+
+
+DEFAULT = small_cover()
 
 
 FITTED: dict[str, Normalizer] = {}

@@ -98,10 +98,22 @@ def batch(images: int = 4) -> tuple[Tensor, Tensor]:
     return torch.empty(images, *SHAPE, device=META), torch.zeros(images, dtype=torch.int64, device=META)
 
 
+DEEPER = [
+    "resnet34",
+    "resnete34",
+    "meliusnet29",
+    "meliusnet42",
+    "meliusnet59",
+    "binarydensenet37",
+    "binarydensenet45",
+]
+"""Networks whose blocks stand in a smaller one, too."""
+
+
 @pytest.mark.usefixtures("shallow_resnets")
 @pytest.mark.parametrize(
     ("method", "network"),
-    pairs(sorted(BUILDERS), seldom=["resnet34"]),  # resnet18's blocks again
+    pairs(sorted(BUILDERS), seldom=DEEPER),
 )
 def test_every_method_and_network(method: str, network: str) -> None:
     e = experiment(method, network)
