@@ -14,6 +14,7 @@ from bnn_train.cli.train import main as train
 from bnn_train.config.loader import load
 from bnn_train.config.schema import Experiment
 from make_data import accept, write_cifar10, write_imagenet, write_mnist, write_svhn
+from pairs import DEEPER
 
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -114,3 +115,19 @@ def evaluated(run: Path, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
     assert evaluate(["--checkpoint", str(run)]) == 0
     return capsys.readouterr().out.splitlines()[-1]
+
+
+def cover(experiments: dict[str, Experiment]) -> list[str]:
+    """Names of configs in which every method and every network stands, small images first; of networks of the
+    same blocks the smallest."""
+    told: set[str] = set()
+    found = []
+    for name in sorted(experiments, key=lambda name: (name.startswith("imagenet"), name)):
+        e = experiments[name]
+        if e.model.name in DEEPER:
+            continue
+        both = {f"method {e.method.name}", f"network {e.model.name}"}
+        if not both <= told:
+            told |= both
+            found.append(name)
+    return found

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.quantizers.base import Factors, is_one
+from bnn_train.binary.sign_gradients import input_gradient, serves_gradients, weight_gradient
 from bnn_train.binary.signs_product import serves, signs_product
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 
@@ -37,9 +38,9 @@ class _Product(torch.autograd.Function):
         x, codes = lowered(x, codes)
         ctx.save_for_backward(x, w, codes, alpha)
         ctx.unit, ctx.quantizer, ctx.geometry = unit, quantizer, geometry
+        ctx.signs = signs and quantizer.quantizer.signs
         scale = None if alpha is None else (alpha.expand(len(w), *alpha.shape[1:]) * unit).flatten()
-        signs = signs and quantizer.quantizer.signs
-        y = exact(x, codes, geometry, signs=signs, whole=whole and quantizer.quantizer.whole, scale=scale)
+        y = exact(x, codes, geometry, signs=ctx.signs, whole=whole and quantizer.quantizer.whole, scale=scale)
         if scale is None and not is_one(unit):
             y.mul_(unit)
         return y
@@ -49,9 +50,11 @@ class _Product(torch.autograd.Function):
         x, w, codes, alpha = ctx.saved_tensors
         g, wanted = grads[0].to(codes.dtype), ctx.needs_input_grad
         scale = None if alpha is None else alpha.to(codes.dtype)
-        grad_x, grad_w = (_linear if ctx.geometry is None else _conv)(
-            g, x, codes, scale, wanted, ctx.geometry
-        )
+        if ctx.signs and serves_gradients(x, codes, ctx.geometry):
+            find = _native_gradients
+        else:
+            find = _linear if ctx.geometry is None else _conv
+        grad_x, grad_w = find(g, x, codes, scale, wanted, ctx.geometry)
         grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
         grad_alpha = None
         if grad_w is not None:
@@ -102,6 +105,20 @@ def _native(x: Tensor, codes: Tensor, scale: Tensor | None, geometry: Geometry |
 
 
 Pair = tuple[Tensor | None, Tensor | None]
+
+
+def _native_gradients(
+    g: Tensor,
+    x: Tensor,
+    codes: Tensor,
+    alpha: Tensor | None,
+    wanted: tuple[bool, ...],
+    geometry: Geometry | None,
+) -> Pair:
+    """∂L/∂x̂ and ∂L/∂ŵ of a product of signs, by the packed kernels."""
+    factors = None if alpha is None else alpha.expand(len(codes), *alpha.shape[1:]).flatten()
+    grad_x = input_gradient(g, x, codes, factors, geometry) if wanted[0] else None
+    return grad_x, (weight_gradient(g, x, codes, geometry) if wanted[2] else None)
 
 
 def _linear(

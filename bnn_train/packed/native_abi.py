@@ -52,6 +52,30 @@ class CTensor(ctypes.Structure):
     _fields_ = (("data", ctypes.c_void_p), ("bytes", _Int))
 
 
+class CSignProduct(ctypes.Structure):
+    """``BnnSignProduct``."""
+
+    _fields_ = (
+        *((name, _Int) for name in ("images", "inputs", "outputs", "height", "width")),
+        *((name, _Int) for name in ("out_height", "out_width")),
+        *((name, _Pair) for name in ("kernel", "stride", "padding", "dilation")),
+    )
+
+    @classmethod
+    def of(
+        cls,
+        x: Sequence[int],
+        weight: Sequence[int],
+        y: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+    ) -> CSignProduct:
+        """Of the shapes N×I×H×W, O×I×Kh×Kw and N×O×H′×W′."""
+        pairs = (_Pair(*pair) for pair in (weight[2:], stride, padding, dilation))
+        return cls(x[0], x[1], weight[0], *x[2:], *y[2:], *pairs)
+
+
 class CCode(ctypes.Structure):
     """``BnnCode``."""
 

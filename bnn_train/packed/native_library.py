@@ -47,6 +47,9 @@ class Library:
         c.bnn_destroy.restype = None
         c.bnn_run.argtypes = (pointer, pointer, number, pointer, ctypes.c_int, pointer, *message)
         c.bnn_profile.argtypes = (pointer, pointer, number, number, pointer, *message)
+        product = ctypes.POINTER(abi.CSignProduct)
+        c.bnn_sign_input_gradient.argtypes = (product, ctypes.c_int, *[pointer] * 4, ctypes.c_int, *message)
+        c.bnn_sign_weight_gradient.argtypes = (product, ctypes.c_int, *[pointer] * 3, ctypes.c_int, *message)
         c.bnn_step.argtypes = (pointer, number, pointer, pointer, number, *message)
 
     def isas(self) -> tuple[str, ...]:
@@ -112,6 +115,22 @@ class Library:
         message = ctypes.create_string_buffer(256)
         code = self._c.bnn_profile(handle, x, n, repeats, nanoseconds, message, len(message))
         self._check(code, message.value)
+
+    def sign_input_gradient(
+        self, product: abi.CSignProduct, isa: str, given: tuple[int, int, int | None], out: int, threads: int
+    ) -> None:
+        """From g, codes and factors (or None) at the addresses ``given`` to floats at ``out``."""
+        message, number = ctypes.create_string_buffer(256), abi.ISAS.index(isa)
+        work = self._c.bnn_sign_input_gradient
+        self._check(work(product, number, *given, out, threads, message, len(message)), message.value)
+
+    def sign_weight_gradient(
+        self, product: abi.CSignProduct, isa: str, given: tuple[int, int], out: int, threads: int
+    ) -> None:
+        """From g and x at the addresses ``given`` to floats at ``out``."""
+        message, number = ctypes.create_string_buffer(256), abi.ISAS.index(isa)
+        work = self._c.bnn_sign_weight_gradient
+        self._check(work(product, number, *given, out, threads, message, len(message)), message.value)
 
     def _check(self, code: int, message: bytes) -> None:
         if code:

@@ -70,8 +70,8 @@ def nudge(model: nn.Module, seed: int) -> None:
             parameter.mul_(1 + 1e-15 * moved)
 
 
-def first_losses(method: str, network: str, moved: int | None = None) -> list[float]:
-    """Losses of STEPS steps of SGD (with Bop where weights are stored), or of a method's own optimizer.
+def first_losses(method: str, network: str, moved: int | None = None, *, steps: int = STEPS) -> list[float]:
+    """Losses of the first steps of SGD (with Bop where weights are stored), or of a method's own optimizer.
     ``moved``: the seed of a nudge.
 
     Not Adam, which turns the rounding noise in a gradient that is 0 in theory into whole steps."""
@@ -97,7 +97,7 @@ def first_losses(method: str, network: str, moved: int | None = None) -> list[fl
     images, labels = ramp((10, *SHAPE), 0.9), torch.arange(10) % CLASSES
     torch.manual_seed(0)
     losses = []
-    for number in range(STEPS):
+    for number in range(steps):
         learner.optimizers.set_rate(0.01, 0)
         seen = training_step(
             learner, kept, [(images, labels)], position=position_of(number, STEPS, EPOCHS), clip=None

@@ -21,8 +21,9 @@ from bnn_train.spec.inputs import input_shape, num_classes
 from bnn_train.training.checkpoint import read
 from bnn_train.training.restore import experiment_of
 from bnn_train.training.setup import build_model
+from pairs import some
 from papers import weights
-from shipped import IMAGES, PATHS, ROOT, evaluated, label, trained, trial, write_sets
+from shipped import IMAGES, PATHS, ROOT, cover, evaluated, label, trained, trial, write_sets
 
 SETS = ("mnist", "cifar10", "svhn", "imagenet")
 NETWORKS = ("alexnet", "resnet18")
@@ -94,8 +95,12 @@ def test_there_are_32() -> None:
     assert set(THE_32) <= {label(path) for path in PATHS}
 
 
-FIRST = {load(path_of(name)).method.name: name for name in reversed(OTHERS) if name not in WHITENED}
-"""A config of each method, of the first data set that it has one for."""
+FIRST = {
+    load(path_of(name)).method.name: name
+    for name in sorted(OTHERS, key=lambda name: not name.startswith("digits"), reverse=True)
+    if name not in WHITENED
+}
+"""A config of each method, of the digits where it has one."""
 
 
 @pytest.mark.parametrize(
@@ -119,10 +124,13 @@ def test_full_width(family: str, sets: Path, tmp_path: Path) -> None:
     shutil.rmtree(run)  # a gigabyte for AlexNet
 
 
-@pytest.mark.parametrize("path", PATHS, ids=label)
-def test_parameters_at_full_width(path: Path) -> None:
+COUNTED = cover({label(path): load(path) for path in PATHS})
+
+
+@pytest.mark.parametrize("name", some([label(path) for path in PATHS], COUNTED))
+def test_parameters_at_full_width(name: str) -> None:
     """The papers' layer lists give the weights of each role; the method says which roles are 1-bit."""
-    e = load(path)
+    e = load(path_of(name))
     shape, classes = input_shape(e.data), num_classes(e.data)
     with torch.device("meta"):
         model = build(e.model, e.method, shape, classes)
@@ -131,6 +139,6 @@ def test_parameters_at_full_width(path: Path) -> None:
     expected["body"] //= e.method.weight.pre.copied  # of which the file of a checkpoint has one
     assert sum(p.numel() for p in model.parameters() if p.dim() > 1) == expected.total()
     quantized = e.method.weight.quantizer.quantizes and not e.method.weight.evaluates_latent
-    real = {*(REAL_ROLES[e.method.name] if label(path) in THE_32 else e.method.scope.real), "gates", "blur"}
+    real = {*(REAL_ROLES[e.method.name] if name in THE_32 else e.method.scope.real), "gates", "blur"}
     binary = sum(count for role, count in expected.items() if quantized and role not in real)
     assert sum(row.params_binary for row in rows) == binary

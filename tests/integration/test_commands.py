@@ -204,22 +204,23 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
-def test_list_methods() -> None:
+def test_list_methods(capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each row; a card with the formulas of one; a name that is none is a sentence."""
     table = ran("bnn-train", "--list", "methods", cwd=ROOT)
     assert table.returncode == 0
     listed = {line.split()[0]: line for line in table.stdout.splitlines() if line}
     assert listed.keys() >= METHODS.keys()
     assert {"2018", "1/2", "1×(2+1)"} <= set(listed["pact"].split())
-    card = ran("bnn-train", "--list", "methods", "irnet", cwd=ROOT)
-    assert card.returncode == 0
+    assert train(["--list", "methods", "irnet"]) == 0
+    card = capsys.readouterr().out
     for told in (
         "against bireal:",
         "weight.scale: l1 → pow2",
         "α = 2^s",
         "--config quickstart.yaml --set method=",
     ):
-        assert told in card.stdout
-    wrong = ran("bnn-train", "--list", "methods", "irnt", cwd=ROOT)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr == "error: --list methods irnt: no such method; did you mean irnet?\n"
+        assert told in card
+    assert train(["--list", "methods", "irnt"]) == 2
+    wrong = capsys.readouterr()
+    assert wrong.out == ""
+    assert wrong.err == "error: --list methods irnt: no such method; did you mean irnet?\n"

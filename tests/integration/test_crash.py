@@ -63,7 +63,7 @@ def killed(folder: Path, spared: int, *, after: bool) -> bool:
     return False
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_death_at_every_rename_and_link(after: bool, straight: Path, tmp_path: Path) -> None:
     moments = resumed = 0
     while killed(folder := tmp_path / str(moments), moments, after=after):

@@ -13,6 +13,7 @@ from bnn_train.errors import Interrupted
 from bnn_train.training import run
 from bnn_train.training.checkpoint import LAST, read
 from bnn_train.training.run import resume, start
+from pairs import some
 from same_run import assert_same_run
 from stopping import StopAfter
 from tiny import tiny
@@ -45,7 +46,10 @@ def experiment(folder: Path, **changes: Any) -> Experiment:
     return tiny(folder, **{"loss": "cross_entropy", **changes})
 
 
-@pytest.mark.parametrize("name", RUNS)
+OFTEN = ("ttq, momentum, average", "dorefa, maps, mixed precision", "adabin, mixed precision", "dsq, dropout")
+
+
+@pytest.mark.parametrize("name", some(RUNS, OFTEN))
 def test_a_resumed_run_is_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted inside the second of three epochs."""
     start(experiment(tmp_path / "straight", **RUNS[name]))

@@ -87,7 +87,7 @@ def in_small_memory(size: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("size", ["4k", "100k"])
+@pytest.mark.parametrize("size", ["4k", pytest.param("100k", marks=pytest.mark.slow)])
 def test_a_small_file_system(size: str, alone: Path, workdir: Path) -> None:
     """100 KiB hold the locks and hardly a batch of 48 KiB; 4 KiB not even the locks."""
     if shutil.which("unshare") is None:

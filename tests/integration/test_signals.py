@@ -89,6 +89,7 @@ def test_a_signal_saves_and_ends(tmp_path: Path) -> None:
     assert_saved(tmp_path, signal.SIGINT, said)
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments(tmp_path: Path) -> None:
     """SIGKILL, again and again, while every step writes a checkpoint."""
     write_endless(tmp_path, checkpoint_every=1)

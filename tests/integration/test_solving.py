@@ -47,7 +47,7 @@ def begun(e: Experiment) -> tuple[torch.nn.Module, Solved]:
     return model, found
 
 
-@pytest.mark.parametrize("maps", [{}, MAPS], ids=["mlp", "maps"])
+@pytest.mark.parametrize("maps", [{}, pytest.param(MAPS, marks=pytest.mark.slow)], ids=["mlp", "maps"])
 @pytest.mark.parametrize("method", SOURCES)
 def test_the_responses_come_nearer_and_a_resumed_run_is_the_same(
     method: str, maps: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,6 +118,7 @@ def test_windows_are_the_numbers_under_a_filter() -> None:
     torch.testing.assert_close(dense.columns(torch.randn(2, 4)).shape, torch.Size([2, 1, 4]))
 
 
+@pytest.mark.slow
 def test_check_looks_at_what_was_solved_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for source in ("fp", "tsq_1"):
         train(

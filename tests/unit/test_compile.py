@@ -16,11 +16,26 @@ from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
 from method_rows import ROWS as MIXES
+from pairs import some
 
 QUICK = ("bnn", "xnor_k", "dorefa")
 """Compiling one takes seconds."""
 MIXED = {name: MIXES[name] for name in ("shift", "signs × bases", "pact × bases", "bases × ternary")}
-ROWS = [row if row in QUICK else pytest.param(row, marks=pytest.mark.slow) for row in sorted(METHODS)]
+OFTEN = {
+    *QUICK,
+    *MIXED,
+    "abcnet",
+    "adabin",
+    "bc_stochastic",
+    "cbcn",
+    "eedn",
+    "fp",
+    "pact",
+    "reactnet",
+    "twn",
+    "xnorpp",
+}
+"""Exported in the default run."""
 
 
 def network(row: str | Method) -> nn.Module:
@@ -53,7 +68,7 @@ def step(model: Any, parameters: list[Tensor]) -> list[Tensor]:
 
 
 @pytest.mark.filterwarnings("ignore")  # of the compiler's own
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", some(sorted(METHODS), QUICK))
 def test_a_training_step_is_one_graph(row: str) -> None:
     torch.compiler.reset()
     model = network(row)
@@ -64,7 +79,7 @@ def test_a_training_step_is_one_graph(row: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("row", sorted({*METHODS, *MIXED}))
+@pytest.mark.parametrize("row", some(sorted({*METHODS, *MIXED}), OFTEN))
 def test_an_exported_network_needs_no_operator_of_ours(row: str) -> None:
     model, x = network(MIXED.get(row, row)).eval(), torch.randn(2, 3, 6, 6)
     program = torch.export.export(model, (x,), strict=False)

@@ -34,7 +34,7 @@ from bnn_train.training.run import start
 from bnn_train.training.setup import Learner, build_learner
 from bnn_train.training.step import Kept, training_step
 from bnn_train.training.sums import EpochSums
-from pairs import pairs
+from pairs import DEEPER, pairs
 from tiny import tiny
 
 META = torch.device("meta")
@@ -96,18 +96,6 @@ def take(steps: int, learner: Learner, e: Experiment) -> None:
 
 def batch(images: int = 4) -> tuple[Tensor, Tensor]:
     return torch.empty(images, *SHAPE, device=META), torch.zeros(images, dtype=torch.int64, device=META)
-
-
-DEEPER = [
-    "resnet34",
-    "resnete34",
-    "meliusnet29",
-    "meliusnet42",
-    "meliusnet59",
-    "binarydensenet37",
-    "binarydensenet45",
-]
-"""Networks whose blocks stand in a smaller one, too."""
 
 
 @pytest.mark.usefixtures("shallow_resnets")

@@ -56,6 +56,12 @@ struct BnnProgram {
   const BnnStep* steps;
 };
 
+// Images, channels and map of a product of signs: O filters over N×H×W×I.
+struct BnnSignProduct {
+  int64_t images, inputs, outputs, height, width, out_height, out_width;
+  int64_t kernel[2], stride[2], padding[2], dilation[2];
+};
+
 // Layout check: the sizes of BnnValue and BnnStep that this library was built with.
 BNN_API void bnn_sizes(int64_t* value, int64_t* step);
 // Bit i is set where this processor and this build can run the instruction set i of BnnIsa.
@@ -78,3 +84,10 @@ BNN_API int bnn_step(void* model, int64_t index, const void* const* in, void* co
 // of steps that run band by band counts as its first.
 BNN_API int bnn_profile(void* model, const void* input, int64_t n, int64_t repeats, int64_t* nanoseconds, char* message,
                         int64_t size);
+// The gradients of a product of signs from g (N×H′×W′×O, floats): of its input to `out` (N×H×W×I), from the signs of `codes`
+// (O×Kh×Kw×I) with g[…, o]·alpha[o] for g where alpha is given; of its weight to `out` (O×Kh×Kw×I), from the signs of `x`
+// (N×H×W×I). Padded taps count as 0. Returns 0, or another number and a sentence in `message`.
+BNN_API int bnn_sign_input_gradient(const BnnSignProduct* product, int isa, const float* g, const float* codes, const float* alpha,
+                                    float* out, int threads, char* message, int64_t size);
+BNN_API int bnn_sign_weight_gradient(const BnnSignProduct* product, int isa, const float* g, const float* x, float* out, int threads,
+                                     char* message, int64_t size);

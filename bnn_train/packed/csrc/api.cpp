@@ -6,6 +6,7 @@
 #include <new>
 
 #include "model.h"
+#include "sign_gradients.h"
 
 #if defined(BNN_HAS_NEON_DOT)
 #include <asm/hwcap.h>
@@ -50,6 +51,12 @@ bool runs_here(int isa) {
   return kernels_of(isa) != nullptr;
 }
 
+const Kernels& kernels_here(int isa) {
+  const Kernels* kernels = kernels_of(isa);
+  if (!kernels || !runs_here(isa)) throw bnn::Fault{"this processor lacks the instructions"};
+  return *kernels;
+}
+
 void tell(char* message, int64_t size, const char* text) {
   if (!message || size < 1) return;
   const size_t n = std::min(size_t(size) - 1, std::strlen(text));
@@ -92,11 +99,10 @@ void* bnn_create(const BnnProgram* program, int isa, int64_t limit, const int32_
   static_assert(sizeof(bnn::Stop) == sizeof(int32_t));
   void* model = nullptr;
   guarded(message, size, [&] {
-    const Kernels* kernels = kernels_of(isa);
-    if (!kernels || !runs_here(isa)) throw bnn::Fault{"this processor lacks the instructions"};
+    const Kernels& kernels = kernels_here(isa);
     const auto most = int64_t(std::min<uint64_t>(INT64_MAX, SIZE_MAX));  // no limit is that of the processor's own sizes
     const bnn::Budget budget(std::min(limit, most), reinterpret_cast<const bnn::Stop*>(stop));
-    model = bnn::prepare(*program, *kernels, budget).release();
+    model = bnn::prepare(*program, kernels, budget).release();
   });
   return model;
 }
@@ -123,5 +129,19 @@ int bnn_step(void* model, int64_t index, const void* const* in, void* const* out
 int bnn_profile(void* model, const void* input, int64_t n, int64_t repeats, int64_t* nanoseconds, char* message, int64_t size) {
   return guarded(message, size, [&] {
     bnn::profile(*static_cast<bnn::Model*>(model), static_cast<const uint8_t*>(input), int(n), repeats, nanoseconds);
+  });
+}
+
+int bnn_sign_input_gradient(const BnnSignProduct* product, int isa, const float* g, const float* codes, const float* alpha,
+                            float* out, int threads, char* message, int64_t size) {
+  return guarded(message, size, [&] {
+    bnn::sign_input_gradient(kernels_here(isa), *product, g, codes, alpha, out, std::max(1, threads));
+  });
+}
+
+int bnn_sign_weight_gradient(const BnnSignProduct* product, int isa, const float* g, const float* x, float* out, int threads,
+                             char* message, int64_t size) {
+  return guarded(message, size, [&] {
+    bnn::sign_weight_gradient(kernels_here(isa), *product, g, x, out, std::max(1, threads));
   });
 }

@@ -4,6 +4,7 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -14,13 +15,15 @@ namespace bnn {
 namespace {
 #include "isa/vec_avx512.h"
 // The order matters: the vectors come first.
+#include "isa/transpose_8.h"
+//
 #include "isa/body.h"
 //
 #include "isa/fused.h"
 }  // namespace
 
 const Kernels kernels_avx512 = {"avx512", nullptr, kTakesPairs, kGroups > 1, product, epilogue, fused,    add_pops, add_term, spread, shift,
-                                max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, sum_rows};
+                                max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, fill_tables, look_up, sign_bytes, transpose, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

@@ -4,6 +4,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -17,6 +18,6 @@ namespace {
 }  // namespace
 
 const Kernels kernels_neon = {"neon",   &bit_tile_neon, kTakesPairs, kGroups > 1, product, epilogue, fused, add_pops, add_term, spread, shift,
-                              max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, sum_rows};
+                              max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, fill_tables, look_up, sign_bytes, transpose, sum_rows};
 }  // namespace bnn
 #endif

@@ -4,6 +4,7 @@
 #if defined(BNN_HAS_NEON_DOT)
 #include <arm_neon.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -20,7 +21,7 @@ namespace {
 }  // namespace
 
 const Kernels kernels_neon_dot = {"neon",   &bit_tile_neon, kTakesPairs, kGroups > 1, product, epilogue, fused, add_pops, add_term, spread, shift,
-                                  max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, sum_rows};
+                                  max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, fill_tables, look_up, sign_bytes, transpose, sum_rows};
 }  // namespace bnn
 #pragma GCC pop_options
 #endif

@@ -103,6 +103,15 @@ struct Term {
   const float* factor;                // nullptr: 1
 };
 
+// Rows of sums[row] += the picked entries of all segments' tables: entry e of table t lies at (16 t + e) * lanes. A byte of a
+// segment's index[row * bytes] picks from two tables, its low half from the first.
+struct LookUps {
+  int bytes, segments, rows;
+  const float* table[8];
+  const uint8_t* index[8];
+  float* sums;
+};
+
 struct Kernels {
   const char* name;
   const BitTile* bit_tile;            // nullptr: `product` takes kPops itself
@@ -130,6 +139,11 @@ struct Kernels {
   void (*quantize)(const float* x, float factor, uint8_t* out, int count);
   void (*widen)(const uint8_t* x, float* out, int count);
   void (*widen_to_16)(const uint8_t* x, int16_t* out, int count);
+  // tables of `groups` groups of four vectors (isa/look_up.h); lanes: 16 or 32
+  void (*fill_tables)(int lanes, const float* const* vectors, const float* factors, int groups, float* tables);
+  void (*look_up)(int lanes, const LookUps& work);
+  void (*sign_bytes)(const float* const* rows, int channels, uint8_t* to, size_t step);
+  void (*transpose)(const float* from, size_t from_step, int rows, int columns, float* to, size_t to_step);
   void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel
 };
 

@@ -5,3 +5,5 @@
 #include "epilogue.h"
 //
 #include "pooling.h"
+//
+#include "look_up.h"
