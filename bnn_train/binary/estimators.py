@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from bnn_train.binary import passes
 from bnn_train.binary.fixed_point import Grid
 from bnn_train.binary.placed import Placed
 from bnn_train.binary.tables import Table
@@ -48,6 +49,8 @@ ESTIMATORS: Table[Estimator] = Table()
 def window(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
     """g where low < x < high, else 0, also where x is NaN. There torch's fused kernel alone gives 0 in the
     lanes of a vector, and g in the rest of a tensor."""
+    if passes.serves(g, x):
+        return passes.window(g, x, low, high)
     x = torch.nan_to_num(x, nan=math.inf, posinf=math.inf, neginf=-math.inf)
     return torch.ops.aten.hardtanh_backward(g, x, low, high)  # type: ignore[no-any-return]  # an operator
 

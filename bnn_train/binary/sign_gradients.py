@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from bnn_train.binary.geometry import Geometry
-from bnn_train.binary.signs_product import kernel, serves
+from bnn_train.binary.signs_product import serves
+from bnn_train.binary.training_kernel import kernel
 from bnn_train.packed.native_abi import CSignProduct
 from bnn_train.packed.native_library import library
 

@@ -6,7 +6,6 @@ sum is a whole number below 2²⁴, and the one multiplication by the scale is r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bnn_train.packed import native
-from bnn_train.packed.kernels import asked_for
+from bnn_train.binary.training_kernel import exporting, kernel
 from bnn_train.packed.native_abi import Flat
 from bnn_train.packed.native_library import library
 from bnn_train.packed.program import (
@@ -32,9 +30,6 @@ from bnn_train.packed.program import (
     Value,
 )
 from bnn_train.packed.shapes import output_size
-
-SWITCH = "BNN_TRAIN_KERNEL"
-"""Environment variable: ``off`` keeps training on PyTorch's own convolutions."""
 
 
 class _Shape(NamedTuple):
@@ -71,27 +66,6 @@ def _program(shape: _Shape) -> Program:
     )
 
 
-def chosen() -> str | None:
-    """The instruction set that the environment asks training products to run on, or None."""
-    found = native.available()
-    if not found or os.environ.get(SWITCH) == "off" or asked_for() == "reference":
-        return None
-    wanted = asked_for() or found[0]
-    return wanted if wanted in found else None
-
-
-_KERNEL = chosen()
-"""Looked up once, on import: a compiler that traces a network finds a constant here and no library."""
-
-
-def kernel() -> str | None:
-    """The instruction set that training products run on, or None: then PyTorch multiplies."""
-    return _KERNEL
-
-
-_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # torch 2.7 has the first
-
-
 def serves(x: Tensor, codes: Tensor, padding: Sequence[int], dilation: Sequence[int]) -> bool:
     """Whether the operator can take this product: float32 on the CPU, some images, kernels to run it, no more
     padding than a kernel's half, and no exporter that listens: other programs know convolutions, not this."""
@@ -102,7 +76,7 @@ def serves(x: Tensor, codes: Tensor, padding: Sequence[int], dilation: Sequence[
         and kernel() is not None
         and x.numel() > 0
         and all(2 * p <= r for p, r in zip(padding, reach, strict=False))
-        and not (torch.jit.is_tracing() or _exporting())  # type: ignore[attr-defined, no-untyped-call]  # in torch
+        and not exporting()
     )
 
 

@@ -50,6 +50,12 @@ class Library:
         product = ctypes.POINTER(abi.CSignProduct)
         c.bnn_sign_input_gradient.argtypes = (product, ctypes.c_int, *[pointer] * 4, ctypes.c_int, *message)
         c.bnn_sign_weight_gradient.argtypes = (product, ctypes.c_int, *[pointer] * 3, ctypes.c_int, *message)
+        c.bnn_signs.argtypes = (ctypes.c_int, pointer, number, pointer, ctypes.c_int, *message)
+        real = ctypes.c_float
+        c.bnn_window.argtypes = (
+            *(ctypes.c_int, pointer, pointer, number),
+            *(real, real, pointer, ctypes.c_int, *message),
+        )
         c.bnn_step.argtypes = (pointer, number, pointer, pointer, number, *message)
 
     def isas(self) -> tuple[str, ...]:
@@ -131,6 +137,26 @@ class Library:
         message, number = ctypes.create_string_buffer(256), abi.ISAS.index(isa)
         work = self._c.bnn_sign_weight_gradient
         self._check(work(product, number, *given, out, threads, message, len(message)), message.value)
+
+    def signs(self, isa: str, x: int, count: int, out: int, threads: int) -> None:
+        """The signs of ``count`` floats at address ``x``, as floats at ``out``."""
+        message, number = ctypes.create_string_buffer(256), abi.ISAS.index(isa)
+        self._check(self._c.bnn_signs(number, x, count, out, threads, message, len(message)), message.value)
+
+    def window(
+        self,
+        isa: str,
+        given: tuple[int, int],
+        count: int,
+        bounds: tuple[float, float],
+        out: int,
+        threads: int,
+    ) -> None:
+        """Of ``count`` floats g and x at addresses ``given``: g where x lies between the bounds, else 0."""
+        message, number = ctypes.create_string_buffer(256), abi.ISAS.index(isa)
+        work = self._c.bnn_window
+        code = work(number, *given, count, *bounds, out, threads, message, len(message))
+        self._check(code, message.value)
 
     def _check(self, code: int, message: bytes) -> None:
         if code:

@@ -15,7 +15,7 @@ from bnn_train.binary import sign_gradients as module
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.binary.sign_gradients import input_gradient, serves_gradients, weight_gradient
-from bnn_train.binary.signs_product import kernel
+from bnn_train.binary.training_kernel import kernel
 from bnn_train.packed import native
 
 pytestmark = pytest.mark.skipif(kernel() is None, reason="the packed kernels are not built")

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_train.binary import signs_product as module
+from bnn_train.binary import training_kernel
 from bnn_train.binary.product import product
 from bnn_train.binary.signs_product import signs_product
 from bnn_train.binary.weight_quantizer import WeightQuantizer
@@ -17,7 +18,7 @@ from bnn_train.spec.method import WeightSpec
 from bnn_train.spec.quantizers import Sign
 from bnn_train.spec.scales import L1
 
-pytestmark = pytest.mark.skipif(module.kernel() is None, reason="the packed kernels are not built")
+pytestmark = pytest.mark.skipif(training_kernel.kernel() is None, reason="the packed kernels are not built")
 
 GEOMETRIES = [
     # inputs, outputs, kernel, stride, padding, dilation, groups, size

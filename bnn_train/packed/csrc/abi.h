@@ -91,3 +91,7 @@ BNN_API int bnn_sign_input_gradient(const BnnSignProduct* product, int isa, cons
                                     float* out, int threads, char* message, int64_t size);
 BNN_API int bnn_sign_weight_gradient(const BnnSignProduct* product, int isa, const float* g, const float* x, float* out, int threads,
                                      char* message, int64_t size);
+// out[i] = -1 where x[i] < 0, else +1; out[i] = g[i] where low < x[i] < high, else 0.
+BNN_API int bnn_signs(int isa, const float* x, int64_t count, float* out, int threads, char* message, int64_t size);
+BNN_API int bnn_window(int isa, const float* g, const float* x, int64_t count, float low, float high, float* out, int threads,
+                       char* message, int64_t size);

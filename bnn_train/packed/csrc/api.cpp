@@ -7,6 +7,7 @@
 
 #include "model.h"
 #include "sign_gradients.h"
+#include "team.h"
 
 #if defined(BNN_HAS_NEON_DOT)
 #include <asm/hwcap.h>
@@ -62,6 +63,22 @@ void tell(char* message, int64_t size, const char* text) {
   const size_t n = std::min(size_t(size) - 1, std::strlen(text));
   std::memcpy(message, text, n);
   message[n] = 0;
+}
+
+// Portions of a pass over `count` numbers, shared out where there are many.
+template <class Work>
+void pass(int64_t count, int threads, const Work& work) {
+  constexpr int64_t kPortion = 1 << 16;
+  const int64_t portions = (count + kPortion - 1) / kPortion;
+  const auto portion = [&](int64_t p) { work(p * kPortion, std::min(kPortion, count - p * kPortion)); };
+  if (threads < 2 || portions < 2) {
+    for (int64_t p = 0; p < portions; ++p) portion(p);
+    return;
+  }
+  bnn::in_team([&] {
+#pragma omp parallel for num_threads(threads)
+    for (int64_t p = 0; p < portions; ++p) portion(p);
+  });
 }
 
 // 0, or 1 and what went wrong in `message`.
@@ -143,5 +160,20 @@ int bnn_sign_weight_gradient(const BnnSignProduct* product, int isa, const float
                              char* message, int64_t size) {
   return guarded(message, size, [&] {
     bnn::sign_weight_gradient(kernels_here(isa), *product, g, x, out, std::max(1, threads));
+  });
+}
+
+int bnn_signs(int isa, const float* x, int64_t count, float* out, int threads, char* message, int64_t size) {
+  return guarded(message, size, [&] {
+    const Kernels& kernels = kernels_here(isa);
+    pass(count, threads, [&](int64_t begin, int64_t n) { kernels.signs(x + begin, n, out + begin); });
+  });
+}
+
+int bnn_window(int isa, const float* g, const float* x, int64_t count, float low, float high, float* out, int threads,
+               char* message, int64_t size) {
+  return guarded(message, size, [&] {
+    const Kernels& kernels = kernels_here(isa);
+    pass(count, threads, [&](int64_t begin, int64_t n) { kernels.window(g + begin, x + begin, n, low, high, out + begin); });
   });
 }

@@ -18,6 +18,6 @@ namespace {
 }  // namespace
 
 const Kernels kernels_neon = {"neon",   &bit_tile_neon, kTakesPairs, kGroups > 1, product, epilogue, fused, add_pops, add_term, spread, shift,
-                              max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, fill_tables, look_up, sign_bytes, transpose, sum_rows};
+                              max_real, average, max_bits, abs_sums, abs_max, quantize, widen, widen_to_16, fill_tables, look_up, sign_bytes, transpose, signs, window, sum_rows};
 }  // namespace bnn
 #endif

@@ -13,5 +13,5 @@ namespace {
 }  // namespace
 
 const Kernels kernels_portable = {"portable", &bit_tile_portable, kTakesPairs, kGroups > 1, product, epilogue, nullptr,  add_pops, add_term, spread,
-                                  shift,      max_real,           average, max_bits, abs_sums, abs_max,  quantize, widen, widen_to_16, fill_tables, look_up, sign_bytes, transpose, sum_rows};
+                                  shift,      max_real,           average, max_bits, abs_sums, abs_max,  quantize, widen, widen_to_16, fill_tables, look_up, sign_bytes, transpose, signs, window, sum_rows};
 }  // namespace bnn

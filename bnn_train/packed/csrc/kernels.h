@@ -144,6 +144,8 @@ struct Kernels {
   void (*look_up)(int lanes, const LookUps& work);
   void (*sign_bytes)(const float* const* rows, int channels, uint8_t* to, size_t step);
   void (*transpose)(const float* from, size_t from_step, int rows, int columns, float* to, size_t to_step);
+  void (*signs)(const float* x, int64_t count, float* out);
+  void (*window)(const float* g, const float* x, int64_t count, float low, float high, float* out);
   void (*sum_rows)(const float* x, size_t pixel, int count, double* sum, int channels);  // sum += every pixel
 };
 

@@ -7,3 +7,5 @@
 #include "pooling.h"
 //
 #include "look_up.h"
+//
+#include "passes.h"
