@@ -17,6 +17,7 @@ from bnn_train.binary.arguments import border_of, check_padding
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.input_quantizer import InputQuantizer
 from bnn_train.binary.quantized_layer import QuantizedLayer
+from bnn_train.binary.real_product import real_product
 from bnn_train.spec.method import Method, Role
 
 
@@ -77,8 +78,7 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
     def _convolved(self, x: Tensor) -> Tensor:
         inputs, quantizer = self.input_quantizer, self.weight_quantizer
         if inputs is None:
-            y: Tensor = self._conv_forward(self.read_input(x), self.read_weight(), self.bias)
-            return y
+            return self._of_real(self.read_input(x))
         if inputs.quantizer.by_window:
             y = self._windowed(x, inputs)
         elif quantizer is None or self.reads_latent:
@@ -91,6 +91,17 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
         if scale is not None:
             y = y * self._over_outputs(scale)
         y = self.output_scale.scaled(y)
+        return y if self.bias is None else y + self.bias.view(-1, 1, 1)
+
+    def _of_real(self, x: Tensor) -> Tensor:
+        """The product with an input that is as it came."""
+        left, right, top, bottom = self.border
+        even = self.padding_mode == "zeros" and (left, top) == (right, bottom)
+        quantizer = self.sums_real(x, self._walk) if even else None
+        if quantizer is None:
+            convolved: Tensor = self._conv_forward(x, self.read_weight(), self.bias)
+            return convolved
+        y = real_product(x, self.weight, quantizer, self._walk)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
     def columns(self, x: Tensor) -> Tensor:
@@ -216,11 +227,19 @@ class BinaryLinear(QuantizedLayer, nn.Linear):
 
     def _multiply(self, x: Tensor) -> Tensor:
         if self.input_quantizer is None:
-            return F.linear(self.read_input(x), self.read_weight(), self.bias)
+            return self._of_real(self.read_input(x))
         if x.dim() == 2:
             return self._rows(x, self.input_quantizer)
         rows = self._rows(x.reshape(-1, x.shape[-1]), self.input_quantizer)
         return rows.view(*x.shape[:-1], self.out_features)
+
+    def _of_real(self, x: Tensor) -> Tensor:
+        """The product with an input that is as it came."""
+        quantizer = self.sums_real(x, None) if x.dim() == 2 else None
+        if quantizer is None:
+            return F.linear(x, self.read_weight(), self.bias)
+        y = real_product(x, self.weight, quantizer, None)
+        return y if self.bias is None else y + self.bias
 
     def columns(self, x: Tensor) -> Tensor:
         """N×…×I → N×L×I: the numbers under a filter, as the product sees them."""

@@ -51,10 +51,10 @@ class _Product(torch.autograd.Function):
         g, wanted = grads[0].to(codes.dtype), ctx.needs_input_grad
         scale = None if alpha is None else alpha.to(codes.dtype)
         if ctx.signs and serves_gradients(x, codes, ctx.geometry):
-            find = _native_gradients
+            grad_x, grad_w = _by_tables(g, x, codes, scale, wanted, ctx.geometry)
         else:
             find = _linear if ctx.geometry is None else _conv
-        grad_x, grad_w = find(g, x, codes, scale, wanted, ctx.geometry)
+            grad_x, grad_w = find(g, x, codes, scale, wanted, ctx.geometry)
         grad_x = grad_x if grad_x is None else grad_x.to(ctx.dtype)
         grad_alpha = None
         if grad_w is not None:
@@ -107,7 +107,7 @@ def _native(x: Tensor, codes: Tensor, scale: Tensor | None, geometry: Geometry |
 Pair = tuple[Tensor | None, Tensor | None]
 
 
-def _native_gradients(
+def _by_tables(
     g: Tensor,
     x: Tensor,
     codes: Tensor,

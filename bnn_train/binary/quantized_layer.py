@@ -18,6 +18,7 @@ from bnn_train.binary.output_scales import OUTPUT_SCALES, OutputScale
 from bnn_train.binary.product import product
 from bnn_train.binary.quantizers import Codes
 from bnn_train.binary.quantizers.base import Factors
+from bnn_train.binary.real_product import serves
 from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.spec.method import Method, Role
 
@@ -101,6 +102,13 @@ class QuantizedLayer(nn.Module):
         if quantizer is None or (not self.training and quantizer.evaluates_latent):
             return True
         return quantizer.progress.waits
+
+    def sums_real(self, x: Tensor, geometry: Geometry | None) -> WeightQuantizer | None:
+        """The weight's quantizer, where this pass of training multiplies a real ``x`` by tables of sums."""
+        quantizer = self.weight_quantizer
+        if quantizer is None or self.reads_latent or not (self.training and torch.is_grad_enabled()):
+            return None
+        return quantizer if serves(x, self.weight, quantizer, geometry) else None
 
     def read_weight(self) -> Tensor:
         """The weight of this forward pass: quantized, or latent where the method evaluates so."""

@@ -132,6 +132,19 @@ def weight_gradient(g: Tensor, x: Tensor, codes: Tensor, geometry: Geometry | No
     return _weight_gradient(g, x, list(codes.shape), list(stride), list(padding), list(dilation))
 
 
+def spread(x: Tensor, codes: Tensor, geometry: Geometry = POINT) -> Tensor:
+    """x ∗ codes of real numbers with signs, in steps of one pixel: as the gradient of an input whose upstream
+    gradient is ``x``, with the kernel turned around and the sides of the weight exchanged."""
+    if x.dim() == 2:
+        return spread(_map(x), _map(codes), POINT).flatten(1)
+    _, padding, dilation, _ = geometry
+    reach = [d * (k - 1) for d, k in zip(dilation, codes.shape[2:], strict=True)]
+    sizes = [size + 2 * p - r for size, p, r in zip(x.shape[2:], padding, reach, strict=True)]
+    turned = codes.flip(2, 3).transpose(0, 1)
+    inner = [r - p for r, p in zip(reach, padding, strict=True)]
+    return _input_gradient(x, turned, None, [len(x), len(codes), *sizes], [1, 1], inner, list(dilation))
+
+
 def _map(x: Tensor) -> Tensor:
     return x[:, :, None, None]
 

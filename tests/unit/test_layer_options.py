@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bnn_train.binary import signs_product
+from bnn_train.binary import signs_product, training_kernel
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import METHODS
@@ -43,7 +43,7 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 def multiplier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "torch's product":
         monkeypatch.setattr(signs_product, "kernel", lambda: None)
-    elif signs_product.kernel() is None:
+    elif training_kernel.kernel() is None:
         pytest.skip("the packed kernels are not built")
 
 
