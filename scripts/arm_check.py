@@ -3,11 +3,11 @@
     python scripts/arm_check.py [--fetch] [--folder FOLDER] [--machines aarch64,arm,riscv64] [--every 1]
 
 The grid of packed programs runs without Python on 64-bit Arm (NEON with and without the dot product of bytes;
-portable), 32-bit Arm and RISC-V (portable) and must give what the numpy reference gives here. On 64-bit Arm
-it then runs in that processor's own Python against numpy there, and the repository's packed networks must
-give the logits that they give here. Python for it, 35 MB, is what --fetch downloads into FOLDER (apt-get and
-pip, on Debian 12). The last line counts. The exit code is 1 if anything differs, and 2 with a sentence where
-something is missing.
+portable), 32-bit Arm and RISC-V (portable) and must give what the numpy reference gives here; training's
+gradients and passes must give what plain loops give. On 64-bit Arm the grid then runs in that processor's own
+Python against numpy there, and the repository's packed networks must give the logits that they give here.
+Python for it, 35 MB, is what --fetch downloads into FOLDER (apt-get and pip, on Debian 12). The last line
+counts. The exit code is 1 if anything differs, and 2 with a sentence where something is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from arm import networks, programs, python
-from arm.machines import MACHINES, Answer, Machine, missing, run_grid
+from arm.machines import MACHINES, Answer, Machine, missing, run_gradients, run_grid
 from bnn_train.cli import terminal
 from bnn_train.errors import BnnError
 
@@ -66,7 +66,9 @@ def check(machines: Sequence[Machine], folder: Path, fetch: bool, every: int) ->
     build.mkdir(parents=True, exist_ok=True)
     count = programs.write(build / "programs", programs.cases())
     found = [tell(machine.name, run_grid(machine, build / "programs", build)) for machine in machines]
-    line = f"{count} programs on {len(machines)} machines"
+    trained = [tell(f"{m.name}, training", run_gradients(m, build)) for m in machines]
+    found += trained
+    line = f"{count} programs and {trained[0].programs} of training on {len(machines)} machines"
     different = [text for answer in found for text in answer.different]
     if in_python:
         grid, logits = networks.compare(WITH_PYTHON, folder, every)

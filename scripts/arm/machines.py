@@ -14,7 +14,8 @@ from bnn_train.packed import build
 from bnn_train.packed.native_abi import ISAS
 from fuzz.libraries import digest
 
-DRIVER = Path(__file__).resolve().parents[2] / "tests" / "native" / "run_programs.cpp"
+DRIVERS = Path(__file__).resolve().parents[2] / "tests" / "native"
+PROGRAMS, GRADIENTS = "run_programs", "run_gradients"
 ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
 """Threads that spin while they wait take the emulator's time from each other."""
 
@@ -77,10 +78,11 @@ def library(machine: Machine, folder: Path) -> Path:
     return found
 
 
-def driver(cxx: str, kernels: Path, target: Path) -> Path:
-    """The program that runs a file of programs on compiled kernels. Raises BnnError."""
+def driver(cxx: str, kernels: Path, target: Path, name: str = PROGRAMS) -> Path:
+    """The program ``name``, which runs a file of programs, or gradients, on compiled kernels. Raises
+    BnnError."""
     flags = ("-std=c++17", "-O1", f"-I{build.SOURCES}", f"-Wl,-rpath,{kernels.parent}")
-    done = _run([cxx, *flags, str(DRIVER), str(kernels), "-o", str(target)])
+    done = _run([cxx, *flags, str(DRIVERS / f"{name}.cpp"), str(kernels), "-o", str(target)])
     if done.returncode:
         raise BnnError(f"{cxx} failed: {done.stderr.strip()[:2000]}")
     return target
@@ -88,11 +90,20 @@ def driver(cxx: str, kernels: Path, target: Path) -> Path:
 
 def run_grid(machine: Machine, programs: Path, folder: Path) -> Answer:
     """The file of programs on the machine's kernel, without Python. Raises BnnError where it cannot run."""
+    return _answer_on(machine, folder, PROGRAMS, [str(programs)])
+
+
+def run_gradients(machine: Machine, folder: Path) -> Answer:
+    """The gradients of products of signs on the machine's kernel. Raises BnnError where it cannot run."""
+    return _answer_on(machine, folder, GRADIENTS, [])
+
+
+def _answer_on(machine: Machine, folder: Path, name: str, words: Sequence[str]) -> Answer:
     compiler = f"{machine.target}-g++"
-    program = driver(compiler, library(machine, folder), folder / f"run_programs-{machine.target}")
+    program = driver(compiler, library(machine, folder), folder / f"{name}-{machine.target}", name)
     place = _run([compiler, "-print-file-name=libc.so.6"]).stdout.strip()
     root = Path(place).resolve().parents[1]
-    return answer(command(machine, root, [str(program), str(programs), str(ISAS.index(machine.kernel))]))
+    return answer(command(machine, root, [str(program), *words, str(ISAS.index(machine.kernel))]))
 
 
 def answer(words: Sequence[str]) -> Answer:
@@ -101,8 +112,15 @@ def answer(words: Sequence[str]) -> Answer:
     *lines, last = done.stdout.strip().splitlines() or [""]
     if done.returncode not in (0, 1) or " programs, " not in last:
         said = f"{last} {done.stderr.strip()[-500:]}"
-        raise BnnError(f"{Path(words[-3]).name} broke off ({done.returncode}): {said}")
+        raise BnnError(f"{_program(words)} broke off ({done.returncode}): {said}")
     return Answer(int(last.split()[0]), [line for line in lines if line.startswith("DIFFERENT ")])
+
+
+def _program(words: Sequence[str]) -> str:
+    """The driver's name among the words of a command line."""
+    return next(
+        (Path(word).name for word in words if Path(word).name.startswith((PROGRAMS, GRADIENTS))), words[0]
+    )
 
 
 def _run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import arm_check
 from arm import machines, programs, python
 from arm.machines import MACHINES, Answer
 from bnn_train.errors import BnnError
-from bnn_train.packed import build, native_library
+from bnn_train.packed import build, native, native_library
 from bnn_train.packed.native_abi import ISAS
 from native_kernels import kernels  # noqa: F401  # a fixture
 from packed_grid import residual_net
@@ -36,6 +36,17 @@ def answers(driver: Path, file: Path) -> Answer:
 def test_programs_without_python_give_what_numpy_gives(driver: Path, tmp_path: Path) -> None:
     assert programs.write(tmp_path / "programs", chosen()) == 2
     assert answers(driver, tmp_path / "programs") == Answer(2, [])
+
+
+@pytest.mark.parametrize("isa", native.available())
+def test_gradients_without_python_are_those_of_loops(
+    isa: str,
+    tmp_path: Path,
+    kernels: tuple[str, ...],  # noqa: F811
+) -> None:
+    here = native_library.FOLDER / native_library.FILE
+    program = machines.driver(build.compiler(), here, tmp_path / "run_gradients", machines.GRADIENTS)
+    assert machines.answer([str(program), str(ISAS.index(isa))]) == Answer(36, [])
 
 
 def test_a_changed_value_is_told(driver: Path, tmp_path: Path) -> None:
