@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from bnn_train.binary.inits import glorot
-from bnn_train.binary.layers import BinaryLayer, binary_layers
-from bnn_train.binary.weight_quantizer import WeightQuantizer
+from bnn_train.binary.layers import BinaryLayer, quantized_layers
 
 COEFFICIENTS: dict[str, Callable[[float], float]] = {
     "none": lambda coefficient: 1.0,
@@ -29,7 +28,7 @@ def enforce(model: nn.Module) -> None:
     are clipped like them.
     """
     bounds: set[float] = set()
-    for layer, quantizer in _quantized(model):
+    for layer, quantizer in quantized_layers(model):
         latent = layer.method.latent
         if latent.center:
             layer.weight.sub_(layer.weight.mean(dim=1, keepdim=True))
@@ -46,16 +45,10 @@ def enforce(model: nn.Module) -> None:
 
 def number(model: nn.Module) -> None:
     """Tell every quantized weight its place in the network's order: progress by layers asks, and samples."""
-    quantized = list(_quantized(model))
+    quantized = list(quantized_layers(model))
     for index, (_, quantizer) in enumerate(quantized):
         quantizer.progress.stand(index, len(quantized))
         quantizer.quantizer.stand(index)
-
-
-def _quantized(model: nn.Module) -> Iterator[tuple[BinaryLayer, WeightQuantizer]]:
-    for _, layer in binary_layers(model):
-        if layer.weight_quantizer is not None:
-            yield layer, layer.weight_quantizer
 
 
 def lr_scale(layer: BinaryLayer, *, squared: bool) -> float:

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from bnn_train.binary.arguments import border_of, check_padding
 from bnn_train.binary.geometry import Geometry
 from bnn_train.binary.input_quantizer import InputQuantizer
+from bnn_train.binary.placed import parts
 from bnn_train.binary.quantized_layer import QuantizedLayer
 from bnn_train.binary.real_product import real_product
+from bnn_train.binary.weight_quantizer import WeightQuantizer
 from bnn_train.spec.method import Method, Role
 
 
@@ -270,6 +272,13 @@ LAYERS: dict[str, tuple[Callable[..., nn.Module], Callable[..., BinaryLayer]]] =
     "conv": (nn.Conv2d, BinaryConv2d),
     "linear": (nn.Linear, BinaryLinear),
 }
+
+
+def quantized_layers(model: nn.Module) -> Iterator[tuple[BinaryLayer, WeightQuantizer]]:
+    """Every layer with quantized weights and its quantizer, in the network's order."""
+    for module in parts(model):
+        if isinstance(module, BinaryLayer) and module.weight_quantizer is not None:
+            yield module, module.weight_quantizer
 
 
 def binary_layers(model: nn.Module) -> Iterator[tuple[str, BinaryLayer]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import nn
 
 from bnn_train.spec.annealed import END, Annealed, Position, number_at
@@ -22,8 +24,21 @@ class Placed(nn.Module):
         return number_at(number, self.position)
 
 
+def parts(model: nn.Module) -> Iterator[nn.Module]:
+    """``model.modules()``, which makes names and a generator for each and takes as long as a narrow layer's
+    product, in every step."""
+    seen: set[int] = set()
+    waiting: list[nn.Module | None] = [model]
+    while waiting:
+        module = waiting.pop()
+        if module is not None and id(module) not in seen:
+            seen.add(id(module))
+            yield module
+            waiting.extend(reversed(module._modules.values()))
+
+
 def place(model: nn.Module, position: Position) -> None:
     """Tell every module that has annealed numbers how far the run has come."""
-    for module in model.modules():
+    for module in parts(model):
         if isinstance(module, Placed):
             module.position = position

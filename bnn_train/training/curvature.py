@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bnn_train.binary.layers import binary_layers
+from bnn_train.binary.layers import quantized_layers
 from bnn_train.training.optimizers import Optimizers
 
 
 @torch.no_grad()
 def hand_over(model: nn.Module, optimizers: Optimizers) -> None:
     """Give each such scale E[g²] of its weight as the last step left it; nothing where none is kept."""
-    for _, layer in binary_layers(model):
-        if layer.weight_quantizer is not None and layer.weight_quantizer.scale.reads_curvature:
+    for layer, quantizer in quantized_layers(model):
+        if quantizer.scale.reads_curvature:
             moment = optimizers.second_moment(layer.weight)
             if moment is not None:
-                layer.weight_quantizer.scale.take(moment)
+                quantizer.scale.take(moment)
