@@ -70,9 +70,9 @@ class World:
         _told(lambda: dist.all_reduce(most, op=dist.ReduceOp.MAX))
         return most.tolist()
 
-    def copy_first(self, tensors: Sequence[Tensor]) -> None:
+    def copy_first(self, tensors: Mapping[str, Tensor]) -> None:
         """Give every process the numbers of the first one."""
-        for tensor in () if self.alone else tensors:
+        for _, tensor in () if self.alone else sorted(tensors.items()):
             whole = tensor.contiguous()  # NCCL and Gloo send memory as it lies
             _told(lambda whole=whole: dist.broadcast(whole, 0))  # type: ignore[misc]
             tensor.copy_(whole)

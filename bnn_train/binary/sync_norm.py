@@ -28,7 +28,7 @@ class Synced:
 
     def total(self, x: Tensor) -> Tensor:
         """The sum over the processes of numbers that stand for the images counted here."""
-        whole = x if self.counted else torch.zeros_like(x)
+        whole = x.clone() if self.counted else torch.zeros_like(x)
         self.world.add([whole])
         return whole
 

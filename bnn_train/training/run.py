@@ -225,7 +225,7 @@ def _run(
     """Train to the end and report."""
     log = _log_of(experiment, folder, progress.step if resumed else None) if folder.is_ours else NoLog()
     recorder, world = Recorder(experiment, data, learner, folder, log, signs, console), data.world
-    world.copy_first(list(learner.tensors().values()))
+    world.copy_first(learner.tensors())
     with console.logging_to(folder.path / LOG) if folder.is_ours else nullcontext():
         recorder.tell([*experiment.method.remarks, *data.remarks])
         if beginning is not None and beginning.started is not None:
