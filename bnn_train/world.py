@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -157,7 +158,7 @@ def _told(message: Callable[[], object]) -> None:
     try:
         message()
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = re.sub(r"^\[[^]]*\]\s*", "", str(error).strip()).partition("\n")[0].partition(". ")[0]
         raise LostError(
             f"another process of the run ended or cannot be reached ({reason}); start them all again"
         ) from error

@@ -19,7 +19,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnn_train.binary.draws import separate_weight_draws
 from bnn_train.config.merge import merge
 from bnn_train.config.schema import Experiment
 from bnn_train.data.bundle import DataBundle
@@ -84,7 +83,6 @@ def epoch(e: Experiment, world: World) -> Iterator[Learner]:
         position = Position(step=progress.step, epoch=0.0, epochs=2)
         options: dict[str, Any] = {"position": position, "clip": e.training.clip_grad_norm}
         if world.alone:
-            separate_weight_draws()
             torch.manual_seed(stream_seed(e.seed, "step", progress.step))
             training_step(learner, kept, group, **options)
         else:
@@ -233,7 +231,6 @@ def both(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"messages": messages(world), "evaluated": evaluated(world)}
     found["steps"] = {name: differences(experiment(**changes), world) for name, changes in STEPS.items()}
     runs(folder, world)
-    separate_weight_draws()
     (folder / f"{world.rank}.json").write_text(json.dumps(found))
     found["lost"] = lost(world)
     return found

@@ -12,16 +12,14 @@ _STREAMS: dict[str, torch.Generator] = {}
 draw from torch's own one like everything else."""
 
 
-def share_weight_draws(device: torch.device, seed: int) -> None:
-    """Let weights draw from a generator of their own from now on, which starts at ``seed``."""
-    if device.type not in _STREAMS:
-        _STREAMS[device.type] = torch.Generator(device)
-    _STREAMS[device.type].manual_seed(seed)
-
-
-def separate_weight_draws() -> None:
-    """Let weights draw from torch's own generator again."""
-    _STREAMS.clear()
+@contextmanager
+def shared_weight_draws(device: torch.device, seed: int) -> Iterator[None]:
+    """Let weights draw from a generator of their own inside, which starts at ``seed``."""
+    _STREAMS[device.type] = torch.Generator(device).manual_seed(seed)
+    try:
+        yield
+    finally:
+        del _STREAMS[device.type]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from bnn_train.binary.draws import share_weight_draws
+from bnn_train.binary.draws import shared_weight_draws
 from bnn_train.config.schema import Experiment
 from bnn_train.data.bundle import DataBundle
 from bnn_train.data.randomness import stream_seed
@@ -53,11 +53,11 @@ class Together:
         per_epoch = -(-self._data.batches_per_epoch // accumulate)
         first = progress.step % per_epoch * accumulate
         self._counts = [self._data.counts(first + i) for i in range(batches)]
-        share_weight_draws(self._device, stream_seed(experiment.seed, "step", progress.step))
         found: list[Sums] = []
-        seen = training_step(
-            counts=self._counts, gather=lambda seen: found.append(self._gather(seen, progress))
-        )
+        with shared_weight_draws(self._device, stream_seed(experiment.seed, "step", progress.step)):
+            seen = training_step(
+                counts=self._counts, gather=lambda seen: found.append(self._gather(seen, progress))
+            )
         return None if seen is None else found
 
     def _gather(self, seen: Sequence[Seen], progress: Progress) -> Sums:
