@@ -53,9 +53,9 @@ class World:
         processes get the same bits."""
         if self.alone:
             return
-        kinds: dict[torch.dtype, list[Tensor]] = defaultdict(list)
+        kinds: dict[tuple[torch.device, torch.dtype], list[Tensor]] = defaultdict(list)
         for tensor in tensors:
-            kinds[tensor.dtype].append(tensor)
+            kinds[tensor.device, tensor.dtype].append(tensor)
         for same in kinds.values():
             flat = torch.cat([tensor.reshape(-1) for tensor in same])
             _told(lambda flat=flat: dist.all_reduce(flat))  # type: ignore[misc]  # bound at once

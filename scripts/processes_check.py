@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from bnn_train.cli import terminal
 from bnn_train.cli.common import path_argument
 from bnn_train.report.metrics import read_metrics
 from bnn_train.training.checkpoint import LAST, read
@@ -81,6 +82,7 @@ class Launches:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
         )
 
     def ran(self, words: Sequence[str], processes: int, *options: str) -> tuple[int, list[str]]:
@@ -215,7 +217,7 @@ def steps(run: Path) -> int:
 
 def process_of(launch: subprocess.Popen[str], rank: int | None = None) -> int:
     """The id of a process that the launch started: of that rank, or the first."""
-    for child in Path(f"/proc/{launch.pid}/task/{launch.pid}/children").read_text().split():
+    for child in Path(f"/proc/{launch.pid}/task/{launch.pid}/children").read_text(encoding="ascii").split():
         environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
         if rank is None or f"RANK={rank}".encode() in environment:
             return int(child)
@@ -273,6 +275,7 @@ PARTS: dict[str, Callable[[Launches], Iterator[tuple[str, ...]]]] = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables as they come."""
+    terminal.prepare()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -240,6 +240,7 @@ def _train(task: _Task, loudness: int, world: World | None = None) -> None:
 
 def _together(args: argparse.Namespace) -> None:
     """The first process reads config and folders, and tells the others."""
+    from bnn_train.report.versions import versions
     from bnn_train.world import join, leave
 
     world, told = join(), None
@@ -249,7 +250,12 @@ def _together(args: argparse.Namespace) -> None:
             task = _task(args, _given(args.config, args.set, resumes=bool(args.resume)))
             chosen = task.experiment and task.experiment.model_dump(mode="json")
             told = {"path": str(task.path), "resumes": task.resumes, "experiment": chosen}
-    told = world.told_by(0, told)
+    told, first = world.told_by(0, told), world.told_by(0, versions())
+    with world.agreed():
+        if first != versions():
+            raise RunError(
+                f"the processes must have the same versions: {versions()} here, {first} in the first"
+            )
     experiment = None if told["experiment"] is None else from_mapping(told["experiment"])
     _train(_Task(Path(told["path"]), told["resumes"], experiment), verbosity(args), world)
     leave(world)
