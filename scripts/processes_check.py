@@ -3,9 +3,9 @@
     python scripts/processes_check.py [--epochs 2] [--folder FOLDER] [--only PART] [--device cpu]
 
 Every run is `torchrun … -m bnn_train --config configs/quickstart.yaml` with settings, on packaged digits.
-`weights`: one process and two, with all that must agree between them. `ends`: killed processes, signals,
-mistakes, and runs that go on with two processes or one. `nodes`: two launches that meet by rendezvous, one of
-which loses its process and is restarted. `speed`, only if asked for: images/s of both, on a quiet machine.
+`weights`: one process and two and, since the order of sums is all that differs, one on two threads. `ends`:
+killed processes, signals, mistakes, and runs that go on with two processes or one. `nodes`: two launches that
+meet by rendezvous; a process of one is killed and restarted. `speed`, only if asked for: images/s of both.
 """
 
 from __future__ import annotations
@@ -138,6 +138,9 @@ def weights(launches: Launches) -> Iterator[tuple[str, ...]]:
                 raise SystemExit(f"{name}: exit code {code}: {lines}")
         one, two, again = runs
         yield name, difference(one, two), result(one), result(two), difference(two, again)
+    launches.ran(launches.words("threads", ("run.threads=2",)), 1)
+    one, two = launches.folder / "0-one", launches.folder / "threads"
+    yield "bnn, one process on two threads", difference(one, two), result(one), result(two), ""
 
 
 # ---------------------------------------------------------------------------------------- ends
@@ -205,14 +208,11 @@ def going(launches: Launches, run: str, step: int) -> Iterator[subprocess.Popen[
 
 def wait_for(launch: subprocess.Popen[str], run: Path, step: int) -> None:
     """Until the run has come as far as a step."""
-    while launch.poll() is None and steps(run) < step:
-        time.sleep(0.02)
-
-
-def steps(run: Path) -> int:
-    """The last step that metrics.jsonl tells of."""
     path = run / "metrics.jsonl"
-    return max((entry["step"] for entry in read_metrics(path)), default=0) if path.is_file() else 0
+    while launch.poll() is None:
+        if path.is_file() and max((entry["step"] for entry in read_metrics(path)), default=0) >= step:
+            return
+        time.sleep(0.02)
 
 
 def process_of(launch: subprocess.Popen[str], rank: int | None = None) -> int:
