@@ -22,6 +22,7 @@ from torch import Tensor
 from bnn_train.config.merge import merge
 from bnn_train.config.schema import Experiment
 from bnn_train.data.bundle import DataBundle
+from bnn_train.data.incidents import Incidents
 from bnn_train.data.open import open_data
 from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import BnnError, DataError, Interrupted
@@ -155,7 +156,11 @@ def messages(world: World) -> dict[str, Any]:
     world.add(numbers)
     copied = torch.full((2, 3), float(world.rank)).t()
     world.copy_first({"copied": copied})
+    met = Incidents("photos", "ignore")
+    met.add([b"a.jpg"], {f"{world.rank}.jpg".encode(): "damaged"}, 1)
+    met.add_up(world)
     return {
+        "met": list(met.sentences()),
         "sums": [number.tolist() for number in numbers],
         "largest": world.largest(world.rank, -world.rank),
         "told": world.told_by(1, {"from": world.rank, "ü": None}),

@@ -94,6 +94,11 @@ class DataBundle:
         met = [sentence for source in self._folders() for sentence in source.incidents.sentences()]
         return [*self.choices, *self.notes, *([self.changed] if self.changed else []), *met]
 
+    def add_up_remarks(self) -> None:
+        """Take in what the other processes have met."""
+        for source in [] if self.world.alone else self._folders():
+            source.incidents.add_up(self.world)
+
     def take_damaged(self) -> int:
         """Places in batches that damaged images left to others, since this was last asked."""
         return sum(source.incidents.take_places() for source in self._folders())

@@ -122,6 +122,7 @@ class Recorder:
         if split is None and self.data.sizes.get("validation"):
             split = "validation"
         world, found = self.data.world, self._evaluated(split)
+        self.data.add_up_remarks()
         with world.agreed():
             self._finish(progress, epoch, position, found)
         world.agree(self.learner.model.state_dict())

@@ -86,6 +86,10 @@ def test_messages(found: list[dict[str, Any]]) -> None:
         assert messages["sums"] == [[3.0, 3.0, 3.0], [1]]
         assert messages["largest"] == [1, 0]
         assert messages["told"] == {"from": 1, "ü": None}
+        assert [sentence.partition(":")[2][:18] for sentence in messages["met"]] == [
+            " 1 image has an EX",
+            " 2 images were lef",
+        ]
         assert messages["copied"] == [[0.0, 0.0]] * 3
         assert messages["differs"].startswith("RunError: the processes no longer have the same own;")
 
