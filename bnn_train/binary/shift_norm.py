@@ -92,19 +92,19 @@ class _ShiftNormBase(nn.modules.batchnorm._BatchNorm):
         if not self.training:
             return self._evaluated(input)
         x = input.to(self.weight.dtype)
-        shape, mean_of = [1, -1, *[1] * (x.dim() - 2)], self._mean_of(x)
+        shape, (mean_of, mean_back) = [1, -1, *[1] * (x.dim() - 2)], self._means(x)
         with torch.no_grad():
             mean = mean_of(x)
             centred = x - mean
             scale = (mean_of(centred * ap2(centred)) + self.eps).rsqrt()
             self._track(mean, scale)
         gamma, beta = self.weight.view(shape), self.bias.view(shape)
-        y: Tensor = _ShiftNorm.apply(x, gamma, beta, scale, centred, mean_of)  # type: ignore[no-untyped-call]  # in torch
+        y: Tensor = _ShiftNorm.apply(x, gamma, beta, scale, centred, mean_back)  # type: ignore[no-untyped-call]  # in torch
         return y.to(input.dtype)
 
-    def _mean_of(self, x: Tensor) -> Mean:
-        """How numbers of the shape of ``x`` are averaged over all axes but the channels."""
-        return _mean
+    def _means(self, x: Tensor) -> tuple[Mean, Mean]:
+        """How numbers of the shape of ``x`` are averaged over all axes but the channels, and gradients."""
+        return _mean, _mean
 
     def _track(self, mean: Tensor, scale: Tensor) -> None:
         """The running averages; cumulative ones without a momentum, as torch's own norms have it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnn_train.binary.shift_norm import ShiftNorm1d, ShiftNorm2d
+from bnn_train.binary.shift_norm import Mean, ShiftNorm1d, ShiftNorm2d
 from bnn_train.errors import RunError
 from bnn_train.world import World
 
@@ -32,6 +33,11 @@ class Synced:
         self.world.add([whole])
         return whole
 
+    def total_back(self, x: Tensor) -> Tensor:
+        """The sum of gradients; 0 where the images of this process are not among those that it falls on."""
+        whole = self.total(x)
+        return whole if self.counted else torch.zeros_like(whole)
+
 
 class _SyncedNorm(Synced, _BatchNorm):
     """y = γ·(x − mean)/√(σ² + ε) + β, mean and σ² over the images of all processes."""
@@ -44,7 +50,7 @@ class _SyncedNorm(Synced, _BatchNorm):
         mean, variance, count = self._statistics(input)
         self._track(mean, variance, count)
         result: Tensor = _Normalized.apply(  # type: ignore[no-untyped-call]  # in torch
-            input, self.weight, self.bias, mean, variance, count, self.eps, self.total
+            input, self.weight, self.bias, mean, variance, count, self.eps, self.total_back
         )
         return result
 
@@ -116,16 +122,16 @@ class SyncedNorm2d(_SyncedNorm, nn.BatchNorm2d):
 
 
 class _SyncedShiftNorm(Synced):
-    def _mean_of(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+    def _means(self, x: Tensor) -> tuple[Mean, Mean]:
         if self.apart:
-            return super()._mean_of(x)  # type: ignore[misc, no-any-return]  # of the norm it is mixed into
+            return super()._means(x)  # type: ignore[misc, no-any-return]  # of the norm it is mixed into
         dims = (0, *range(2, x.dim()))
         count = self.total(torch.tensor([x.numel() / x.shape[1]], dtype=torch.float64, device=x.device))
 
-        def mean(y: Tensor) -> Tensor:
-            return (self.total(y.sum(dims, keepdim=True, dtype=torch.float64)) / count).to(y.dtype)
+        def mean(y: Tensor, total: Mean) -> Tensor:
+            return (total(y.sum(dims, keepdim=True, dtype=torch.float64)) / count).to(y.dtype)
 
-        return mean
+        return partial(mean, total=self.total), partial(mean, total=self.total_back)
 
 
 class SyncedShiftNorm1d(_SyncedShiftNorm, ShiftNorm1d):

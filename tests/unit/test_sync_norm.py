@@ -70,6 +70,7 @@ def test_borrowed_images_do_not_count() -> None:
     net = synchronised(nn.Sequential(nn.BatchNorm1d(2)), ALONE)
     with uncounted(net):
         assert net[0].total(torch.ones(3)).tolist() == [0, 0, 0]  # type: ignore[index]
+        assert net[0].total_back(torch.ones(3)).tolist() == [0, 0, 0]  # type: ignore[index]
     assert net[0].total(torch.ones(3)).tolist() == [1, 1, 1]  # type: ignore[index]
 
 
