@@ -25,9 +25,10 @@ from bnn_train.config import loader
 from bnn_train.config.schema import Experiment
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.pixels import fitted_normalizer
-from bnn_train.errors import BnnError, DataError
+from bnn_train.errors import BnnError, DataError, RunError
 from bnn_train.files import expanded
 from bnn_train.inspect.evaluation import Evaluation
+from bnn_train.launch import launched
 from bnn_train.models.build import build
 from bnn_train.packed import PackedModel
 from bnn_train.packed import load as load_packed
@@ -97,6 +98,8 @@ def train(
     config: str | Path | Experiment | None = None, settings: Settings = (), *, resume: bool = False
 ) -> Run:
     """Train as ``bnn-train`` does, into the config's run folder; ``resume``: go on with the run there."""
+    if launched():
+        raise RunError("several processes train by `torchrun -m bnn_train`; a script is one process")
     chosen = experiment(config, settings)
     path = run_path(chosen)
     return Run(path, run.resume(path, chosen) if resume else run.start(chosen))

@@ -52,6 +52,10 @@ class RunError(BnnError):
     """A run folder that cannot be used, or a training that cannot go on."""
 
 
+class LostError(RunError):
+    """Another process of the run that ended, or cannot be reached."""
+
+
 class ExportError(BnnError):
     """A network that cannot be lowered to a packed program, or whose packed twin does not agree with it."""
 

@@ -6,6 +6,7 @@ code: the running statistic is that of 1/σ, and β is added as it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,31 +30,41 @@ def power_below(x: Tensor) -> Tensor:
     return torch.ldexp(mantissa.sign(), exponent - 1)
 
 
+Mean = Callable[[Tensor], Tensor]
+
+
 class _ShiftNorm(torch.autograd.Function):
     """Training. γ and β have the shape of the statistics, 1×C×1×1 or 1×F."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, scale: Tensor, centred: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, scale: Tensor, centred: Tensor, mean: Mean
+    ) -> Tensor:
         power, gain = ap2(scale), ap2(gamma)
+        ctx.mean = mean
         ctx.save_for_backward(centred, power, gain)
         return centred * power * gain + beta
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         """Batch norm's gradients with AP2(C) in the place of C, as in the Torch7 code, which keeps no other
         copy; γ's passes its AP2 unchanged."""
         centred, power, gain = ctx.saved_tensors
         dims, g = _dims(centred), grads[0]
         shifted, h = ap2(centred), grads[0] * gain
-        mean, slope = h.mean(dims, keepdim=True), (h * shifted).mean(dims, keepdim=True)
+        mean, slope = ctx.mean(h), ctx.mean(h * shifted)
         grad_x = power * (h - mean - shifted * power.square() * slope)
         grad_gamma = (g * shifted * power).sum(dims, keepdim=True)
-        return grad_x, grad_gamma, g.sum(dims, keepdim=True), None, None
+        return grad_x, grad_gamma, g.sum(dims, keepdim=True), None, None, None
 
 
 def _dims(x: Tensor) -> tuple[int, ...]:
     """All axes but the channels."""
     return (0, *range(2, x.dim()))
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean(_dims(x), keepdim=True)
 
 
 class _ShiftNormBase(nn.modules.batchnorm._BatchNorm):
@@ -81,15 +92,19 @@ class _ShiftNormBase(nn.modules.batchnorm._BatchNorm):
         if not self.training:
             return self._evaluated(input)
         x = input.to(self.weight.dtype)
-        dims, shape = _dims(x), [1, -1, *[1] * (x.dim() - 2)]
+        shape, (mean_of, mean_back) = [1, -1, *[1] * (x.dim() - 2)], self._means(x)
         with torch.no_grad():
-            mean = x.mean(dims, keepdim=True)
+            mean = mean_of(x)
             centred = x - mean
-            variance = (centred * ap2(centred)).mean(dims, keepdim=True)
-            scale = (variance + self.eps).rsqrt()
+            scale = (mean_of(centred * ap2(centred)) + self.eps).rsqrt()
             self._track(mean, scale)
-        y: Tensor = _ShiftNorm.apply(x, self.weight.view(shape), self.bias.view(shape), scale, centred)  # type: ignore[no-untyped-call]  # in torch
+        gamma, beta = self.weight.view(shape), self.bias.view(shape)
+        y: Tensor = _ShiftNorm.apply(x, gamma, beta, scale, centred, mean_back)  # type: ignore[no-untyped-call]  # in torch
         return y.to(input.dtype)
+
+    def _means(self, x: Tensor) -> tuple[Mean, Mean]:
+        """How numbers of the shape of ``x`` are averaged over all axes but the channels, and gradients."""
+        return _mean, _mean
 
     def _track(self, mean: Tensor, scale: Tensor) -> None:
         """The running averages; cumulative ones without a momentum, as torch's own norms have it."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bnn_train.binary.draws import weights_draw
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.gradients import GAINS, GRADIENTS, Context, Near
 from bnn_train.binary.pre import PRES
@@ -76,7 +77,11 @@ class WeightQuantizer(nn.Module):
     def quantized(self, u: Tensor, *, drawn: bool = True) -> tuple[Tensor, Tensor | None]:
         """Codes of the prepared weight and α, or None where there is no factor. ``drawn``: at random where
         the quantizer draws."""
-        codes = self.quantizer.codes(u, self.dims, drawn=drawn and self.draws)
+        if drawn and self.draws:
+            with weights_draw(u.device):
+                codes = self.quantizer.codes(u, self.dims, drawn=True)
+        else:
+            codes = self.quantizer.codes(u, self.dims, drawn=False)
         if self.bases:
             return codes, self.quantizer.factors(u, codes, self.dims)
         alpha = self.scale.find(u, codes, self.dims)

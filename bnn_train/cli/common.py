@@ -12,8 +12,17 @@ from pathlib import Path
 from bnn_train import __version__
 from bnn_train.cli import completion, terminal
 from bnn_train.colours import coloured
-from bnn_train.errors import EXIT_SIGINT, EXIT_USER_ERROR, BnnError, ConfigError, Interrupted
+from bnn_train.errors import (
+    EXIT_SIGINT,
+    EXIT_USER_ERROR,
+    BnnError,
+    ConfigError,
+    Interrupted,
+    LostError,
+    RunError,
+)
 from bnn_train.files import expanded
+from bnn_train.launch import deputises, launched, speaks
 
 QUIET, USUAL, VERBOSE = -1, 0, 1
 
@@ -56,15 +65,20 @@ def path_argument(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def guarded(command: Callable[[], None]) -> int:
-    """Run a command; every foreseen failure is a sentence and an exit code, never a traceback."""
+def guarded(command: Callable[[], None], *, together: bool = False) -> int:
+    """Run a command; every foreseen failure is a sentence and an exit code, never a traceback. Of several
+    processes that a launcher started the first tells it; ``together``: the command knows of them."""
     try:
+        if launched() and not together:
+            raise RunError("only a training runs in several processes; start this without torchrun")
         command()
         terminal.settle()
     except ConfigError as error:
         return _failed("\n".join(f"error: {problem}" for problem in error.problems), error.exit_code)
     except Interrupted as stopped:
         return _failed(str(stopped), stopped.exit_code)
+    except LostError as error:
+        return _failed(f"error: {error}", error.exit_code, tells=speaks() or deputises())
     except BnnError as error:
         return _failed(f"error: {error}", error.exit_code)
     except KeyboardInterrupt:
@@ -74,10 +88,10 @@ def guarded(command: Callable[[], None]) -> int:
     return 0
 
 
-def _failed(told: str, code: int) -> int:
+def _failed(told: str, code: int, *, tells: bool | None = None) -> int:
     if _Voice.verbosity >= VERBOSE:
         traceback.print_exc()
-    for line in told.split("\n"):
+    for line in told.split("\n") if (speaks() if tells is None else tells) else ():
         say(line, QUIET)
     return code
 

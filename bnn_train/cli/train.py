@@ -6,20 +6,27 @@ torch is imported only after the config has been read, so that a typo is answere
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bnn_train.cli import terminal
 from bnn_train.cli.common import add_common, guarded, path_argument, verbosity
 from bnn_train.colours import coloured
-from bnn_train.config.loader import dump, json_schema, load, load_settings, override
+from bnn_train.config.loader import dump, from_mapping, json_schema, load, load_settings, override
 from bnn_train.config.schema import Experiment
 from bnn_train.config.shipped import FOLDER, copy_config, resolved
 from bnn_train.errors import RunError
 from bnn_train.files import expanded
+from bnn_train.launch import launched, speaks
+
+if TYPE_CHECKING:
+    from bnn_train.world import World
 
 LATEST = "latest"
 
@@ -97,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     terminal.prepare()
     p = parser()
-    args = p.parse_args(argv)
+    args = _parsed(p, argv)
     given = args.config or args.set or args.resume or args.copy_config or args.json_schema
     if not given and args.list is None:
         p.error("give --config F, for example: bnn-train --config quickstart (bnn-train --list names more)")
@@ -107,11 +114,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         p.error("--profile must be at least 1")
     verbosity(args)
     wrong: list[str] = []
-    return guarded(lambda: _run(args, wrong)) or int(bool(wrong))
+    return guarded(lambda: _run(args, wrong), together=trains(args)) or int(bool(wrong))
+
+
+def _parsed(p: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options; of several processes the first tells what is wrong with them."""
+    with nullcontext() if speaks() else contextlib.redirect_stderr(io.StringIO()):
+        return p.parse_args(argv)
+
+
+def trains(args: argparse.Namespace) -> bool:
+    """Whether the options ask for a training."""
+    others = (args.check, args.dry_run, args.print_config, args.copy_config, args.json_schema)
+    return args.list is None and args.profile is None and not any(others)
 
 
 def _run(args: argparse.Namespace, wrong: list[str]) -> None:
     """Do what the options ask for; instruments of ``--check`` that find a fault are added to ``wrong``."""
+    if launched():
+        _together(args)
+    else:
+        _alone(args, wrong)
+
+
+def _alone(args: argparse.Namespace, wrong: list[str]) -> None:
     if args.list is not None:
         from bnn_train.cli.listing import listed
 
@@ -131,16 +157,14 @@ def _run(args: argparse.Namespace, wrong: list[str]) -> None:
         wrong += _check(args, experiment)
     elif args.profile is not None:
         _profile(args, experiment)
-    elif args.resume and not (args.dry_run or args.print_config):
-        _resume(args, experiment)
+    elif not (args.dry_run or args.print_config):
+        _train(_task(args, experiment), verbosity(args))
     elif experiment is None:
         raise RunError("--dry-run and --print-config need --config F")
     elif args.print_config:
         print(dump(experiment, escape=not terminal.is_utf8()), end="")
-    elif args.dry_run:
-        _dry_run(experiment)
     else:
-        _start(experiment, verbosity(args))
+        _dry_run(experiment)
 
 
 def _given(config: Path | None, settings: Sequence[str], *, resumes: bool) -> Experiment | None:
@@ -178,26 +202,63 @@ def _profile(args: argparse.Namespace, experiment: Experiment | None) -> None:
     print(profiled(experiment, args.config, args.profile))
 
 
-def _start(experiment: Experiment, loudness: int) -> None:
-    from bnn_train.training.console import Console
-    from bnn_train.training.folder import run_path
-    from bnn_train.training.run import start
+class _Task(NamedTuple):
+    """A training to begin, or to go on with."""
 
-    path, console = run_path(experiment), Console(loudness)
-    _tell(start(experiment, warn=_warning(console.warn), begun=console.note, console=console), path)
+    path: Path
+    resumes: bool
+    experiment: Experiment | None
+    """None: the stored one."""
 
 
-def _resume(args: argparse.Namespace, experiment: Experiment | None) -> None:
-    from bnn_train.training.console import Console
+def _task(args: argparse.Namespace, experiment: Experiment | None) -> _Task:
     from bnn_train.training.folder import is_unbegun, run_path
-    from bnn_train.training.run import resume
 
-    if args.resume == LATEST and experiment is not None and is_unbegun(run_path(experiment)):
-        _start(experiment, verbosity(args))
-        return
+    if experiment is not None and (
+        not args.resume or (args.resume == LATEST and is_unbegun(run_path(experiment)))
+    ):
+        return _Task(run_path(experiment), False, experiment)
     path, experiment = _to_resume(args.resume, experiment, args.set)
-    console = Console(verbosity(args))
-    _tell(resume(path, experiment, warn=_warning(console.warn), begun=console.note, console=console), path)
+    return _Task(path, True, experiment)
+
+
+def _train(task: _Task, loudness: int, world: World | None = None) -> None:
+    from bnn_train.training.console import SILENT, Console
+    from bnn_train.training.run import resume, start
+    from bnn_train.world import ALONE
+
+    world = world or ALONE
+    console = Console(loudness if world.is_writer else SILENT)
+    voice: Any = {"warn": _warning(console.warn), "begun": console.note, "console": console}
+    if task.resumes or task.experiment is None:
+        report = resume(task.path, task.experiment, **voice, world=world)
+    else:
+        report = start(task.experiment, **voice, world=world)
+    if report:
+        _tell(report, task.path)
+
+
+def _together(args: argparse.Namespace) -> None:
+    """The first process reads config and folders, and tells the others."""
+    from bnn_train.report.versions import versions
+    from bnn_train.world import join, leave
+
+    world, told = join(), None
+    with world.agreed():
+        if world.is_writer:
+            args.config = args.config and resolved(args.config)
+            task = _task(args, _given(args.config, args.set, resumes=bool(args.resume)))
+            chosen = task.experiment and task.experiment.model_dump(mode="json")
+            told = {"path": str(task.path), "resumes": task.resumes, "experiment": chosen}
+    told, first = world.told_by(0, told), world.told_by(0, versions())
+    with world.agreed():
+        if first != versions():
+            raise RunError(
+                f"the processes must have the same versions: {versions()} here, {first} in the first"
+            )
+    experiment = None if told["experiment"] is None else from_mapping(told["experiment"])
+    _train(_Task(Path(told["path"]), told["resumes"], experiment), verbosity(args), world)
+    leave(world)
 
 
 def _to_resume(

@@ -146,6 +146,9 @@ class Training(Record):
     best on the test set, which the report then says."""
     accumulate: Count = 1
     """Batches whose gradients are averaged into one step."""
+    sync_norms: bool = False
+    """Of several processes: whether batch norms take mean and variance over the images of all, as one process
+    does with the whole batch, and not each over its own part. It costs two messages a norm and step."""
     clip_grad_norm: Positive | None = None
     """The largest norm of a step's gradient, over all parameters together. `method.weight.gain: fan_in`
     counts in it: latent gradients, n times as large, then leave little to the others."""

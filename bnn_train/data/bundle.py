@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bnn_train.data.mix import mixed
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.randomness import Ids, balanced, permutation
+from bnn_train.data.share import Counts, bounds, shares
 from bnn_train.data.sources import FolderSource, Source
 from bnn_train.spec.data import Data
+from bnn_train.world import ALONE, World
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class DataBundle:
     """A sentence on how the training images differ from those that the validation split was drawn from."""
     choices: tuple[str, ...] = ()
     """Sentences on defaults that were taken."""
+    world: World = ALONE
+    """The processes that share each batch."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -88,6 +93,11 @@ class DataBundle:
         """``choices``, ``notes``, ``changed``, and what was met in the files read so far, as sentences."""
         met = [sentence for source in self._folders() for sentence in source.incidents.sentences()]
         return [*self.choices, *self.notes, *([self.changed] if self.changed else []), *met]
+
+    def add_up_remarks(self) -> None:
+        """Take in what the other processes have met."""
+        for source in [] if self.world.alone else self._folders():
+            source.incidents.add_up(self.world)
 
     def take_damaged(self) -> int:
         """Places in batches that damaged images left to others, since this was last asked."""
@@ -108,19 +118,33 @@ class DataBundle:
         """Augmented training images of an epoch (from 0), in its order, without the first ``skip`` batches.
 
         float32 B×C×H×W and int64 labels on the device. A function of (seed, epoch) alone; nothing is decoded
-        for skipped batches. ``mix``: as ``data.mix`` says, if it does; then with shares B×K for labels.
+        for skipped batches. ``mix``: as ``data.mix`` says, if it does; then with shares B×K for labels. Of
+        several processes each reads its part of every batch.
         """
-        split, size = self.splits["train"], self.config.batch_size
+        split, size, world = self.splits["train"], self.config.batch_size, self.world
         order = self._order(epoch, split)[: self.batches_per_epoch * size]
-        left = split.positions[order[skip * size :]]
+        mixes = mix and bool(self.config.mix)
+        behind = mixes and not world.alone
+        left, size = shares(
+            split.positions[order[skip * size :]], size, world.rank, world.size, neighbour=behind
+        )
         batches = split.source.batches(left, epoch, size, self.spares("train"))
         for number, (images, labels) in enumerate(batches):
             pixels = self.normalizer(images)
-            if mix and self.config.mix:
+            if mixes:
                 ids = left[number * size : number * size + len(labels)]
-                yield self._mixed(pixels, labels, epoch, ids)
-            else:
-                yield pixels, labels
+                pixels, labels = self._mixed(pixels, labels, epoch, ids)
+            yield (pixels[:-1], labels[:-1]) if behind else (pixels, labels)
+
+    def counts(self, number: int) -> Counts:
+        """The images of the epoch's training batch ``number`` that this process counts, and all of them."""
+        size = self.config.batch_size
+        images = self.batches_per_epoch * size
+        if self.config.sampling == "shuffle":
+            images = min(images, self.sizes["train"])
+        whole = min(size, images - number * size)
+        start, stop = bounds(whole, self.world.rank, self.world.size)
+        return Counts(stop - start, whole)
 
     def _mixed(self, images: Tensor, labels: Tensor, epoch: int, ids: Ids) -> tuple[Tensor, Tensor]:
         ways, classes = self.config.mix, len(self.classes)
@@ -146,13 +170,29 @@ class DataBundle:
         return balanced(self.seed, epoch, split.labels, self.batches_per_epoch * self.config.batch_size)
 
     def eval_batches(
-        self, split: str, batch_size: int | None = None, limit: int | None = None, *, scored: bool = True
+        self,
+        split: str,
+        batch_size: int | None = None,
+        limit: int | None = None,
+        *,
+        scored: bool = True,
+        shared: bool = False,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image of a split once, in order, not augmented; at most the first ``limit``.
 
         ``scored`` images are all read or none; without, training images may be left out as in training.
+        ``shared``: of N processes number r reads the batches r, r + N, … alone.
         """
         chosen, size = self.splits[split], batch_size or self.config.eval_batch_size
         spares = None if scored else self.spares(split)
-        for images, labels in chosen.source.batches(chosen.positions[:limit], None, size, spares):
+        positions = chosen.positions[:limit]
+        if shared and not self.world.alone:
+            positions = positions[self.places(split)]
+        for images, labels in chosen.source.batches(positions, None, size, spares):
             yield self.normalizer(images), labels
+
+    def places(self, split: str) -> Ids:
+        """The images of a split that this process evaluates where processes share it."""
+        places = np.arange(len(self.splits[split].positions))
+        mine: Ids = places[places // self.config.eval_batch_size % self.world.size == self.world.rank]
+        return mine

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from bnn_train.errors import printable
+from bnn_train.world import World
 
 
 class Incidents:
@@ -28,6 +29,17 @@ class Incidents:
         """Places of damaged images in training batches since this was last asked."""
         places, self._places = self._places, 0
         return places
+
+    def add_up(self, world: World) -> None:
+        """Take in what all processes have met."""
+        own = {
+            "turned": [name.decode("latin-1") for name in self._turned],
+            "damaged": {name.decode("latin-1"): told for name, told in self._damaged.items()},
+        }
+        for rank in range(world.size):
+            told = world.told_by(rank, own)
+            self._turned.update(name.encode("latin-1") for name in told["turned"])
+            self._damaged |= {name.encode("latin-1"): fault for name, fault in told["damaged"].items()}
 
     def sentences(self) -> Iterator[str]:
         """One line on the turned images and one on the damaged ones, where there are any."""

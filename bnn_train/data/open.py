@@ -15,6 +15,7 @@ from bnn_train.errors import DataError
 from bnn_train.files import expanded
 from bnn_train.spec.data import Data
 from bnn_train.spec.inputs import input_shape, is_folder
+from bnn_train.world import ALONE, World
 
 __all__ = ["SPLITS", "DataBundle", "open_data"]
 
@@ -28,11 +29,13 @@ def open_data(
     device: torch.device,
     splits: Sequence[str] = SPLITS,
     preprocess: Mapping[str, Tensor] | None = None,
+    world: World = ALONE,
 ) -> DataBundle:
     """Read, check and split the data.
 
     ``preprocess``: the normalizer's stored state; with it nothing is fitted, and the test split needs no
-    training file. ``seed`` decides order, augmentation and a random validation split.
+    training file. ``seed`` decides order, augmentation and a random validation split. ``world``: the
+    processes that share its batches.
     Raises DataError for files or settings that cannot be used, CheckpointError for a foreign ``preprocess``.
     """
     config = config.model_copy(update={"root": str(expanded(config.root))})
@@ -52,6 +55,7 @@ def open_data(
         notes=opened.notes,
         changed=opened.changed,
         choices=opened.choices,
+        world=world,
     )
     _check_batch(bundle)
     return bundle
@@ -62,4 +66,9 @@ def _check_batch(bundle: DataBundle) -> None:
         raise DataError(
             f"data.batch_size: {bundle.config.batch_size} is more than the {bundle.sizes['train']} training"
             " images, and data.drop_last leaves smaller batches out; lower it, or set data.drop_last to false"
+        )
+    if bundle.config.batch_size < bundle.world.size:
+        raise DataError(
+            f"data.batch_size: {bundle.config.batch_size} images for {bundle.world.size} processes, which"
+            " share each batch; raise it, or start fewer processes"
         )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bnn_train.errors import DataError
+from bnn_train.world import World
 
 Z95 = NormalDist().inv_cdf(0.975)
 
@@ -95,6 +96,14 @@ class Tally:
         self._counts.add(logits, labels.long(), loss)
         self._total += len(labels)
 
+    def add_up(self, world: World, device: torch.device) -> None:
+        """Take in the counts of all processes, each of which has seen some of the images."""
+        counts = self._counts = self._counts or _Counts(self._classes, device)
+        total = torch.tensor(self._total)
+        world.add([total])
+        counts.add_up(world)
+        self._total = int(total)
+
     def result(self) -> Evaluation:
         """The counts so far. Raises DataError if there were no images, or labels that are no class."""
         if self._counts is None or not self._total:
@@ -125,6 +134,13 @@ class _Counts:
         self._unscored.index_add_(0, labels, (~scored).long())
         self._top5 += ((ranked == labels[:, None]).any(dim=1) & scored).sum()
         self._loss += (loss.double() if isinstance(loss, Tensor) else loss) * len(labels)
+
+    def add_up(self, world: World) -> None:
+        """See ``Tally``."""
+        world.add([self._confusion, self._unscored, self._top5, self._loss])
+        least, most = world.largest(-int(self._least), int(self._most))
+        self._least.fill_(-least)
+        self._most.fill_(most)
 
     def result(self, total: int) -> Evaluation:
         """As whole numbers on the CPU."""

@@ -116,6 +116,16 @@ class MetricsLog:
                 _log.warning("warning: %s: some metrics are lost: %s; the training goes on", what, reason)
 
 
+class NoLog(MetricsLog):
+    """Writes nothing: another process does."""
+
+    def __init__(self) -> None:
+        self._board, self._trackers = None, {}
+
+    def write(self, event: str, step: int, epoch: int, **values: Any) -> None:
+        """Nothing."""
+
+
 def _tags(event: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key, value in values.items():
         if isinstance(value, int | float):

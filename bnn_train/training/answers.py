@@ -37,6 +37,16 @@ class Answers:
         probability = torch.where(unanswered, 0.0, probability)
         self._found.append(torch.stack([labels.double(), answer.double(), probability, margin], dim=1))
 
+    def add_up(self, data: DataBundle, split: str) -> None:
+        """Take in the answers that the processes have found, each to its images."""
+        if data.world.alone:
+            return
+        whole = torch.zeros(len(data.splits[split].positions), 4, dtype=torch.float64)
+        if self._found:
+            whole[torch.from_numpy(data.places(split))] = torch.cat(self._found).cpu()
+        data.world.add([whole])
+        self._found = [whole]
+
     def predictions(self, data: DataBundle, split: str) -> list[Prediction]:
         """The images in the order of evaluation, with the names of their classes."""
         columns = torch.cat(self._found).cpu().T.tolist()

@@ -13,8 +13,9 @@ from bnn_train.models.build import build
 
 
 def check_batches(experiment: Experiment, data: DataBundle) -> None:
-    """Raises RunError where a batch that the norms are trained on holds one image and the network cannot take
-    one: a batch norm needs two values per channel, which a larger map has in one image."""
+    """Raises RunError where a batch that the norms are trained on, or a process's part of it, holds one image
+    and the network cannot take one: a batch norm needs two values per channel, which a larger map has in one
+    image."""
     lone = list(_lone(experiment, data))
     if lone and not _takes(experiment, data, 1) and _takes(experiment, data, 2):
         raise RunError(
@@ -30,6 +31,9 @@ def _lone(experiment: Experiment, data: DataBundle) -> Iterator[str]:
     if size == 1:
         yield "data.batch_size is 1"
         yield "set it to 2 or more"
+    elif not experiment.training.sync_norms and (parts := _lone_part(data)):
+        yield f"{data.world.size} processes share a batch of {parts} images, so that one has a single image"
+        yield "set training.sync_norms to true, start fewer processes, or take another data.batch_size"
     elif section.sampling == "shuffle" and batches * size - images == size - 1:
         yield f"data.drop_last is false, and the last of {images} images in batches of {size} is alone"
         yield "set data.drop_last to true, or take another data.batch_size"
@@ -41,6 +45,14 @@ def _lone(experiment: Experiment, data: DataBundle) -> Iterator[str]:
             f" {section.eval_batch_size} (data.eval_batch_size), and the last is alone"
         )
         yield "take another data.eval_batch_size"
+
+
+def _lone_part(data: DataBundle) -> int:
+    """The size of a batch of which a process has one image; 0 where there is none."""
+    if data.world.alone:
+        return 0
+    sizes = {data.counts(number).whole for number in (0, data.batches_per_epoch - 1)}
+    return next((size for size in sorted(sizes) if size // data.world.size <= 1), 0)
 
 
 def _takes(experiment: Experiment, data: DataBundle, images: int) -> bool:

@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from bnn_train.config.local import located
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.files import link_file, replace_file
 from bnn_train.training.renamed import renamed
+from bnn_train.world import World
 
 FORMAT = "bnn_train checkpoint"
 VERSION = 1
@@ -138,6 +139,22 @@ def _check_format(path: Path, metadata: dict[str, str]) -> None:
             f"{path}: checkpoint format {metadata.get('version')}, this bnn_train reads {VERSION};"
             " use the version that wrote it"
         )
+
+
+def sent(path: Path, world: World) -> Checkpoint:
+    """The checkpoint that the first process reads there, in every process."""
+    with world.agreed():
+        own = read(path) if world.is_writer else None
+    return shared(own, world)
+
+
+def shared(own: Checkpoint | None, world: World) -> Checkpoint:
+    """The checkpoint of the first process, in every process."""
+    if own is not None and world.alone:
+        return own
+    tensors = b"" if own is None else save({name: t.contiguous() for name, t in own.tensors.items()})
+    content, state = world.sent(tensors), world.told_by(0, own and own.state)
+    return own or Checkpoint(load(content), state)
 
 
 def saved(folder: Path) -> bool:

@@ -30,6 +30,7 @@ FREE_KEYS = (
     "data.eval_batch_size",
     "data.on_error",
     "training.epochs",
+    "training.sync_norms",
     "training.log_every",
     "training.checkpoint_every",
     "training.checkpoint_minutes",
@@ -123,6 +124,8 @@ def told_changes(stored: Experiment, wanted: Experiment) -> list[str]:
         )
     elif old != new:
         told.append(f"the {wanted.schedule.name} schedule stretched from {old} to {new} epochs")
+    if stored.training.sync_norms != wanted.training.sync_norms:
+        told.append(f"training.sync_norms {str(wanted.training.sync_norms).lower()}")
     if stored.run.device != wanted.run.device:
         told.append(f"run.device {wanted.run.device} instead of {stored.run.device}")
     return told

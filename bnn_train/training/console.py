@@ -16,7 +16,7 @@ from bnn_train.colours import coloured
 from bnn_train.config.local import shown_words
 
 LOG = "log.txt"
-QUIET, USUAL, VERBOSE = -1, 0, 1
+SILENT, QUIET, USUAL, VERBOSE = -2, -1, 0, 1
 SECOND, MINUTE = 1.0, 60.0
 T = TypeVar("T")
 

@@ -24,10 +24,18 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that this process alone may write while it is entered; ``lock`` holds that claim."""
+    """A folder that this process alone may write while it is entered; ``lock`` holds that claim.
+
+    Without a lock it is that of another process, which writes it, and here it may not even be there.
+    """
 
     path: Path
-    lock: FileLock
+    lock: FileLock | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process writes it."""
+        return self.lock is not None
 
     @property
     def checkpoints(self) -> Path:
@@ -56,7 +64,8 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.lock.release()
+        if self.lock is not None:
+            self.lock.release()
 
 
 def run_path(experiment: Experiment) -> Path:

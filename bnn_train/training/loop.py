@@ -13,7 +13,7 @@ from torch import nn
 from bnn_train.config.schema import Experiment
 from bnn_train.data.open import DataBundle
 from bnn_train.data.randomness import stream_seed
-from bnn_train.errors import Interrupted, NonFiniteError
+from bnn_train.errors import NonFiniteError
 from bnn_train.report.metrics import MetricsLog
 from bnn_train.spec.annealed import Position
 from bnn_train.training.position import position_of, steps_per_epoch
@@ -22,9 +22,10 @@ from bnn_train.training.records import Recorder
 from bnn_train.training.rescue import nothing_lost
 from bnn_train.training.schedules import learning_rate
 from bnn_train.training.setup import Learner
-from bnn_train.training.signals import StopRequest
-from bnn_train.training.step import Batch, Kept, Seen, training_step
+from bnn_train.training.signals import StopRequest, stopped
+from bnn_train.training.step import Batch, Kept, Sums, training_step
 from bnn_train.training.sums import EpochSums
+from bnn_train.training.together import Meeting, Together
 
 LEAST_SCALE = 1.0
 """A gradient that overflows without being scaled up is no number by itself."""
@@ -43,6 +44,8 @@ def train(
     order, augmentation, learning rate and every draw of a step are functions of it and of the seed."""
     training, per_epoch = experiment.training, steps_per_epoch(experiment, data)
     kept, console = Kept(learner.model), recorder.console
+    meeting = Meeting(data.world, stop, recorder.is_late)
+    together = None if data.world.alone else Together(learner, data)
     recorder.begins(progress)
     if not training.epochs:
         recorder.finish_untrained(progress)
@@ -58,10 +61,10 @@ def train(
             steps = groups(batches, training.accumulate)
             told = partial(_live, sums, progress, epoch, per_epoch)
             bar = console.bar(steps, name=f"epoch {epoch + 1}", total=per_epoch, done=done)
-            for group in bar:
+            for group in meeting.each(bar):
                 learner.optimizers.set_rate(rate(progress.step), epoch)
                 position = position_of(progress.step, per_epoch, training.epochs)
-                sums.add(_step(experiment, learner, kept, group, position, progress), progress.step)
+                sums.add(_step(experiment, learner, kept, group, position, progress, together), progress.step)
                 progress.step += 1
                 clock, before = time.perf_counter(), clock
                 progress.seconds += clock - before
@@ -69,17 +72,19 @@ def train(
                 if progress.step % training.log_every == 0:
                     check()
                     _write(log, progress, epoch, rate(progress.step - 1), learner)
-                if stop.signal is not None:
+                number = meeting.signal
+                if number is not None:
                     check()
-                    recorder.save(progress)
-                    raise Interrupted(
-                        f"stopped by {stop.signal.name} after step {progress.step} (epoch {epoch + 1});"
-                        " saved, go on with --resume",
-                        stop.exit_code,
+                    with data.world.agreed():
+                        recorder.save(progress)
+                    raise stopped(
+                        number, f"after step {progress.step} (epoch {epoch + 1}); saved, go on with --resume"
                     )
-                if recorder.is_due(progress, at_end=progress.step == (epoch + 1) * per_epoch):
+                at_end = progress.step == (epoch + 1) * per_epoch
+                if recorder.is_due(progress, at_end=at_end, late=meeting.late):
                     check()
-                    recorder.save(progress)
+                    with data.world.agreed():
+                        recorder.save(progress)
             check()
             progress.seconds += time.perf_counter() - clock
             recorder.finish_epoch(progress, epoch)
@@ -102,13 +107,22 @@ def _step(
     group: list[Batch],
     position: Position,
     progress: Progress,
-) -> list[Seen]:
+    together: Together | None,
+) -> list[Sums]:
     """The step, repeated on the same images at half the loss scale as long as fp16 overflows."""
+    step = partial(
+        training_step, learner, kept, group, position=position, clip=experiment.training.clip_grad_norm
+    )
     while True:
-        _seed(learner.device, stream_seed(experiment.seed, "step", progress.step))
-        seen = training_step(learner, kept, group, position=position, clip=experiment.training.clip_grad_norm)
-        if seen is not None:
-            return seen
+        if together is None:
+            _seed(learner.device, stream_seed(experiment.seed, "step", progress.step))
+            seen = step()
+            sums = None if seen is None else [one.sums for one in seen]
+        else:
+            _seed(learner.device, stream_seed(experiment.seed, "step", progress.step, together.world.rank))
+            sums = together.step(step, experiment, progress, len(group))
+        if sums is not None:
+            return sums
         progress.skipped += 1
         if learner.scaler.get_scale() < LEAST_SCALE:
             raise NonFiniteError(

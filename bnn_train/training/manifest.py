@@ -20,7 +20,7 @@ from bnn_train.training.folder import RunFolder
 from bnn_train.training.images import Keys
 from bnn_train.training.progress import Progress
 
-MACHINE = ("cpu", "isa", "threads", "gpus")
+MACHINE = ("cpu", "isa", "threads", "gpus", "processes")
 """Of what ``machine`` tells: that on which the last bits of a result depend."""
 
 
@@ -47,7 +47,7 @@ def write(
         "starts": [*_starts(folder.read_json(MANIFEST)), started],
         "seed": experiment.seed,
         "versions": versions(),
-        "machine": machine(),
+        "machine": {**machine(), "processes": data.world.size},
         "git": git_revision(),
         "data": {"sizes": data.sizes, "digests": data.digests},
     }
@@ -92,7 +92,10 @@ def changes(data: DataBundle, folder: RunFolder, keys: Keys) -> list[str]:
     return [
         *told,
         *_differences(_mapping(before, "versions"), versions()),
-        *_differences({k: v for k, v in _mapping(before, "machine").items() if k in MACHINE}, machine()),
+        *_differences(
+            {k: v for k, v in _mapping(before, "machine").items() if k in MACHINE},
+            {**machine(), "processes": data.world.size},
+        ),
     ]
 
 

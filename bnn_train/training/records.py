@@ -61,14 +61,17 @@ class Recorder:
         """Take the disk to be as far as ``progress``, and let the time until the next checkpoint run."""
         self.saved_step, self.saved_at = progress.step, time.monotonic()
 
-    def is_due(self, progress: Progress, *, at_end: bool) -> bool:
-        """Whether a checkpoint inside the epoch is due, by steps or by the clock; its end saves anyway."""
-        training = self.experiment.training
+    def is_due(self, progress: Progress, *, at_end: bool, late: bool) -> bool:
+        """Whether a checkpoint inside the epoch is due, by steps or, if it is ``late``, by the clock; its end
+        saves anyway."""
+        every = self.experiment.training.checkpoint_every
         if at_end:
             return False
-        if training.checkpoint_every and progress.step % training.checkpoint_every == 0:
-            return True
-        minutes = training.checkpoint_minutes
+        return late or bool(every and progress.step % every == 0)
+
+    def is_late(self) -> bool:
+        """Whether a checkpoint is due by the clock."""
+        minutes = self.experiment.training.checkpoint_minutes
         return minutes > 0 and time.monotonic() - self.saved_at >= 60 * minutes
 
     def tell(self, sentences: Iterable[str]) -> None:
@@ -85,7 +88,10 @@ class Recorder:
         older ``last`` leads to the same weights again, while a newer ``last`` would pass over this epoch.
         """
         folder = self.folder.checkpoints
-        progress.damaged += self.data.take_damaged()
+        progress.damaged += self.data.take_damaged() if self.data.world.alone else 0
+        if not self.folder.is_ours:
+            self.begins(progress)
+            return
         tensors = self.learner.tensors()
         tensors |= {f"preprocess.{name}": t for name, t in self.data.normalizer.state().items()}
         tensors |= {f"signs.{name}": t for name, t in self.signs.items()}
@@ -112,9 +118,18 @@ class Recorder:
     def finish_epoch(self, progress: Progress, epoch: int) -> None:
         """Evaluate, log, choose, save; the progress then stands at the start of the next epoch."""
         position = self._place(progress)
-        self._reestimate()
-        progress.damaged += self.data.take_damaged()
-        entry = self._entry(progress, epoch)
+        split = SELECTION_SPLITS[self.experiment.training.select]
+        if split is None and self.data.sizes.get("validation"):
+            split = "validation"
+        world, found = self.data.world, self._evaluated(split)
+        self.data.add_up_remarks()
+        with world.agreed():
+            self._finish(progress, epoch, position, found)
+        world.agree(self.learner.model.state_dict())
+
+    def _finish(self, progress: Progress, epoch: int, position: Position, found: dict[str, float]) -> None:
+        progress.damaged += self.data.take_damaged() if self.data.world.alone else 0
+        entry = self._entry(progress, epoch, found)
         self.tell(self.data.remarks)
         score = entry.get(f"{SELECTION_SPLITS[self.experiment.training.select]}_top1", float(epoch))
         if not self.experiment.method.weight.progress.ends(position):
@@ -131,18 +146,21 @@ class Recorder:
     def finish_untrained(self, progress: Progress) -> None:
         """Evaluate and save a network that is not trained."""
         self._place(progress)
-        self._reestimate()
-        split = SELECTION_SPLITS[self.experiment.training.select]
-        if split is not None:
-            entry = _prefixed(split, self.evaluate(split))
-            self.log.write("untrained", progress.step, 0, **entry)
-            self.console.line(f"untrained  {split} {entry[f'{split}_top1']:.2f} %")
-        self.save(progress, best=True)
+        entry = self._evaluated(SELECTION_SPLITS[self.experiment.training.select])
+        with self.data.world.agreed():
+            if entry:
+                self.log.write("untrained", progress.step, 0, **entry)
+                split = SELECTION_SPLITS[self.experiment.training.select]
+                self.console.line(f"untrained  {split} {entry[f'{split}_top1']:.2f} %")
+            self.save(progress, best=True)
 
-    def _reestimate(self) -> None:
+    def _evaluated(self, split: str | None) -> dict[str, float]:
+        """Loss and top-k on a split, if one is named, after the norms' statistics are estimated anew where
+        the method does so."""
         if self.experiment.method.norm.reestimate:
-            batches = self.data.eval_batches("train", scored=False)
-            reestimate_norms(self.learner.evaluated, batches, amp=self.learner.amp)
+            batches = self.data.eval_batches("train", scored=False, shared=True)
+            reestimate_norms(self.learner.evaluated, batches, amp=self.learner.amp, world=self.data.world)
+        return {} if split is None else _prefixed(split, self.evaluate(split))
 
     def _place(self, progress: Progress) -> Position:
         """Let both networks compute as a checkpoint that is saved now will."""
@@ -151,7 +169,7 @@ class Recorder:
         place(self.learner.evaluated, position)
         return position
 
-    def _entry(self, progress: Progress, epoch: int) -> dict[str, Any]:
+    def _entry(self, progress: Progress, epoch: int, found: dict[str, float]) -> dict[str, Any]:
         model, step = self.learner.model, progress.step
         entry: dict[str, Any] = {
             "lr": self.learner.optimizers.rate,
@@ -160,11 +178,7 @@ class Recorder:
         }
         if self.experiment.data.on_error == "skip":
             entry["train_damaged"] = progress.damaged
-        split = SELECTION_SPLITS[self.experiment.training.select]
-        if split is None and self.data.sizes.get("validation"):
-            split = "validation"
-        if split is not None:
-            entry |= _prefixed(split, self.evaluate(split))
+        entry |= found
         if self.learner.scaler.is_enabled():
             entry["skipped_steps"] = progress.skipped
         flips = diagnostics.flip_rates(model, self.signs)
@@ -186,11 +200,12 @@ class Recorder:
         """The evaluated model on a split."""
         return evaluate(
             self.learner.evaluated,
-            self.console.bar(self.data.eval_batches(split), name=split),
+            self.console.bar(self.data.eval_batches(split, shared=True), name=split),
             classes=len(self.data.classes),
             criterion=criterion(self.experiment.loss).scored,
             amp=self.learner.amp,
             flips=self.experiment.data.flip_test,
+            world=self.data.world,
         )
 
     def _layers(self, flips: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -89,11 +89,12 @@ def evaluate_checkpoint(
     model, experiment = model_of(checkpoint, device), experiment_of(checkpoint)
     result = evaluate(
         model,
-        data.eval_batches(split),
+        data.eval_batches(split, shared=True),
         classes=len(data.classes),
         criterion=criterion(experiment.loss).scored,
         amp=AMP_TYPES[experiment.training.amp],
         see=see,
         flips=experiment.data.flip_test,
+        world=data.world,
     )
     return model, result

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bnn_train.binary.latent import enforce
+from bnn_train.binary.sync_norm import Synced, synchronised
 from bnn_train.config.schema import Experiment, Run
-from bnn_train.data.open import DataBundle
+from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import CheckpointError, RunError
 from bnn_train.models.build import build
@@ -22,10 +24,12 @@ from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
 from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.precision import AMP_TYPES
+from bnn_train.world import ALONE, World
 
 
-def choose_device(run: Run) -> torch.device:
-    """The device a run section asks for; sets up CPU threads and memory, and how a GPU computes.
+def choose_device(run: Run, world: World = ALONE) -> torch.device:
+    """The device a run section asks for; sets up CPU threads and memory, and how a GPU computes. Of several
+    processes on a machine each has a GPU of its own.
 
     Products of signs are whole numbers, which float32 adds exactly in any order, and a GPU's TF32 too, since
     ±1 has no more bits; products of real numbers and all gradients would keep 10 bits of 23 in TF32, so it
@@ -43,7 +47,15 @@ def choose_device(run: Run) -> torch.device:
         raise RunError("run.device is cuda, but torch finds no CUDA device; use auto or cpu")
     if run.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda")
+    if world.alone:
+        return torch.device("cuda")
+    if world.local_rank >= torch.cuda.device_count():
+        raise RunError(
+            f"process {world.local_rank + 1} of this machine finds {torch.cuda.device_count()} GPUs; start as"
+            " many processes as there are GPUs, or set run.device to cpu"
+        )
+    torch.cuda.set_device(world.local_rank)
+    return torch.device("cuda", world.local_rank)
 
 
 def build_model(
@@ -54,6 +66,29 @@ def build_model(
     model = build(experiment.model, experiment.method, shape, classes)
     enforce(model)
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # stub
+
+
+def opened(
+    experiment: Experiment,
+    device: torch.device,
+    world: World,
+    preprocess: Mapping[str, Tensor] | None = None,
+) -> DataBundle:
+    """The data of an experiment. One process of each machine fetches what is missing, and the others wait."""
+    data: DataBundle | None = None
+    for turn in (True, False) if experiment.data.download and not world.alone else (None,):
+        with world.agreed():
+            if turn is None or turn == (world.local_rank == 0):
+                data = open_data(
+                    experiment.data,
+                    seed=experiment.seed,
+                    device=device,
+                    preprocess=preprocess,
+                    world=world,
+                )
+    if data is None:
+        raise RuntimeError("no turn was ours")
+    return data
 
 
 def load_weights(model: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -88,6 +123,11 @@ class Learner:
     def evaluated(self) -> nn.Module:
         """The model that evaluations read: the moving average where there is one."""
         return self.model if self.average is None else self.average.module
+
+    @property
+    def networks(self) -> nn.ModuleList:
+        """All that training moves."""
+        return nn.ModuleList([self.model, self._beside])
 
     @property
     def _beside(self) -> nn.ModuleDict:
@@ -133,11 +173,18 @@ def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
 
 
 def build_learner(
-    experiment: Experiment, model: nn.Module, device: torch.device, terms: Sequence[Term] = ()
+    experiment: Experiment,
+    model: nn.Module,
+    device: torch.device,
+    terms: Sequence[Term] = (),
+    world: World = ALONE,
 ) -> Learner:
     """The model with its optimizers, loss, scaler and average. ``terms``: those of the loss, by
-    ``losses.table.terms_of``."""
+    ``losses.table.terms_of``. ``world``: the processes over which norms are synchronised, if they are."""
     training = experiment.training
+    if training.sync_norms and not world.alone:
+        for network in (model, *(term.trained for term in terms if term.trained is not None)):
+            synchronised(network, world)
     amp = AMP_TYPES[training.amp]
     if amp is torch.float16 and device.type == "cpu":
         raise RunError("training.amp fp16 needs a GPU; this machine's CPU has bf16")
@@ -158,6 +205,22 @@ def build_learner(
         device=device,
         base_weight=experiment.loss.base_weight,
     )
+
+
+def told_processes(experiment: Experiment, data: DataBundle, learner: Learner) -> list[str]:
+    """How processes share a run, as a sentence; none where there is one."""
+    if data.world.alone:
+        return []
+    size, share = experiment.data.batch_size, -(-experiment.data.batch_size // data.world.size)
+    told = f"{data.world.size} processes share each batch of {size} images"
+    if any(isinstance(module, Synced) for module in learner.model.modules()):
+        told += ", and batch norms take their statistics over all of them"
+    elif any(isinstance(module, _BatchNorm) for module in learner.model.modules()):
+        told += (
+            f", and batch norms take their statistics over the {share} of each process, not over all as one"
+            " process does (training.sync_norms)"
+        )
+    return [f"{told}."]
 
 
 def told_sizes(experiment: Experiment, data: DataBundle, learner: Learner) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from types import FrameType, TracebackType
 
+from bnn_train.errors import Interrupted
+
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -34,7 +36,7 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() gave
         self._former.clear()
 
-    @property
-    def exit_code(self) -> int:
-        """128 + the signal's number, as a shell reports it."""
-        return 128 + int(self.signal or 0)
+
+def stopped(number: signal.Signals, when: str) -> Interrupted:
+    """The end of a run by a signal; 128 + its number is the exit code, as a shell reports it."""
+    return Interrupted(f"stopped by {number.name} {when}", 128 + int(number))

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,8 @@ from torch.autograd.profiler import record_function
 
 from bnn_train.binary.latent import enforce
 from bnn_train.binary.placed import place
+from bnn_train.binary.sync_norm import uncounted
+from bnn_train.data.share import Counts
 from bnn_train.spec.annealed import Position
 from bnn_train.training.curvature import hand_over
 from bnn_train.training.losses.taps import tapped
@@ -35,6 +39,20 @@ class Seen:
     """The mean over the batch, terms included."""
     logits: Tensor
     labels: Tensor
+
+    @property
+    def sums(self) -> Sums:
+        """Its sums, as an epoch adds them up: in float64, the mean times the images."""
+        correct = (self.logits.argmax(dim=1) == self.labels).sum()
+        return Sums(self.loss.double() * len(self.labels), correct, len(self.labels))
+
+
+class Sums(NamedTuple):
+    """Sums over images, on the device: of the loss, and of right answers; and the number of images."""
+
+    loss: Tensor
+    correct: Tensor
+    images: int
 
 
 class Kept:
@@ -65,22 +83,30 @@ def training_step(
     position: Position,
     clip: float | None,
     stepped: Callable[[], object] = lambda: None,
+    counts: Sequence[Counts] | None = None,
+    gather: Callable[[Sequence[Seen]], object] = lambda seen: None,
 ) -> list[Seen] | None:
     """Forward, loss and backward of each batch, one step on their mean, ``stepped()``, latent rules, average;
     all at one ``position`` of the run.
 
     None where a gradient overflowed under the loss scale of fp16: then nothing moved, the scale is lower,
     and the step is to be repeated. An error on the way to the step leaves the model as it was.
-    ``clip``: of the gradient's norm.
+    ``clip``: of the gradient's norm. Where several processes share each batch, ``counts`` says how many
+    images this one has of each, and ``gather`` adds the gradients up.
     """
     place(learner.model, position)
     learner.optimizers.zero_grad()
     kept.keep()
     learner.optimizers.lend(position)
-    total = sum(len(labels) for _, labels in group)
+    counts = counts or [Counts(len(labels), len(labels)) for _, labels in group]
+    total = sum(count.whole for count in counts)
     learner.optimizers.average_over(total)
     try:
-        seen = [_backward(learner, batch, position, total) for batch in group]
+        seen = []
+        for batch, count in zip(group, counts, strict=True):
+            with nullcontext() if count.own else uncounted(learner.networks):
+                seen.append(_backward(learner, batch, count.own / total, position))
+        gather(seen)
         learner.optimizers.unscale(learner.scaler)
         if clip is not None:
             nn.utils.clip_grad_norm_(learner.model.parameters(), clip)
@@ -106,7 +132,8 @@ def training_step(
     return seen if moved else None
 
 
-def _backward(learner: Learner, batch: Batch, position: Position, total: int) -> Seen:
+def _backward(learner: Learner, batch: Batch, share: float, position: Position) -> Seen:
+    """Its gradient, times ``share`` of the step's images."""
     images, targets = batch
     labels = targets if targets.dim() == 1 else targets.argmax(dim=1)
     watched = [pattern for term in learner.terms for pattern in term.watches]
@@ -118,5 +145,5 @@ def _backward(learner: Learner, batch: Batch, position: Position, total: int) ->
             context = Context(images, logits, labels, learner.model, position, outputs)
             loss = weighted_sum(loss, learner.terms, context, learner.base_weight)
     with record_function(BACKWARD):
-        learner.scaler.scale(loss * (len(labels) / total)).backward()  # type: ignore[no-untyped-call]  # in torch
+        learner.scaler.scale(loss * share).backward()  # type: ignore[no-untyped-call]  # in torch
     return Seen(loss.detach(), logits.detach(), labels)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from bnn_train.training.progress import Meter
-from bnn_train.training.step import Seen
+from bnn_train.training.step import Sums
 
 
 class EpochSums:
@@ -20,12 +20,12 @@ class EpochSums:
         self._seen = meter.seen
         self._lost = torch.tensor(-1, dtype=torch.int64, device=device)
 
-    def add(self, batches: Iterable[Seen], step: int) -> None:
-        """Count what ``step`` saw. In float64, each batch's mean times its images: as Python's floats do."""
-        for seen in batches:
-            self._loss += seen.loss.double() * len(seen.labels)
-            self._correct += (seen.logits.argmax(dim=1) == seen.labels).sum()
-            self._seen += len(seen.labels)
+    def add(self, batches: Iterable[Sums], step: int) -> None:
+        """Count what ``step`` saw."""
+        for sums in batches:
+            self._loss += sums.loss
+            self._correct += sums.correct
+            self._seen += sums.images
         first = (self._lost < 0) & ~self._loss.isfinite()
         self._lost = torch.where(first, step, self._lost)
 

@@ -27,8 +27,8 @@ PACKAGE = ROOT / "bnn_train"
 
 # Imports go down this list, never up or sideways. A file at the top of the package stands by its own name.
 STAGES: tuple[set[str], ...] = (
-    {"", "errors", "compat"},
-    {"aligned", "colours", "files", "spec"},
+    {"", "errors", "compat", "launch"},
+    {"aligned", "colours", "files", "spec", "world"},
     {"packed"},
     {"config"},
     {"data"},

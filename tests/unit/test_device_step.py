@@ -91,7 +91,7 @@ def take(steps: int, learner: Learner, e: Experiment) -> None:
             learner, kept, [(images, labels)] * steps, position=START, clip=e.training.clip_grad_norm
         )
         assert seen is not None
-        sums.add(seen, number)
+        sums.add([one.sums for one in seen], number)
 
 
 def batch(images: int = 4) -> tuple[Tensor, Tensor]:

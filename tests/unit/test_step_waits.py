@@ -78,7 +78,7 @@ def step_twice(e: Experiment) -> None:
     def step() -> None:
         seen = training_step(learner, kept, [batch] * e.training.accumulate, position=START, clip=clip)
         assert seen is not None
-        sums.add(seen, 0)
+        sums.add([one.sums for one in seen], 0)
 
     step()
     with Waits(learner):
