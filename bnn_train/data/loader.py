@@ -9,7 +9,7 @@ import signal
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -17,17 +17,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_training
+from bnn_train.data.decode import Crop, Draws, for_evaluation, for_training
 from bnn_train.data.folder import Listing
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.randomness import Ids
 from bnn_train.data.vary import varied
 from bnn_train.errors import DataError, ImageError, printable
 from bnn_train.packed.photo import Exif, read_photo
+from bnn_train.packed.resample import Picture
 from bnn_train.spec.augment import Varied
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 PICTURE_MODES = {1: "L", 3: "RGB"}
 """PIL's mode by the number of channels."""
@@ -94,8 +92,8 @@ class Pictures(Dataset[Decoded | DataError]):
         for candidate in self._candidates(index):
             path = self.listing.path(candidate)
             try:
-                image, turned = read_photo(path, self.mode, self.exif, listed=True)
-                return candidate, self._cropped(image, candidate, epoch), turned
+                pixels, turned = read_photo(path, self.mode, self.exif, listed=True)
+                return candidate, self._cropped(pixels, candidate, epoch), turned
             except ImageError as error:
                 if self.spares is None:
                     raise error if epoch is None else ImageError(f"{error}; {_OR_SKIP}") from error
@@ -110,14 +108,14 @@ class Pictures(Dataset[Decoded | DataError]):
             count = min(_IN_A_ROW, len(self.spares)) - 1
             yield from (int(self.spares[(after + i) % len(self.spares)]) for i in range(count))
 
-    def _cropped(self, image: Image.Image, index: int, epoch: int | None) -> Picture:
+    def _cropped(self, pixels: Picture, index: int, epoch: int | None) -> Picture:
         if epoch is None:
-            return for_evaluation(image, self.size, self.resize)
+            return for_evaluation(pixels, self.size, self.resize)
         draws = Draws(self.seed, epoch, index)
         if self.augment is None:
-            picture = for_evaluation(image, self.size, self.resize)
+            picture = for_evaluation(pixels, self.size, self.resize)
         else:
-            picture = for_training(image, self.size, self.augment, draws)
+            picture = for_training(pixels, self.size, self.augment, draws)
         return self._varied(picture, epoch, index) if self.vary else picture
 
     def _varied(self, picture: Picture, epoch: int, index: int) -> Picture:
