@@ -1,4 +1,4 @@
-"""JPEG files by libjpeg-turbo without Pillow's way round, where simplejpeg is installed: the same pixels, sooner."""
+"""JPEG files by libjpeg-turbo itself, where simplejpeg is installed: Pillow's pixels, sooner."""
 
 from __future__ import annotations
 

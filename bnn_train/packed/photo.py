@@ -90,7 +90,7 @@ def decode_photo(content: bytes, path: Path, mode: str, exif: Exif = "ignore") -
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with a file as an ImageError: PIL's decoders raise nearly anything on damaged ones."""
+    """Whatever goes wrong with a file as an ImageError: PIL raises nearly anything on damaged ones."""
     try:
         yield
     except (DataError, MemoryError):
@@ -240,8 +240,8 @@ def _upright(image: Image.Image, turns: bool) -> Image.Image:
 
 
 def resized(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Width and height of an image whose shorter side becomes ``side``; the longer in proportion, rounded down
-    as torchvision does."""
+    """Width and height of an image whose shorter side becomes ``side``; the longer in proportion, rounded
+    down as torchvision does."""
     width, height = size
     other = side * max(size) // min(size)
     return (side, other) if width <= height else (other, side)

@@ -1,4 +1,4 @@
-"""Antialiased resizing of decoded pictures: Pillow's BILINEAR to the bit, by the kernels where they are compiled."""
+"""Antialiased resizing of decoded pictures, Pillow's BILINEAR to the bit, by the kernels where compiled."""
 
 from __future__ import annotations
 
