@@ -20,7 +20,7 @@ from bnn_train.data.incidents import Incidents
 from bnn_train.data.randomness import Ids
 from bnn_train.data.vary import varied
 from bnn_train.errors import DataError, ImageError, printable
-from bnn_train.packed.photo import Exif, read_photo
+from bnn_train.packed.photo import Exif, Photo, read_photo
 from bnn_train.packed.resample import Picture
 from bnn_train.spec.augment import Varied
 
@@ -80,12 +80,19 @@ class Pictures(Dataset[Decoded | DataError]):
             return error
         return Decoded(_shared(np.stack(pictures)), shown, damaged, turned)
 
+    def photo(self, index: int) -> Photo:
+        """One image as it is stored. Raises ImageError for one at fault."""
+        listing = self.listing
+        if listing.shards is not None:
+            return listing.shards.photo(index, self.mode, self.exif)
+        return read_photo(listing.path(index), self.mode, self.exif, listed=True)
+
     def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
         """The image that is shown, H×W×C, and whether EXIF data want it turned."""
         for candidate in self._candidates(index):
             path = self.listing.path(candidate)
             try:
-                pixels, turned = read_photo(path, self.mode, self.exif, listed=True)
+                pixels, turned = self.photo(candidate)
                 return candidate, self._cropped(pixels, candidate, epoch), turned
             except ImageError as error:
                 if self.spares is None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_TARGETS = {"Gray": "GRAY", "CMYK": "CMYK", "YCCK": "CMYK"}
 SOURCES = ("RGB", "L")
 """PIL's modes of files whose colours it takes as libjpeg gives them."""
 
@@ -36,3 +37,13 @@ def decoded(content: bytes, source: str, mode: str) -> NDArray[np.uint8] | None:
     except Exception:  # its ValueError, and whatever else a damaged file brings about
         return None
     return found
+
+
+def damaged(content: bytes) -> bool:
+    """Whether libjpeg-turbo warns of a file that it decodes nonetheless, which Pillow does not tell."""
+    turbo = library()
+    try:
+        turbo.decode_jpeg(content, _TARGETS.get(turbo.decode_jpeg_header(content)[2], "RGB"))
+    except Exception:  # as above
+        return True
+    return False

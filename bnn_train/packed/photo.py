@@ -69,7 +69,7 @@ def read_photo(path: Path, mode: str, exif: Exif = "ignore", *, listed: bool = F
     Raises ImageError for a file at fault, and DataError where the disk does not answer.
     """
     with _told(path):
-        content = _content(path, listed)
+        content = read_bytes(path, listed=listed)
     return decode_photo(content, path, mode, exif)
 
 
@@ -114,17 +114,22 @@ def _pixels(image: Image.Image, content: bytes, mode: str, turns: bool) -> Pictu
 # ------------------------------------------------------------------------------------ from the disk
 
 
-def _content(path: Path, listed: bool) -> bytes:
-    """The file's bytes; tried again with growing pauses while the disk does not answer."""
+Span = tuple[int, int]
+"""Offset and size."""
+
+
+def read_bytes(path: Path, span: Span | None = None, *, listed: bool = False) -> bytes:
+    """The file's bytes, or those of ``span`` that it has; tried again with growing pauses while the disk does
+    not answer. Raises as ``read_photo``."""
     for wait in WAITS:
         try:
-            return _read(path)
+            return _read(path, span)
         except OSError as error:
             if not _may_pass(path, error, listed):
                 raise _unreadable(path, error) from error
         time.sleep(wait)
     try:
-        return _read(path)
+        return _read(path, span)
     except OSError as error:
         told = _unanswered if _may_pass(path, error, listed) else _unreadable
         raise told(path, error) from error
@@ -136,7 +141,7 @@ def _may_pass(path: Path, error: OSError, listed: bool) -> bool:
     return gone or error.errno in _PASSING
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, span: Span | None) -> bytes:
     """A regular file's bytes; its kind comes first, since to open a device may set it going."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
@@ -144,9 +149,12 @@ def _read(path: Path) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
-        if status.st_size > MAX_BYTES:
+        if (span[1] if span else status.st_size) > MAX_BYTES:
             raise ImageError(f"{printable(path)}: more than {MAX_BYTES >> 20} MiB; shrink or remove it")
-        return file.read()
+        if span is None:
+            return file.read()
+        file.seek(span[0])
+        return file.read(span[1])
 
 
 def _unreadable(path: Path, error: OSError) -> ImageError:
