@@ -42,21 +42,19 @@ def for_evaluation(image: Image.Image | Picture, size: int, resize: int) -> Pict
 
 def for_training(image: Image.Image | Picture, size: int, step: Crop, draws: Draws) -> Picture:
     """H×W×C: a random crop as ``step`` says, flipped left-right at random. Draw 0 flips."""
-    pixels = _pixels(image)
+    pixels, flipped = _pixels(image), step.flip and draws[0] < 0.5
     if isinstance(step, RandomResizedCrop):
         left, top, right, bottom = crop_box((pixels.shape[1], pixels.shape[0]), step.min_area, draws)
-        picture = resample(pixels[top:bottom, left:right], (size, size))
-    else:
-        picture = _random_crop(pixels, size, step, draws)
-    return np.ascontiguousarray(picture[:, ::-1]) if step.flip and draws[0] < 0.5 else picture
+        return resample(pixels[top:bottom, left:right], (size, size), flipped=flipped)
+    return _random_crop(pixels, size, step, draws, flipped)
 
 
-def _random_crop(pixels: Picture, size: int, step: ResizeCrop, draws: Draws) -> Picture:
+def _random_crop(pixels: Picture, size: int, step: ResizeCrop, draws: Draws, flipped: bool) -> Picture:
     side = step.min_side + draws.below(1, step.max_side - step.min_side + 1)
     width, height = resized((pixels.shape[1], pixels.shape[0]), side)
     left = draws.below(2, width - size + 1)
     top = draws.below(3, height - size + 1)
-    return resample(pixels, (height, width), (top, left, size, size))
+    return resample(pixels, (height, width), (top, left, size, size), flipped=flipped)
 
 
 def crop_box(size: tuple[int, int], min_area: float, draws: Draws) -> tuple[int, int, int, int]:

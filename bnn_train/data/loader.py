@@ -90,14 +90,13 @@ class Pictures(Dataset[Decoded | DataError]):
     def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
         """The image that is shown, H×W×C, and whether EXIF data want it turned."""
         for candidate in self._candidates(index):
-            path = self.listing.path(candidate)
             try:
                 pixels, turned = self.photo(candidate)
                 return candidate, self._cropped(pixels, candidate, epoch), turned
             except ImageError as error:
                 if self.spares is None:
                     raise error if epoch is None else ImageError(f"{error}; {_OR_SKIP}") from error
-                damaged[candidate] = str(error).removeprefix(f"{printable(path)}: ")
+                damaged[candidate] = str(error).removeprefix(f"{printable(self.listing.path(candidate))}: ")
         first = f"{printable(self.listing.path(index))}: {damaged[index]}"
         raise DataError(f"{first}; and so is every image after it, {len(damaged)} in a row")
 

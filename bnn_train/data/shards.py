@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +26,8 @@ MANIFEST, INDEX = "shards.json", "index.npz"
 FORMAT = "bnn_train shards 1"
 COLUMNS = ("paths", "labels", "shard", "offset", "size", "crc32")
 ARRAY = ".npy"
+_HEAD = 128
+"""Bytes that hold the head of an array of pixels."""
 Stored = Literal["original", "jpeg", "raw"]
 
 
@@ -56,6 +59,11 @@ class Shards:
     form: Form
     columns: Mapping[str, NDArray[Any]]
 
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """The tar files."""
+        return tuple(self.root / file for file in self.files)
+
     def subset(self, positions: NDArray[np.int64]) -> Shards:
         """The places of some of the images."""
         return replace(self, columns={name: column[positions] for name, column in self.columns.items()})
@@ -67,7 +75,7 @@ class Shards:
 
     def content(self, index: int) -> bytes:
         """The bytes of a member. Raises ImageError where the tar file is shorter than the index says."""
-        size, path = int(self.columns["size"][index]), self.root / self.files[self.columns["shard"][index]]
+        size, path = int(self.columns["size"][index]), self.paths[int(self.columns["shard"][index])]
         found = read_bytes(path, (int(self.columns["offset"][index]), size), listed=True)
         if len(found) != size:
             raise ImageError(f"{printable(self.name(index))}: the tar file ends early; prepare it anew")
@@ -75,25 +83,34 @@ class Shards:
 
     def photo(self, index: int, mode: str, exif: Exif) -> Photo:
         """See ``read_photo``. Raises DataError where images were prepared with another ``exif``."""
-        content, name = self.content(index), self.name(index)
+        content = self.content(index)
         if self.form.stored != "original" and exif != self.form.exif:
             raise DataError(
                 f"{printable(self.root)}: prepared with --exif {self.form.exif}, but data.exif is {exif};"
                 " set it so, or prepare the images anew"
             )
         if content[:6] == b"\x93NUMPY":
-            return Photo(_converted(_array(content, name), mode), False)
-        return decode_photo(content, name, mode, exif)
+            return Photo(_converted(self._array(content, index), mode), False)
+        return decode_photo(content, self.name(index), mode, exif)
+
+    def _array(self, content: bytes, index: int) -> NDArray[np.uint8]:
+        try:
+            shape, begin = _head(content[:_HEAD])
+            return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
+        except ValueError as error:
+            name = printable(self.name(index))
+            raise ImageError(f"{name}: no array of pixels ({error}); prepare it anew") from None
 
 
-def _array(content: bytes, name: Path) -> NDArray[np.uint8]:
-    try:
-        found = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except ValueError as error:
-        raise ImageError(f"{printable(name)}: no array of pixels ({error}); prepare it anew") from None
-    if found.dtype != np.uint8 or found.ndim != 3 or found.shape[2] != 3:
-        raise ImageError(f"{printable(name)}: {found.dtype} of shape {found.shape}, not uint8 H×W×3")
-    return found
+@lru_cache(4096)
+def _head(head: bytes) -> tuple[tuple[int, ...], int]:
+    """The shape of an array and where its pixels begin."""
+    file = io.BytesIO(head)
+    np.lib.format.read_magic(file)
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(file)
+    if kind != np.uint8 or len(shape) != 3 or shape[2] != 3 or by_columns:
+        raise ValueError(f"{kind} of shape {shape}, not uint8 H×W×3")
+    return shape, file.tell()
 
 
 def _converted(pixels: NDArray[np.uint8], mode: str) -> NDArray[np.uint8]:

@@ -50,14 +50,15 @@ class TensorSource:
     def __init__(
         self, images: Tensor, labels: Tensor, augment: tuple[BatchStep | Varied, ...], seed: int
     ) -> None:
-        self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
+        self.images = images.contiguous(memory_format=torch.channels_last)
+        self.labels, self.augment, self.seed = labels, augment, seed
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
         positions = to_device(torch.from_numpy(order), self.images.device)
         for at in range(0, len(order), batch_size):
             batch = positions[at : at + batch_size]
-            images = self.images[batch]
+            images = self.images.permute(0, 2, 3, 1).index_select(0, batch).permute(0, 3, 1, 2)
             if epoch is not None:
                 images = self._augmented(images, order[at : at + batch_size], epoch)
             yield images, self.labels[batch]

@@ -153,8 +153,7 @@ def _read(path: Path, span: Span | None) -> bytes:
             raise ImageError(f"{printable(path)}: more than {MAX_BYTES >> 20} MiB; shrink or remove it")
         if span is None:
             return file.read()
-        file.seek(span[0])
-        return file.read(span[1])
+        return os.pread(file.fileno(), span[1], span[0])
 
 
 def _unreadable(path: Path, error: OSError) -> ImageError:

@@ -13,8 +13,11 @@ Window = tuple[int, int, int, int]
 """(top, left, height, width) of the resized picture."""
 
 
-def resample(pixels: Picture, size: tuple[int, int], window: Window | None = None) -> Picture:
-    """uint8 H×W or H×W×C, C 1 or 3, resized to ``size`` (height, width); of that only the window.
+def resample(
+    pixels: Picture, size: tuple[int, int], window: Window | None = None, *, flipped: bool = False
+) -> Picture:
+    """uint8 H×W or H×W×C, C 1 or 3, resized to ``size`` (height, width); of that only the window, left and
+    right exchanged if ``flipped``.
 
     Rows may lie apart, as those of a crop do. Every byte equals that of ``Image.resize`` with BILINEAR, which
     differs by at most 1 from torchvision's antialiased resize of uint8.
@@ -22,18 +25,22 @@ def resample(pixels: Picture, size: tuple[int, int], window: Window | None = Non
     shown = pixels if pixels.ndim == 3 else pixels[:, :, None]
     top, left, height, width = window or (0, 0, *size)
     if size == shown.shape[:2]:
-        return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+        return _in_order(pixels[top : top + height, left : left + width], flipped)
     try:
         kernels = library()
     except NativeUnavailable:
-        return _by_pillow(pixels, size, (top, left, height, width))
+        return _in_order(_by_pillow(pixels, size, (top, left, height, width)), flipped)
     if shown.strides[1:] != (shown.shape[2], 1):
         shown = np.ascontiguousarray(shown)
     found = np.empty((height, width, shown.shape[2]), np.uint8)
     place = (top, left, height, width)
     shape = (shown.shape[0], shown.shape[1], shown.shape[2])
-    kernels.resample(shown.ctypes.data, shown.strides[0], shape, size, place, found.ctypes.data)
+    kernels.resample(shown.ctypes.data, shown.strides[0], shape, size, place, flipped, found.ctypes.data)
     return found if pixels.ndim == 3 else found[:, :, 0]
+
+
+def _in_order(pixels: Picture, flipped: bool) -> Picture:
+    return np.ascontiguousarray(pixels[:, ::-1] if flipped else pixels)
 
 
 def _by_pillow(pixels: Picture, size: tuple[int, int], window: Window) -> Picture:
@@ -43,5 +50,5 @@ def _by_pillow(pixels: Picture, size: tuple[int, int], window: Window) -> Pictur
     image = Image.fromarray(np.ascontiguousarray(grey))
     resized = np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     top, left, height, width = window
-    found = np.ascontiguousarray(resized[top : top + height, left : left + width])
+    found = resized[top : top + height, left : left + width]
     return found.reshape(*found.shape[:2], *pixels.shape[2:])

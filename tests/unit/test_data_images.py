@@ -236,10 +236,10 @@ def test_workers_stay_from_epoch_to_epoch(section: dict[str, Any]) -> None:
 
 
 def test_a_killed_worker_is_replaced_in_the_next_epoch(section: dict[str, Any]) -> None:
-    data = opened({**section, "workers": 1})
+    data, before = opened({**section, "workers": 1}), children()
     list(data.train_batches(0))
-    (worker,) = multiprocessing.active_children()
-    os.kill(worker.pid or 0, signal.SIGKILL)
+    (worker,) = children() - before
+    os.kill(worker or 0, signal.SIGKILL)
     with pytest.raises(DataError, match="decoding in 1 worker processes failed"):
         list(data.train_batches(1))
     assert equal(list(data.train_batches(1)), list(opened(section).train_batches(1)))

@@ -57,6 +57,8 @@ def test_every_byte_is_pillows(channels: int) -> None:
         found = resample(pixels, (to_height, to_width), (top, left, rows, columns))
         np.testing.assert_array_equal(found, expected[top : top + rows, left : left + columns])
         assert found.flags.c_contiguous
+        mirrored = resample(pixels, (to_height, to_width), (top, left, rows, columns), flipped=True)
+        np.testing.assert_array_equal(mirrored, found[:, ::-1])
 
 
 @pytest.mark.usefixtures("way")

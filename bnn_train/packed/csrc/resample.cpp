@@ -36,16 +36,17 @@ Axis make_axis(int from, int to, int first, int count) {
 
 uint8_t rounded(int32_t sum) { return uint8_t(std::clamp(sum >> kWeightBits, 0, 255)); }
 
-void across_rows(const Rows& in, const Axis& axis, const Rows& out) {
+void across_rows(const Rows& in, const Axis& axis, bool flipped, const Rows& out) {
   const int c = in.channels;
   for (int y = 0; y < in.count; ++y) {
     uint8_t* to = out.row(y);
-    for (int x = 0; x < axis.count; ++x) {
+    for (int i = 0; i < axis.count; ++i) {
+      const int x = flipped ? axis.count - 1 - i : i;
       const uint8_t* from = in.row(y) + axis.begin[x] * c;
       const int32_t* weights = axis.of(x);
       for (int k = 0; k < c; ++k) {
         int32_t sum = kHalf;
-        for (int i = 0; i < axis.taps[x]; ++i) sum += from[i * c + k] * weights[i];
+        for (int tap = 0; tap < axis.taps[x]; ++tap) sum += from[tap * c + k] * weights[tap];
         *to++ = rounded(sum);
       }
     }
@@ -80,7 +81,7 @@ Passes passes(int channels) {
 }
 
 // Rows first, but for a picture that loses more than twice as many rows as columns: so does Pillow 13, and bytes round in between.
-void resample(Rows in, int height, int width, Axis down, Axis across, uint8_t* to) {
+void resample(Rows in, int height, int width, Axis down, Axis across, bool flipped, uint8_t* to) {
   const bool rows_last = height < in.count && in.count - height > 2 * (in.width - width);
   const Rows out{to, int64_t(across.count) * in.channels, down.count, across.count, in.channels};
   const Passes pass = passes(in.channels);
@@ -95,9 +96,9 @@ void resample(Rows in, int height, int width, Axis down, Axis across, uint8_t* t
   middle.data = kept.data();
   if (rows_last) {
     pass.down(in, down, middle);
-    pass.across(middle, across, out);
+    pass.across(middle, across, flipped, out);
   } else {
-    pass.across(in, across, middle);
+    pass.across(in, across, flipped, middle);
     pass.down(middle, down, out);
   }
 }
@@ -108,11 +109,12 @@ Passes portable_passes() { return {across_rows, down_rows}; }
 
 }  // namespace bnn
 
-int bnn_resample(const uint8_t* pixels, int64_t stride, const int32_t* shape, const int32_t* size, const int32_t* window, uint8_t* out) {
+int bnn_resample(const uint8_t* pixels, int64_t stride, const int32_t* shape, const int32_t* size, const int32_t* window, int flipped,
+                 uint8_t* out) {
   try {
     const bnn::Rows in{const_cast<uint8_t*>(pixels), stride, shape[0], shape[1], shape[2]};
     bnn::resample(in, size[0], size[1], bnn::make_axis(shape[0], size[0], window[0], window[2]),
-                  bnn::make_axis(shape[1], size[1], window[1], window[3]), out);
+                  bnn::make_axis(shape[1], size[1], window[1], window[3]), flipped != 0, out);
     return 0;
   } catch (const std::exception&) {  // no memory
     return 1;

@@ -30,9 +30,9 @@ struct Rows {
 };
 
 // One pass each: every row of `in` to a row of `out`; or, where a tap of `down` is a row, all of them to `out`'s rows. Nothing
-// outside of the rows is touched. The taps of `across` count from in's first pixel, those of `down` from its first row.
+// outside of the rows is touched. `flipped`: the last output first. The taps of `across` count from in's first pixel, those of `down` from its first row.
 struct Passes {
-  void (*across)(const Rows& in, const Axis& across, const Rows& out);
+  void (*across)(const Rows& in, const Axis& across, bool flipped, const Rows& out);
   void (*down)(const Rows& in, const Axis& down, const Rows& out);
 };
 

@@ -45,16 +45,18 @@ std::vector<int32_t> spread(const Axis& axis) {
 }
 
 // One row: each output's r, g, b and a byte that the next overwrites.
-void across_row(const uint8_t* row, const Axis& axis, const int32_t* spread_weights, uint8_t* to) {
+void across_row(const uint8_t* row, const Axis& axis, const int32_t* spread_weights, bool flipped, uint8_t* to) {
   const __m256i order = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1,  //
                                          6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
   const __m128i half = _mm_set1_epi32(kHalf);
-  for (int x = 0; x < axis.count; ++x, to += 3) {
+  for (int i = 0; i < axis.count; ++i, to += 3) {
+    const int x = flipped ? axis.count - 1 - i : i;
     const uint8_t* from = row + 3 * axis.begin[x];
+    const int32_t* weights = spread_weights + std::size_t(x) * axis.width * 4;
     Sums sums{_mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (int g = 0; g < axis.width / 4; ++g, from += 12, spread_weights += 16) {
+    for (int g = 0; g < axis.width / 4; ++g, from += 12, weights += 16) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-      const auto* w = reinterpret_cast<const __m256i*>(spread_weights);
+      const auto* w = reinterpret_cast<const __m256i*>(weights);
       sums.add(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), order), _mm256_loadu_si256(w), _mm256_loadu_si256(w + 1));
     }
     const __m256i both = sums.whole();
@@ -92,12 +94,12 @@ inline __m128i down_16(const uint8_t* from, int64_t stride, const int32_t* pairs
   return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 }
 
-void across_rows(const Rows& in, const Axis& axis, const Rows& out) {
+void across_rows(const Rows& in, const Axis& axis, bool flipped, const Rows& out) {
   std::vector<uint8_t> from(3 * (std::size_t(in.width) + axis.width) + kSpare), to(out.bytes() + kSpare);
   const std::vector<int32_t> weights = spread(axis);
   for (int y = 0; y < in.count; ++y) {
     std::memcpy(from.data(), in.row(y), in.bytes());
-    across_row(from.data(), axis, weights.data(), to.data());
+    across_row(from.data(), axis, weights.data(), flipped, to.data());
     std::memcpy(out.row(y), to.data(), out.bytes());
   }
 }
