@@ -19,9 +19,9 @@ def set_mode(model: nn.Module, mode: str, *, rehearse: bool) -> None:
 
     ``rehearse``: trace it only, without a compiler for code.
     """
-    torch.compiler.reset()
     if not MODES[mode]:
         return
+    torch.compiler.reset()
     forward = model.forward
 
     def whole(images: Tensor) -> Tensor:
@@ -36,7 +36,8 @@ def set_mode(model: nn.Module, mode: str, *, rehearse: bool) -> None:
 
 def begin_step() -> None:
     """Tell CUDA graphs that outputs of the step before are no longer needed."""
-    torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # in torch
+    if torch.cuda.is_available():
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # in torch
 
 
 def wait(device: torch.device) -> None:

@@ -11,16 +11,10 @@ from bnn_train.errors import DataError, RunError
 
 MOST_BYTES = 60 * 2**20
 WHEELS = (
-    "pydantic",
-    "pyyaml",
-    "safetensors",
-    "filelock",
-    "tqdm",
-    "typing_extensions",
-    "tensorboard",
-    "pytest",
+    *("pydantic", "pydantic_core", "annotated_types", "typing_inspection", "typing_extensions", "pyyaml"),
+    *("safetensors", "filelock", "tqdm", "pytest", "iniconfig", "pluggy", "packaging", "pygments"),
 )
-"""Besides torch and numpy; torchvision and Pillow are not needed for CIFAR-10."""
+"""All that is imported besides torch and numpy; torchvision and Pillow are not needed for CIFAR-10."""
 CIFAR = "cifar-10-batches-py"
 GROUPS = (
     ("data_batch_1", "data_batch_2"),
@@ -49,8 +43,15 @@ def pack(root: Path, out: Path, python: str) -> None:
 
 
 def _unpack_wheels(folder: Path, python: str) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "--upgrade"]
-    command += ["--only-binary=:all:", "--python-version", python, "--platform", "manylinux2014_x86_64"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    command += [
+        "--upgrade",
+        "--only-binary=:all:",
+        "--python-version",
+        python,
+        "--platform",
+        "manylinux2014_x86_64",
+    ]
     command += ["--platform", "manylinux_2_28_x86_64", *WHEELS]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
