@@ -28,7 +28,7 @@ PEAKS = {
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What a figure belongs to."""
+    """The card or processor, the software and the settings that a figure belongs to."""
     cuda = device.type == "cuda"
     cpu = f"{platform.machine()}, {torch.get_num_threads()} threads"
     name = torch.cuda.get_device_name(device) if cuda else cpu
