@@ -23,10 +23,10 @@ from bnn_train.cli import outputs, terminal
 from bnn_train.cli.common import path_argument
 from bnn_train.config.loader import load
 from bnn_train.errors import BnnError
+from bnn_train.memory import keep_freed_memory
 from bnn_train.spec.annealed import START
 from bnn_train.spec.inputs import input_shape, num_classes
 from bnn_train.training.losses.table import terms_of
-from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.setup import build_learner, build_model
 from bnn_train.training.step import Kept, training_step
 

@@ -16,7 +16,6 @@ from bnn_train.errors import ImageError, printable
 from bnn_train.files import expanded
 from bnn_train.inspect.layers import format_layers, layer_table
 from bnn_train.models.build import build
-from bnn_train.packed.photo import read_photo
 from bnn_train.spec.inputs import input_shape, is_folder, num_classes
 from bnn_train.training.footprint import footprints, told
 from bnn_train.training.losses.table import terms_of
@@ -83,11 +82,11 @@ def _sampled(data: DataBundle, split: str) -> Iterator[str]:
     source, positions = data.splits[split].source, data.splits[split].positions
     if not isinstance(source, FolderSource) or not len(positions):
         return
-    listing, exif, turned, faults = source.pictures.listing, data.config.exif, 0, []
+    exif, turned, faults = data.config.exif, 0, []
     chosen = positions[np.unique(np.linspace(0, len(positions) - 1, SAMPLES).astype(int))]
     for position in chosen:
         try:
-            turned += read_photo(listing.path(position), source.pictures.mode, exif).turned
+            turned += source.pictures.photo(int(position)).turned
         except ImageError as error:
             faults.append(str(error))
     looked = f"of {len(chosen):,} {split} images looked at"

@@ -1,21 +1,23 @@
-"""A decoded image to one uint8 picture of the model's size. PIL only, so that processes start light."""
+"""A decoded image to one uint8 picture of the model's size. No torch, so that processes start light."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from bnn_train.data.randomness import uniform
-from bnn_train.packed.photo import resize_shorter, resized_centre
+from bnn_train.data.randomness import number
+from bnn_train.packed.photo import resized, resized_centre
+from bnn_train.packed.resample import Picture, resample
 from bnn_train.spec.augment import RandomResizedCrop, ResizeCrop
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _ATTEMPTS = 10
 """torchvision's RandomResizedCrop gives up after so many and takes the centre."""
 
-Picture = NDArray[np.uint8]
 Crop = RandomResizedCrop | ResizeCrop
 
 
@@ -23,37 +25,36 @@ class Draws:
     """The random numbers of one image in one epoch, by number."""
 
     def __init__(self, seed: int, epoch: int, sample: int) -> None:
-        self._key = (seed, epoch, [sample])
+        self._key = (seed, epoch, sample)
 
-    def __getitem__(self, number: int) -> float:
-        return float(uniform(*self._key, number)[0])
+    def __getitem__(self, which: int) -> float:
+        return number(*self._key, which)
 
-    def below(self, number: int, end: int) -> int:
+    def below(self, which: int, end: int) -> int:
         """A whole number in [0, end)."""
-        return int(self[number] * end)
+        return int(self[which] * end)
 
 
-def for_evaluation(image: Image.Image, size: int, resize: int) -> Picture:
+def for_evaluation(image: Image.Image | Picture, size: int, resize: int) -> Picture:
     """H×W×C: shorter side to ``resize``, then the centre ``size``×``size``."""
-    return _pixels(resized_centre(image, size, size, resize))
+    return resized_centre(_pixels(image), size, size, resize)
 
 
-def for_training(image: Image.Image, size: int, step: Crop, draws: Draws) -> Picture:
+def for_training(image: Image.Image | Picture, size: int, step: Crop, draws: Draws) -> Picture:
     """H×W×C: a random crop as ``step`` says, flipped left-right at random. Draw 0 flips."""
+    pixels, flipped = _pixels(image), step.flip and draws[0] < 0.5
     if isinstance(step, RandomResizedCrop):
-        box = crop_box(image.size, step.min_area, draws)
-        image = image.crop(box).resize((size, size), Image.Resampling.BILINEAR)
-    else:
-        image = _random_crop(image, size, step, draws)
-    pixels = _pixels(image)
-    return np.ascontiguousarray(pixels[:, ::-1]) if step.flip and draws[0] < 0.5 else pixels
+        left, top, right, bottom = crop_box((pixels.shape[1], pixels.shape[0]), step.min_area, draws)
+        return resample(pixels[top:bottom, left:right], (size, size), flipped=flipped)
+    return _random_crop(pixels, size, step, draws, flipped)
 
 
-def _random_crop(image: Image.Image, size: int, step: ResizeCrop, draws: Draws) -> Image.Image:
-    image = resize_shorter(image, step.min_side + draws.below(1, step.max_side - step.min_side + 1))
-    left = draws.below(2, image.width - size + 1)
-    top = draws.below(3, image.height - size + 1)
-    return image.crop((left, top, left + size, top + size))
+def _random_crop(pixels: Picture, size: int, step: ResizeCrop, draws: Draws, flipped: bool) -> Picture:
+    side = step.min_side + draws.below(1, step.max_side - step.min_side + 1)
+    width, height = resized((pixels.shape[1], pixels.shape[0]), side)
+    left = draws.below(2, width - size + 1)
+    top = draws.below(3, height - size + 1)
+    return resample(pixels, (height, width), (top, left, size, size), flipped=flipped)
 
 
 def crop_box(size: tuple[int, int], min_area: float, draws: Draws) -> tuple[int, int, int, int]:
@@ -79,6 +80,6 @@ def _central(width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, left + w, top + h
 
 
-def _pixels(image: Image.Image) -> Picture:
-    pixels = np.array(image, dtype=np.uint8)
+def _pixels(image: Image.Image | Picture) -> Picture:
+    pixels = np.asarray(image, dtype=np.uint8)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bnn_train.data.layout import SPLIT_NAMES, part_folder, unused
 from bnn_train.data.randomness import Ids
+from bnn_train.data.shards import Shards, fingerprint, is_sharded, open_shards
 from bnn_train.data.walk import SUFFIXES, Census, census, entries, is_image
 from bnn_train.errors import DataError, printable
 from bnn_train.spec.data import Data
@@ -38,6 +39,8 @@ class Listing:
     """Files that are there and not used, as sentences."""
     title: str = ""
     """Its name, where that is not its folder's."""
+    shards: Shards | None = None
+    """The tar files that hold the images, where they are no files of their own."""
 
     @property
     def called(self) -> str:
@@ -45,8 +48,8 @@ class Listing:
         return self.title or f"{self.root.name}/"
 
     def path(self, index: int) -> Path:
-        """The file of one image."""
-        return self.root / os.fsdecode(self.paths[index])
+        """The file of one image, or its place in a tar file."""
+        return self.root / os.fsdecode(self.paths[index]) if self.shards is None else self.shards.name(index)
 
 
 def by_position(config: Data) -> bool:
@@ -60,7 +63,9 @@ def list_images(config: Data, part: str) -> Listing:
 
 
 def list_folder(config: Data, root: Path, part: str) -> Listing:
-    """The images of the class folders in ``root``."""
+    """The images of the class folders in ``root``, or of the tar files there."""
+    if is_sharded(root):
+        return _sharded(config, root)
     old = by_position(config)
     folders, beside = _class_folders(root, old)
     paths, labels, left_out = [], [], Census()
@@ -79,6 +84,15 @@ def list_folder(config: Data, root: Path, part: str) -> Listing:
     return Listing(root, tuple(folders), np.array(paths), np.array(labels, dtype=np.int64), digest, notes)
 
 
+def _sharded(config: Data, root: Path) -> Listing:
+    shards, classes = open_shards(root)
+    check_count(config, root, len(classes))
+    paths, labels = shards.columns["paths"], shards.columns["labels"].astype(np.int64)
+    note = f"{root.name}/: {len(labels):,} images in {len(shards.files):,} tar files ({shards.form.told()})"
+    digest = fingerprint(paths.tolist(), shards.form)
+    return Listing(root, classes, paths, labels, digest, (note,), shards=shards)
+
+
 def subset(listing: Listing, positions: Ids, part: str) -> Listing:
     """Some images of a listing, as one of its own."""
     paths = listing.paths[positions]
@@ -86,6 +100,7 @@ def subset(listing: Listing, positions: Ids, part: str) -> Listing:
         listing,
         paths=paths,
         labels=listing.labels[positions],
+        shards=None if listing.shards is None else listing.shards.subset(positions),
         fingerprint=hashlib.sha256(b"\0".join(paths.tolist())).hexdigest(),
         notes=listing.notes if part == "train" else (),
         title=f"{listing.called} ({part})",

@@ -3,31 +3,26 @@ number of workers nor their order matters."""
 
 from __future__ import annotations
 
-import atexit
-import multiprocessing
-import signal
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import Dataset, get_worker_info
 
-from bnn_train.data.decode import Crop, Draws, Picture, for_evaluation, for_training
+from bnn_train.data.crew import Crew
+from bnn_train.data.decode import Crop, Draws, for_evaluation, for_training
 from bnn_train.data.folder import Listing
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.randomness import Ids
 from bnn_train.data.vary import varied
 from bnn_train.errors import DataError, ImageError, printable
-from bnn_train.packed.photo import Exif, read_photo
+from bnn_train.packed.photo import Exif, Photo, read_photo
+from bnn_train.packed.resample import Picture
 from bnn_train.spec.augment import Varied
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 PICTURE_MODES = {1: "L", 3: "RGB"}
 """PIL's mode by the number of channels."""
@@ -36,10 +31,6 @@ _IN_A_ROW = 100
 """So many damaged images one after the other are a damaged folder."""
 Key = tuple[int, int | None]
 """(image, epoch); epoch None: as in evaluation."""
-
-
-SHARED = "/dev/shm"  # noqa: S108  # named in sentences, not written to
-"""The folder in which processes on Linux share memory."""
 
 
 class Decoded(NamedTuple):
@@ -89,17 +80,23 @@ class Pictures(Dataset[Decoded | DataError]):
             return error
         return Decoded(_shared(np.stack(pictures)), shown, damaged, turned)
 
+    def photo(self, index: int) -> Photo:
+        """One image as it is stored. Raises ImageError for one at fault."""
+        listing = self.listing
+        if listing.shards is not None:
+            return listing.shards.photo(index, self.mode, self.exif)
+        return read_photo(listing.path(index), self.mode, self.exif, listed=True)
+
     def _picture(self, index: int, epoch: int | None, damaged: dict[int, str]) -> tuple[int, Picture, bool]:
         """The image that is shown, H×W×C, and whether EXIF data want it turned."""
         for candidate in self._candidates(index):
-            path = self.listing.path(candidate)
             try:
-                image, turned = read_photo(path, self.mode, self.exif, listed=True)
-                return candidate, self._cropped(image, candidate, epoch), turned
+                pixels, turned = self.photo(candidate)
+                return candidate, self._cropped(pixels, candidate, epoch), turned
             except ImageError as error:
                 if self.spares is None:
                     raise error if epoch is None else ImageError(f"{error}; {_OR_SKIP}") from error
-                damaged[candidate] = str(error).removeprefix(f"{printable(path)}: ")
+                damaged[candidate] = str(error).removeprefix(f"{printable(self.listing.path(candidate))}: ")
         first = f"{printable(self.listing.path(index))}: {damaged[index]}"
         raise DataError(f"{first}; and so is every image after it, {len(damaged)} in a row")
 
@@ -110,14 +107,14 @@ class Pictures(Dataset[Decoded | DataError]):
             count = min(_IN_A_ROW, len(self.spares)) - 1
             yield from (int(self.spares[(after + i) % len(self.spares)]) for i in range(count))
 
-    def _cropped(self, image: Image.Image, index: int, epoch: int | None) -> Picture:
+    def _cropped(self, pixels: Picture, index: int, epoch: int | None) -> Picture:
         if epoch is None:
-            return for_evaluation(image, self.size, self.resize)
+            return for_evaluation(pixels, self.size, self.resize)
         draws = Draws(self.seed, epoch, index)
         if self.augment is None:
-            picture = for_evaluation(image, self.size, self.resize)
+            picture = for_evaluation(pixels, self.size, self.resize)
         else:
-            picture = for_training(image, self.size, self.augment, draws)
+            picture = for_training(pixels, self.size, self.augment, draws)
         return self._varied(picture, epoch, index) if self.vary else picture
 
     def _varied(self, picture: Picture, epoch: int, index: int) -> Picture:
@@ -130,83 +127,22 @@ class Pictures(Dataset[Decoded | DataError]):
 
 
 def load(
-    pictures: Pictures,
-    order: Ids,
+    decoders: Crew[Decoded],
+    listing: Listing,
+    batches: list[Ids],
     epoch: int | None,
-    *,
-    batch_size: int,
-    workers: int,
-    pin: bool,
     incidents: Incidents,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of the images ``order``: uint8 B×C×H×W and int64 labels, on the CPU. Damaged and turned images
-    are added to ``incidents`` as their batch is given out."""
-    batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-    loader = DataLoader(
-        pictures,
-        batch_sampler=[[(int(index), epoch) for index in batch] for batch in batches],
-        num_workers=min(workers, len(batches)),
-        collate_fn=_as_it_is,
-        worker_init_fn=_start_worker,
-        pin_memory=pin,
-    )
-    decoded = _guarded(_started(loader, workers), workers)
-    _LIVE.add(decoded)
-    names, labels_of = pictures.listing.paths, pictures.listing.labels
-    for batch, (images, shown, damaged, turned) in zip(batches, decoded, strict=True):
-        faults = {bytes(names[index]): told for index, told in damaged.items()}
-        places = int((batch != shown).sum()) if epoch is not None else 0
-        incidents.add([bytes(names[index]) for index in turned], faults, places)
-        labels = torch.from_numpy(labels_of[shown])
-        yield torch.as_tensor(images).permute(0, 3, 1, 2), labels
-
-
-def _started(loader: Iterable[Decoded | DataError], workers: int) -> Iterator[Decoded | DataError]:
-    """Start the processes, once as many locks as they take were had: torch cannot clean up a failed start."""
-    context = multiprocessing.get_context()
-    try:
-        tried = [context.Event(), *(context.Queue() for _ in range(workers + 2))] if workers else []
-        del tried
-        return iter(loader)
-    except OSError as error:
-        raise DataError(
-            f"{workers} worker processes cannot start ({error.strerror}); they keep their locks and images in"
-            f" {SHARED}: give it more room, or set data.workers to 0"
-        ) from None
-
-
-def _guarded(batches: Iterator[Decoded | DataError], workers: int) -> Generator[Decoded]:
-    """The batches, faults raised. The processes end with this generator: no frame that an exception keeps
-    alive may hold ``batches``, or they would linger and be shut down from the midst of a later pool."""
-    try:
-        while (decoded := next(batches, None)) is not None:
-            if isinstance(decoded, DataError):
-                raise decoded
-            yield decoded
-    except (RuntimeError, OSError, MemoryError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = lines[-1] if lines[0].startswith("Caught ") else lines[0]
-        raise DataError(
-            f"decoding in {workers} worker processes failed ({reason});"
-            f" lower data.workers if memory or {SHARED} is short"
-        ) from error.with_traceback(None)
-    finally:
-        del batches
-
-
-_LIVE: WeakSet[Generator[Decoded]] = WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """Close the batches that are held to the end: the interpreter would wait for their processes, which
-    ignore its first SIGTERM."""
-    for decoded in list(_LIVE):
-        decoded.close()
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+    """Batches of images by their numbers: uint8 B×C×H×W and int64 labels, on the CPU. Damaged and turned
+    images are added to ``incidents`` as their batch is given out."""
+    decoded = decoders.run([[(int(index), epoch) for index in batch] for batch in batches])
+    names, labels_of = listing.paths, listing.labels
+    with closing(decoded):
+        for batch, (images, shown, damaged, turned) in zip(batches, decoded, strict=True):
+            faults = {bytes(names[index]): told for index, told in damaged.items()}
+            places = int((batch != shown).sum()) if epoch is not None else 0
+            incidents.add([bytes(names[index]) for index in turned], faults, places)
+            yield torch.as_tensor(images).permute(0, 3, 1, 2), torch.from_numpy(labels_of[shown])
 
 
 def _shared(images: Picture) -> Tensor | Picture:
@@ -219,13 +155,3 @@ def _shared(images: Picture) -> Tensor | Picture:
         return shared
     except (RuntimeError, OSError):
         return images
-
-
-def _start_worker(_number: int) -> None:
-    """Leave stop signals to the main process, which finishes its step with the workers' help."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _spare_once)
-
-
-def _spare_once(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)

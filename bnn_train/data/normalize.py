@@ -187,7 +187,16 @@ def _signed(_step: Signed, _state: State, x: Tensor) -> Tensor:
 
 
 def _mean_std(_step: MeanStd, state: State, x: Tensor) -> Tensor:
-    return (x / 255 - state["mean"].view(-1, 1, 1)) / state["std"].view(-1, 1, 1)
+    return (x / 255).sub_(_plane(state["mean"], x)).div_(_plane(state["std"], x))
+
+
+def _plane(numbers: Tensor, x: Tensor) -> Tensor:
+    """One number per channel, to be combined with ``x``; as a whole image where channels lie last, since to
+    repeat three numbers for each pixel takes five times as long."""
+    plane = numbers.view(-1, 1, 1)
+    if x.is_contiguous():
+        return plane
+    return plane.expand(1, *x.shape[1:]).contiguous(memory_format=torch.channels_last)
 
 
 def _pixel_mean(_step: PixelMean, state: State, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,19 @@ def uniform(seed: int, epoch: int, ids: Ids | Sequence[int], draw: int) -> NDArr
     key = _digest((seed, epoch, "draw", draw), 64)
     high = splitmix64(key, np.asarray(ids, dtype=np.int64)) >> np.uint64(11)
     return high.astype(np.float64) * 2.0**-53
+
+
+@lru_cache(4096)
+def _draw_key(seed: int, epoch: int, draw: int) -> int:
+    return _digest((seed, epoch, "draw", draw), 64)
+
+
+def number(seed: int, epoch: int, sample: int, draw: int) -> float:
+    """``uniform`` of one sample, in whole numbers of Python's: a hundredth of an array's time."""
+    x = (_draw_key(seed, epoch, draw) + (sample + 1) * int(_GOLDEN)) % 2**64
+    x = ((x ^ (x >> 30)) * int(_MIX_1)) % 2**64
+    x = ((x ^ (x >> 27)) * int(_MIX_2)) % 2**64
+    return ((x ^ (x >> 31)) >> 11) * 2.0**-53
 
 
 def balanced(seed: int, epoch: int, labels: Ids, count: int) -> Ids:

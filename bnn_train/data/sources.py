@@ -12,10 +12,11 @@ from torch import Tensor
 
 from bnn_train.data.affine import affine
 from bnn_train.data.augment import DRAWS, pad_crop_flip
+from bnn_train.data.crew import Crew
 from bnn_train.data.incidents import Incidents
-from bnn_train.data.loader import Pictures, load
+from bnn_train.data.loader import Decoded, Pictures, load
 from bnn_train.data.randomness import Ids
-from bnn_train.data.transfer import to_device
+from bnn_train.data.transfer import ahead, to_device
 from bnn_train.data.vary import varied
 from bnn_train.spec.affine import Affine
 from bnn_train.spec.augment import PadCropFlip, Varied
@@ -49,14 +50,15 @@ class TensorSource:
     def __init__(
         self, images: Tensor, labels: Tensor, augment: tuple[BatchStep | Varied, ...], seed: int
     ) -> None:
-        self.images, self.labels, self.augment, self.seed = images, labels, augment, seed
+        self.images = images.contiguous(memory_format=torch.channels_last)
+        self.labels, self.augment, self.seed = labels, augment, seed
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
         positions = to_device(torch.from_numpy(order), self.images.device)
         for at in range(0, len(order), batch_size):
             batch = positions[at : at + batch_size]
-            images = self.images[batch]
+            images = self.images.permute(0, 2, 3, 1).index_select(0, batch).permute(0, 3, 1, 2)
             if epoch is not None:
                 images = self._augmented(images, order[at : at + batch_size], epoch)
             yield images, self.labels[batch]
@@ -84,26 +86,32 @@ class TensorSource:
 
 
 class FolderSource:
-    """Image files, decoded in worker processes."""
+    """Image files, decoded in worker processes. Those of training stay from one epoch to the next."""
 
     def __init__(self, pictures: Pictures, workers: int, device: torch.device) -> None:
         self.pictures, self.workers, self.device = pictures, workers, device
         self.incidents = Incidents(pictures.listing.called, pictures.exif)
+        self._staying: tuple[Ids | None, Crew[Decoded]] | None = None
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
-        pin = self.device.type == "cuda"
-        pictures = replace(self.pictures, spares=spares)
-        for images, labels in load(
-            pictures,
-            order,
-            epoch,
-            batch_size=batch_size,
-            workers=self.workers,
-            pin=pin,
-            incidents=self.incidents,
-        ):
-            yield images.to(self.device, non_blocking=pin), to_device(labels, self.device)
+        batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        decoders = self._crew(len(batches), epoch, spares)
+        try:
+            loaded = load(decoders, self.pictures.listing, batches, epoch, self.incidents)
+            yield from ahead(loaded, self.device)
+        finally:
+            if self._staying is None or decoders is not self._staying[1]:
+                decoders.close()
+
+    def _crew(self, batches: int, epoch: int | None, spares: Ids | None) -> Crew[Decoded]:
+        pictures, pin = replace(self.pictures, spares=spares), self.device.type == "cuda"
+        if epoch is not None and self.workers and batches:
+            if self._staying is None or self._staying[0] is not spares or not self._staying[1].open:
+                self._staying = (spares, Crew(pictures, self.workers, pin=pin))
+            if not self._staying[1].busy:
+                return self._staying[1]
+        return Crew(pictures, min(self.workers, batches), asked=self.workers, pin=pin)
 
     def labels_of(self, positions: Ids) -> Ids:
         """See ``Source``."""

@@ -54,9 +54,10 @@ def of_batches(batches: Iterable[Tensor], digest: str) -> Statistics:
 
 def _names_and_sizes(listing: Listing) -> str:
     digest = hashlib.sha256()
+    sizes = None if listing.shards is None else listing.shards.columns["size"].tolist()
     for index, name in enumerate(listing.paths.tolist()):
         try:
-            size = os.stat(listing.path(index)).st_size
+            size = os.stat(listing.path(index)).st_size if sizes is None else sizes[index]
         except OSError:
             size = -1
         digest.update(b"%s\0%d\0" % (name, size))

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnn_train.errors import DataError, ImageError, printable
 from bnn_train.packed.photo import MAX_PIXELS, read_photo, resized, resized_centre
 from bnn_train.packed.program import Images
+from bnn_train.packed.resample import Picture
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-Picture = NDArray[np.uint8]
 _MODES = {1: "L", 3: "RGB"}
 
 
@@ -52,16 +48,16 @@ def read_file(path: Path, contract: Images) -> Picture:
     ``resize``, then the centre; without ``resize`` it must have the size itself."""
     if contract.channels not in _MODES:
         raise DataError(f"the model wants {contract.channels} channels; files give 1 or 3: give an array")
-    return _fit(read_photo(path, _MODES[contract.channels], contract.exif).image, path, contract)
+    return _fit(read_photo(path, _MODES[contract.channels], contract.exif).pixels, path, contract)
 
 
-def _fit(image: Image.Image, path: Path, contract: Images) -> Picture:
-    width, height = contract.width, contract.height
-    found = f"{printable(path)}: {image.width}×{image.height} pixels"
+def _fit(pixels: Picture, path: Path, contract: Images) -> Picture:
+    size, wanted = (pixels.shape[1], pixels.shape[0]), (contract.height, contract.width)
+    found = f"{printable(path)}: {size[0]}×{size[1]} pixels"
     if contract.resize is not None:
-        if math.prod(resized(image.size, contract.resize)) > MAX_PIXELS:
+        if math.prod(resized(size, contract.resize)) > MAX_PIXELS:
             raise ImageError(f"{found} is too elongated to resize; crop it")
-        image = resized_centre(image, width, height, contract.resize)
-    if image.size != (width, height):
-        raise ImageError(f"{found}; the model wants {width}×{height}")
-    return np.array(image, dtype=np.uint8).reshape(height, width, contract.channels)
+        pixels = resized_centre(pixels, contract.width, contract.height, contract.resize)
+    if pixels.shape[:2] != wanted:
+        raise ImageError(f"{found}; the model wants {contract.width}×{contract.height}")
+    return pixels

@@ -57,6 +57,8 @@ class Library:
             *(real, real, pointer, ctypes.c_int, *message),
         )
         c.bnn_step.argtypes = (pointer, number, pointer, pointer, number, *message)
+        numbers = ctypes.POINTER(ctypes.c_int32)
+        c.bnn_resample.argtypes = (pointer, number, numbers, numbers, numbers, ctypes.c_int, pointer)
 
     def isas(self) -> tuple[str, ...]:
         """The instruction sets that this processor and this build can run, best first."""
@@ -157,6 +159,22 @@ class Library:
         work = self._c.bnn_window
         code = work(number, *given, count, *bounds, out, threads, message, len(message))
         self._check(code, message.value)
+
+    def resample(
+        self,
+        pixels: int,
+        stride: int,
+        shape: tuple[int, int, int],
+        size: tuple[int, int],
+        window: tuple[int, int, int, int],
+        flipped: bool,
+        to: int,
+    ) -> None:
+        """The picture H×W×C at address ``pixels``, rows ``stride`` bytes apart, resized to ``size``; of that
+        the window (top, left, height, width), ``flipped`` left to right or not, to address ``to``."""
+        numbers = ((ctypes.c_int32 * len(given))(*given) for given in (shape, size, window))
+        if self._c.bnn_resample(pixels, stride, *numbers, flipped, to):
+            raise MemoryError
 
     def _check(self, code: int, message: bytes) -> None:
         if code:

@@ -9,11 +9,17 @@ import re
 import stat
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
 from bnn_train.errors import DataError, ImageError, printable
+from bnn_train.packed import jpeg
 from bnn_train.packed.opening import opened
+from bnn_train.packed.resample import Picture, resample
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,53 +49,87 @@ _BITS_PER_SAMPLE = 258
 
 
 class Photo(NamedTuple):
-    """A decoded image, and whether its EXIF data ask for it to be turned or mirrored."""
+    """A decoded picture, H×W×C, and whether the file's EXIF data ask for it to be turned or mirrored."""
 
-    image: Image.Image
+    pixels: Picture
     turned: bool
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture as PIL's."""
+        from PIL import Image
+
+        return Image.fromarray(self.pixels if self.pixels.shape[2] == 3 else self.pixels[:, :, 0])
 
 
 def read_photo(path: Path, mode: str, exif: Exif = "ignore", *, listed: bool = False) -> Photo:
-    """The file as PIL mode ``mode``, turned as its EXIF data say where ``exif`` is ``apply``.
+    """The file in PIL's mode ``mode`` (RGB or L), turned as its EXIF data say where ``exif`` is ``apply``.
 
     ``listed``: the file was there a while ago, so that a folder which is now gone may come back.
     Raises ImageError for a file at fault, and DataError where the disk does not answer.
     """
+    with _told(path):
+        content = read_bytes(path, listed=listed)
+    return decode_photo(content, path, mode, exif)
+
+
+def decode_photo(content: bytes, path: Path, mode: str, exif: Exif = "ignore") -> Photo:
+    """See ``read_photo``; ``path`` names the file in sentences."""
     from PIL import Image  # arrays need no PIL
 
-    try:
-        content = _content(path, listed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # corrupt EXIF, palette transparency: once per image and epoch
+    with _told(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # corrupt EXIF, palette transparency: once per image and epoch
+        try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check(image, path)
                 turned = _is_turned(image)
-                return Photo(_of_bytes(_upright(image, exif, turned)).convert(mode), turned)
+                return Photo(_pixels(image, content, mode, turned and exif == "apply"), turned)
+        except Image.DecompressionBombError as error:
+            raise _too_large(path) from error
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file as an ImageError: PIL raises nearly anything on damaged ones."""
+    try:
+        yield
     except (DataError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
-    except Exception as error:  # PIL's decoders raise nearly anything on damaged files
+    except Exception as error:
         reason = re.sub(r"<_io\.BytesIO object at \w+>", "it", str(error).partition("\n")[0])
         raise ImageError(
             f"{printable(path)}: not a readable image ({reason}); replace or remove it"
         ) from error
 
 
+def _pixels(image: Image.Image, content: bytes, mode: str, turns: bool) -> Picture:
+    if image.format == "JPEG" and not turns:
+        found = jpeg.decoded(content, image.mode, mode)
+        if found is not None and found.shape[:2] == (image.height, image.width):
+            return found
+    pixels = np.array(_of_bytes(_upright(image, turns)).convert(mode), dtype=np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
 # ------------------------------------------------------------------------------------ from the disk
 
 
-def _content(path: Path, listed: bool) -> bytes:
-    """The file's bytes; tried again with growing pauses while the disk does not answer."""
+Span = tuple[int, int]
+"""Offset and size."""
+
+
+def read_bytes(path: Path, span: Span | None = None, *, listed: bool = False) -> bytes:
+    """The file's bytes, or those of ``span`` that it has; tried again with growing pauses while the disk does
+    not answer. Raises as ``read_photo``."""
     for wait in WAITS:
         try:
-            return _read(path)
+            return _read(path, span)
         except OSError as error:
             if not _may_pass(path, error, listed):
                 raise _unreadable(path, error) from error
         time.sleep(wait)
     try:
-        return _read(path)
+        return _read(path, span)
     except OSError as error:
         told = _unanswered if _may_pass(path, error, listed) else _unreadable
         raise told(path, error) from error
@@ -101,7 +141,7 @@ def _may_pass(path: Path, error: OSError, listed: bool) -> bool:
     return gone or error.errno in _PASSING
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, span: Span | None) -> bytes:
     """A regular file's bytes; its kind comes first, since to open a device may set it going."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
@@ -109,9 +149,11 @@ def _read(path: Path) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(f"{printable(path)}: not a readable image (no regular file); remove it")
-        if status.st_size > MAX_BYTES:
+        if (span[1] if span else status.st_size) > MAX_BYTES:
             raise ImageError(f"{printable(path)}: more than {MAX_BYTES >> 20} MiB; shrink or remove it")
-        return file.read()
+        if span is None:
+            return file.read()
+        return os.pread(file.fileno(), span[1], span[0])
 
 
 def _unreadable(path: Path, error: OSError) -> ImageError:
@@ -154,7 +196,6 @@ def _is_wide(image: Image.Image) -> bool:
 
 def _of_bytes(image: Image.Image) -> Image.Image:
     """The upper 8 bits of a grey image of 16: `convert` would clip it to 255."""
-    import numpy as np
     from PIL import Image
 
     if not image.mode.startswith("I;16"):
@@ -196,36 +237,27 @@ def _is_turned(image: Image.Image) -> bool:
         return False
 
 
-def _upright(image: Image.Image, exif: Exif, turned: bool) -> Image.Image:
+def _upright(image: Image.Image, turns: bool) -> Image.Image:
     from PIL import ImageOps
 
-    return ImageOps.exif_transpose(image) if turned and exif == "apply" else image
+    return ImageOps.exif_transpose(image) if turns else image
 
 
 # ------------------------------------------------------------------------------------------- fitted
 
 
-def resize_shorter(image: Image.Image, side: int) -> Image.Image:
-    """Shorter side to ``side``, the longer in proportion, rounded down as torchvision does; antialiased."""
-    from PIL import Image
-
-    size = resized(image.size, side)
-    return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
-
-
 def resized(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Width and height of an image whose shorter side becomes ``side``."""
+    """Width and height of an image whose shorter side becomes ``side``; the longer in proportion, rounded
+    down as torchvision does."""
     width, height = size
     other = side * max(size) // min(size)
     return (side, other) if width <= height else (other, side)
 
 
-def resized_centre(image: Image.Image, width: int, height: int, resize: int) -> Image.Image:
-    """The image as an evaluation sees it: shorter side to ``resize``, then the middle of the result."""
-    return centre(resize_shorter(image, resize), width, height)
-
-
-def centre(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The middle of an image."""
-    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
-    return image.crop((left, top, left + width, top + height))
+def resized_centre(pixels: Picture, width: int, height: int, resize: int) -> Picture:
+    """The picture as an evaluation sees it: shorter side to ``resize``, antialiased, then the middle of the
+    result, which is all of a side that is shorter than asked for."""
+    whole_width, whole_height = resized((pixels.shape[1], pixels.shape[0]), resize)
+    left, top = (max(0, round((n - m) / 2.0)) for n, m in ((whole_width, width), (whole_height, height)))
+    window = (top, left, min(height, whole_height), min(width, whole_width))
+    return resample(pixels, (whole_height, whole_width), window)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from bnn_train.errors import BnnError
 from bnn_train.packed import container, kernels, preprocess
 from bnn_train.packed.engine import DTYPES, reads, value_shape
-from bnn_train.packed.images import Picture, check_array, read_files
+from bnn_train.packed.images import check_array, read_files
 from bnn_train.packed.memory import default_limit
 from bnn_train.packed.preprocess_rules import image_bytes
 from bnn_train.packed.program import Header
+from bnn_train.packed.resample import Picture
 from bnn_train.packed.validate import check
 
 Array = NDArray[Any]

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from bnn_train.data.walk import SUFFIXES, census
 from bnn_train.errors import DataError, ImageError, printable
 from bnn_train.files import expanded
-from bnn_train.packed.images import Picture, read_file
+from bnn_train.packed.images import read_file
 from bnn_train.packed.program import Images
+from bnn_train.packed.resample import Picture
 from bnn_train.prediction.classifier import Classifier
 
 _TOGETHER = 64

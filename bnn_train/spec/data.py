@@ -144,7 +144,8 @@ class Data(Record):
     ]
     root: str = "data"
     """The folder that holds the files, as torchvision lays them out. `folder`: of `train/<class>/`,
-    `val/<class>/` and `test/<class>/`, or of the classes. `csv`: of `train.csv`, `val.csv` and `test.csv`, or
+    `val/<class>/` and `test/<class>/`, or of the classes; ImageNet's parts may be tar files
+    (`scripts/prepare_imagenet.py`). `csv`: of `train.csv`, `val.csv` and `test.csv`, or
     one such file."""
     download: bool = False
     """Fetch missing files from the data set's official place (not ImageNet or own images)."""

@@ -16,11 +16,11 @@ from bnn_train.config.schema import Experiment, Run
 from bnn_train.data.open import DataBundle, open_data
 from bnn_train.data.randomness import stream_seed
 from bnn_train.errors import CheckpointError, RunError
+from bnn_train.memory import keep_freed_memory
 from bnn_train.models.build import build
 from bnn_train.spec.annealed import Annealed
 from bnn_train.training.losses import Criterion, criterion
 from bnn_train.training.losses.terms import Term
-from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
 from bnn_train.training.position import steps_per_epoch
 from bnn_train.training.precision import AMP_TYPES

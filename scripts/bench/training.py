@@ -11,11 +11,11 @@ from bench.record import Record
 from bench.table import Row
 from bench.timing import Engine, Plan, Sample, interleave, ratio
 from bnn_train.binary.layers import BinaryConv2d
+from bnn_train.memory import keep_freed_memory
 from bnn_train.spec.annealed import START
 from bnn_train.spec.learning import SGD
 from bnn_train.spec.methods import METHODS
 from bnn_train.training.losses import Criterion
-from bnn_train.training.memory import keep_freed_memory
 from bnn_train.training.optimizers import Optimizers
 from bnn_train.training.precision import precise
 from bnn_train.training.setup import Learner

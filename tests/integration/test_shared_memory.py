@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bnn_train.cli.train import main as train
-from bnn_train.data import loader
+from bnn_train.data import crew
 from commands import ENVIRONMENT, PATIENCE_S
 from make_data import write_imagenet
 from same_run import assert_same_run
@@ -60,12 +60,12 @@ def test_no_room_for_locks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(multiprocessing, "get_context", Full)
     (said,) = errors(train, ARGUMENTS, capsys)
     assert said.startswith("2 worker processes cannot start (No space left on device)")
-    assert f"{loader.SHARED}: give it more room, or set data.workers to 0" in said
+    assert f"{crew.SHARED}: give it more room, or set data.workers to 0" in said
 
 
 def in_small_memory(size: str) -> subprocess.CompletedProcess[str]:
     """``bnn-train`` where /dev/shm holds so much, in a namespace of its own."""
-    command = f'mount -t tmpfs -o size={size} tmpfs {loader.SHARED} || exit 99; exec "$@"'
+    command = f'mount -t tmpfs -o size={size} tmpfs {crew.SHARED} || exit 99; exec "$@"'
     return subprocess.run(
         [
             "unshare",

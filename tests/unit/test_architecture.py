@@ -28,7 +28,7 @@ PACKAGE = ROOT / "bnn_train"
 # Imports go down this list, never up or sideways. A file at the top of the package stands by its own name.
 STAGES: tuple[set[str], ...] = (
     {"", "errors", "compat", "launch"},
-    {"aligned", "colours", "files", "spec", "world"},
+    {"aligned", "colours", "files", "memory", "spec", "world"},
     {"packed"},
     {"config"},
     {"data"},

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bnn_train.config.schema import PadCropFlip
+from bnn_train.data import augment
 from bnn_train.data.augment import pad_crop_flip
 from bnn_train.data.randomness import uniform
 
@@ -54,3 +55,18 @@ def test_does_not_depend_on_the_batch() -> None:
     assert torch.equal(shuffled, whole[order])
     assert torch.equal(pad_crop_flip(x[7:8], row, seed=1, epoch=0, ids=ids[7:8]), whole[7:8])
     assert not torch.equal(pad_crop_flip(x, row, seed=1, epoch=1, ids=ids), whole)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_cpu_and_a_gpu_crop_alike(flip: bool, channels: int) -> None:
+    step, drawn = (
+        PadCropFlip(name="pad_crop_flip", pad=2, flip=flip),
+        np.random.default_rng(0).random((3, 40)),
+    )
+    x = torch.randint(0, 256, (40, channels, 9, 7), dtype=torch.uint8)
+    expected = augment._gathered(x, step, drawn)
+    assert torch.equal(augment._sliced(x, step, drawn), expected)
+    assert torch.equal(
+        augment._sliced(x.contiguous(memory_format=torch.channels_last), step, drawn), expected
+    )

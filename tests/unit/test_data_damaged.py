@@ -167,7 +167,7 @@ def test_a_disk_that_does_not_answer_is_no_damaged_image(
 ) -> None:
     reads = []
 
-    def failing(path: Path) -> bytes:
+    def failing(path: Path, _span: object) -> bytes:
         reads.append(path)
         raise OSError(errno.EIO, "Input/output error", str(path))
 

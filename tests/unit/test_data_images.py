@@ -209,3 +209,37 @@ def test_other_classes_in_val(section: dict[str, Any]) -> None:
     Path(section["root"], "val", WNIDS[0]).rename(Path(section["root"], "val", "zebra"))
     with pytest.raises(DataError, match=f"lacks {WNIDS[0]} and has zebra"):
         opened(section)
+
+
+def children() -> set[int | None]:
+    return {process.pid for process in multiprocessing.active_children()}
+
+
+def test_workers_stay_from_epoch_to_epoch(section: dict[str, Any]) -> None:
+    own, data = opened(section), opened({**section, "workers": 2})
+    before = children()
+    first = list(data.train_batches(0))
+    workers = children() - before
+    assert len(workers) == 2
+    next(data.train_batches(1))  # given up after a batch
+    second = list(data.train_batches(2))
+    assert children() - before == workers
+    assert equal(first, list(own.train_batches(0)))
+    assert equal(second, list(own.train_batches(2)))
+    side_by_side = zip(data.train_batches(3), data.train_batches(4), strict=True)
+    assert [[b[1].tolist() for b in pair] for pair in side_by_side] == [
+        [a[1].tolist(), b[1].tolist()]
+        for a, b in zip(own.train_batches(3), own.train_batches(4), strict=True)
+    ]
+    del data
+    assert not children() - before
+
+
+def test_a_killed_worker_is_replaced_in_the_next_epoch(section: dict[str, Any]) -> None:
+    data, before = opened({**section, "workers": 1}), children()
+    list(data.train_batches(0))
+    (worker,) = children() - before
+    os.kill(worker or 0, signal.SIGKILL)
+    with pytest.raises(DataError, match="decoding in 1 worker processes failed"):
+        list(data.train_batches(1))
+    assert equal(list(data.train_batches(1)), list(opened(section).train_batches(1)))

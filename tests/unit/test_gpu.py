@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnn_train.binary.layers import BinaryConv2d, BinaryLinear
-from bnn_train.config.schema import Run
+from bnn_train.config.schema import PadCropFlip, Run
+from bnn_train.data.augment import pad_crop_flip
+from bnn_train.data.transfer import ahead
 from bnn_train.training.setup import choose_device
 
 pytestmark = [
@@ -73,3 +75,22 @@ def test_real_products_keep_the_bits_of_float32(gpu: torch.device) -> None:
     error = ((a @ b).double() - a.double() @ b.double()).abs().max()
     assert float(error) <= 16384 * 2**-24 * float((a.abs() @ b.abs()).max())
     assert not torch.backends.cudnn.benchmark
+
+
+def test_batches_copied_ahead_are_the_same(gpu: torch.device) -> None:
+    batches = [(torch.randn(64, 3, 32, 32).pin_memory(), torch.full((64,), i)) for i in range(20)]
+    sums = []
+    for images, labels in ahead(iter(batches), gpu):
+        for _ in range(20):  # enough to do that the next copy overlaps
+            torch.mm(torch.ones(512, 512, device=gpu), torch.ones(512, 512, device=gpu))
+        sums.append((images.double().sum(), labels.sum()))
+    for (images, labels), (found, count) in zip(batches, sums, strict=True):
+        assert float(found) == pytest.approx(float(images.double().sum()), abs=1e-6)
+        assert int(count) == int(labels.sum())
+
+
+def test_crops_are_those_of_the_cpu(gpu: torch.device) -> None:
+    step, ids = PadCropFlip(name="pad_crop_flip"), np.arange(100)
+    images = torch.randint(0, 256, (100, 3, 32, 32), dtype=torch.uint8)
+    here = pad_crop_flip(images, step, seed=1, epoch=2, ids=ids)
+    assert torch.equal(pad_crop_flip(images.to(gpu), step, seed=1, epoch=2, ids=ids).cpu(), here)

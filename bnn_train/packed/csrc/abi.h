@@ -95,3 +95,7 @@ BNN_API int bnn_sign_weight_gradient(const BnnSignProduct* product, int isa, con
 BNN_API int bnn_signs(int isa, const float* x, int64_t count, float* out, int threads, char* message, int64_t size);
 BNN_API int bnn_window(int isa, const float* g, const float* x, int64_t count, float low, float high, float* out, int threads,
                        char* message, int64_t size);
+// A picture of shape (height, width, channels), rows `stride` bytes apart, resized to `size` (height, width) and of that the window
+// (top, left, height, width), dense; the bytes are Pillow's (BILINEAR, antialiased). `flipped`: left to right. 0, or 1 where memory is short.
+BNN_API int bnn_resample(const uint8_t* pixels, int64_t stride, const int32_t* shape, const int32_t* size, const int32_t* window,
+                         int flipped, uint8_t* out);
