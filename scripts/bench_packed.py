@@ -9,6 +9,7 @@ Sections:
   layers    the convolutions of ResNet-18 and AlexNet (batch 8)
   dense     4096→4096 and 9216→4096 (batch 1, 32, 128, 256)
   first     the layer that reads the image, in passes of fused multiply-adds (batch 1)
+  last      dense layers on one image, whose weights come from memory, against a plain read of them
   networks  ResNet-18 and AlexNet at 224² against their real-valued twins (batch 1 and 8, 1 and 2 threads)
   avx2      layers, with PyTorch and ours kept from AVX-512
   sizes     packed files against 32-bit checkpoints
@@ -29,14 +30,14 @@ from dataclasses import replace
 
 import torch
 
-from bench import avx2, first, layers, limits, networks, peers, sizes, training
+from bench import avx2, first, last, layers, limits, networks, peers, sizes, training
 from bench.record import Record, provenance
 from bench.timing import CLOCKS, Plan
 from bnn_train.cli import outputs, terminal
 from bnn_train.cli.common import path_argument
 from bnn_train.errors import BnnError
 
-SECTIONS = ("limits", "layers", "dense", "first", "networks", "avx2", "sizes", "training")
+SECTIONS = ("limits", "layers", "dense", "first", "last", "networks", "avx2", "sizes", "training")
 BATCHES = {"layers": (8,), "dense": (1, 32, 128, 256), "networks": (1, 8)}
 THREADS = {"networks": (1, 2)}
 QUICK = Plan(rounds=3, seconds=0.002)
@@ -72,8 +73,8 @@ def measure(section: str, record: Record, args: argparse.Namespace, present: Seq
     if section == "sizes":
         sizes.measure(record, quick=args.quick)
         return
-    if section == "first":
-        first.measure(record, plan, quick=args.quick)
+    if section in ("first", "last"):
+        (first if section == "first" else last).measure(record, plan, quick=args.quick)
         return
     if section == "avx2":
         common = ["--rounds", str(args.rounds), "--clock", args.clock, *(["--quick"] if args.quick else [])]

@@ -59,7 +59,7 @@ def tests(results: Results, args: argparse.Namespace) -> None:
         "tests/unit/test_gpu.py",
     ]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=results.left
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False, timeout=results.left
     )
     counts = {kind: int(n) for n, kind in re.findall(r"(\d+) (passed|failed|skipped|error)", done.stdout)}
     last = (done.stdout.strip() or done.stderr.strip() or "nothing was said").splitlines()

@@ -78,7 +78,7 @@ def _prepare_part(listing: Listing, folder: Path, form: Form, args: argparse.Nam
 
 def _refuse_other(path: Path, plan: dict[str, object]) -> None:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
@@ -139,7 +139,9 @@ def verify(root: Path) -> None:
         raise DataError(f"{root}: holds no finished tar files ({MANIFEST}); prepare it first")
     for folder in parts:
         shards, _ = open_shards(folder)
-        digests = [shard["sha256"] for shard in json.loads((folder / MANIFEST).read_text("utf-8"))["shards"]]
+        digests = [
+            shard["sha256"] for shard in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"]
+        ]
         for number, sha256 in enumerate(digests):
             for fault in faults(shards, number, sha256):
                 found += fault.written

@@ -12,6 +12,7 @@ _PIPES = {"run", "Popen", "check_output"}
 _NO_FILES = {
     ("os", "open"),
     ("Image", "open"),
+    ("tarfile", "open"),
     ("browser", "open"),
     ("target", "open"),
     ("self", "write_text"),

@@ -151,7 +151,7 @@ _AGAIN = "run scripts/prepare_imagenet.py again"
 
 def _manifest(root: Path) -> dict[str, Any]:
     try:
-        found = json.loads((root / MANIFEST).read_text("utf-8"))
+        found = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{printable(root / MANIFEST)}: cannot be read ({error}); {_AGAIN}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:

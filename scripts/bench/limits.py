@@ -38,13 +38,13 @@ class Limit:
 
 def limits(threads: int) -> list[Limit]:
     """Those of this CPU; none where there is no C compiler for it."""
-    library = _compile()
-    if library is None:
+    compiled = library()
+    if compiled is None:
         return []
     pool = ThreadPoolExecutor(threads)  # ctypes lets the threads run at the same time
     found = []
     for kind in NAMES:
-        function = library[f"limit_{kind}"]
+        function = compiled[f"limit_{kind}"]
         function.argtypes, function.restype = [ctypes.c_long], ctypes.c_long
         macs = function(1)
         if macs:
@@ -59,7 +59,7 @@ def _caller(function: ctypes._NamedFuncPointer, pool: ThreadPoolExecutor, thread
     return lambda: list(pool.map(function, [TURNS] * threads))
 
 
-def _compile() -> ctypes.CDLL | None:
+def library() -> ctypes.CDLL | None:
     """``limits.c`` through the system's compiler."""
     compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     if compiler is None:

@@ -53,7 +53,7 @@ def _unpack_wheels(folder: Path, python: str) -> None:
         "manylinux2014_x86_64",
     ]
     command += ["--platform", "manylinux_2_28_x86_64", *WHEELS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise RunError(f"pip could not fetch the packages: {done.stderr.strip()[-500:]}")
 

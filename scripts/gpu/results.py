@@ -62,7 +62,7 @@ class Results:
 
     def _load(self) -> None:
         try:
-            stored = json.loads(self.path.read_text("utf-8"))
+            stored = json.loads(self.path.read_text(encoding="utf-8"))
             parts, device = dict(stored["parts"]), stored["machine"]["device"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self.path}: no results of this script ({error}); name another file") from None

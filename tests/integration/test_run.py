@@ -130,13 +130,13 @@ def test_gradient_accumulation_equals_one_large_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a network without batch norm, two batches of 16 are one of 32."""
-    from bnn_train.training import restore, run
+    from bnn_train.training import beginning, restore
 
     def plain(*args: object) -> torch.nn.Module:
         torch.manual_seed(0)
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 4))
 
-    monkeypatch.setattr(run, "build_model", plain)
+    monkeypatch.setattr(beginning, "build_model", plain)
     monkeypatch.setattr(restore, "build_model", plain)
     weights = []
     for name, size, accumulate in (("large", 32, 1), ("accumulated", 16, 2)):
