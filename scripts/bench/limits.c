@@ -98,16 +98,3 @@ __attribute__((target("avx2"))) long limit_lookup_avx2(long n) {
   for (int k = 0; k < 4; k++) KEEP(sum[k]);
   return 4L * 256;
 }
-
-/* Reads `n` floats from far away and returns a number made of them; any CPU. */
-float limit_stream(const float* x, long n) {
-  float sum[64] = {0};
-  for (long i = 0; i + 64 <= n; i += 64) {
-    __builtin_prefetch(x + i + 1024), __builtin_prefetch(x + i + 1040);
-    __builtin_prefetch(x + i + 1056), __builtin_prefetch(x + i + 1072);
-    for (int k = 0; k < 64; k++) sum[k] += x[i + k];
-  }
-  float all = 0;
-  for (int k = 0; k < 64; k++) all += sum[k];
-  return all;
-}

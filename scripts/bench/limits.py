@@ -38,7 +38,7 @@ class Limit:
 
 def limits(threads: int) -> list[Limit]:
     """Those of this CPU; none where there is no C compiler for it."""
-    compiled = library()
+    compiled = _compile()
     if compiled is None:
         return []
     pool = ThreadPoolExecutor(threads)  # ctypes lets the threads run at the same time
@@ -59,7 +59,7 @@ def _caller(function: ctypes._NamedFuncPointer, pool: ThreadPoolExecutor, thread
     return lambda: list(pool.map(function, [TURNS] * threads))
 
 
-def library() -> ctypes.CDLL | None:
+def _compile() -> ctypes.CDLL | None:
     """``limits.c`` through the system's compiler."""
     compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     if compiler is None:
