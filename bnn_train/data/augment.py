@@ -10,9 +10,13 @@ from torch.nn.functional import pad
 
 from bnn_train.data.randomness import Ids, uniform
 from bnn_train.data.transfer import to_device
+from bnn_train.packed.errors import NativeUnavailable
+from bnn_train.packed.native_library import library
 from bnn_train.spec.augment import PadCropFlip
 
 Reals = NDArray[np.float64]
+Whole = NDArray[np.int64]
+Pixels = NDArray[np.uint8]
 DRAWS = 64
 """Draw numbers set aside for each entry of ``data.augment``."""
 
@@ -26,22 +30,34 @@ def pad_crop_flip(
 
 
 def _sliced(images: Tensor, step: PadCropFlip, drawn: Reals) -> Tensor:
-    """Image by image, three times as fast as gathering on a CPU; channels last in memory."""
-    pad, places = step.pad, 2 * step.pad + 1
-    count, channels, height, width = images.shape
-    padded = np.zeros((count, height + 2 * pad, width + 2 * pad, channels), np.uint8)
-    inner = padded[:, pad : pad + height, pad : pad + width]
-    inner[:] = images.permute(0, 2, 3, 1).numpy()
-    tops, lefts = (drawn[:2] * places).astype(np.int64)
-    if step.flip:  # a window's mirror image is a window of the image's
-        flipped = np.flatnonzero(drawn[2] < 0.5)
-        mirrored = images[torch.from_numpy(flipped)].contiguous(memory_format=torch.channels_last).flip(3)
-        inner[flipped] = mirrored.permute(0, 2, 3, 1).numpy()
-        lefts[flipped] = 2 * pad - lefts[flipped]
-    found = np.empty((count, height, width, channels), np.uint8)
-    for to, whole, top, left in zip(found, padded, tops.tolist(), lefts.tolist(), strict=True):
-        to[...] = whole[top : top + height, left : left + width]
+    """Image by image, which on a CPU is faster than gathering; channels last in memory."""
+    pixels = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
+    tops, lefts = (drawn[:2] * (2 * step.pad + 1)).astype(np.int64) - step.pad
+    flipped = (drawn[2] < 0.5) & step.flip
+    found = _moved(pixels, tops, lefts, flipped)
     return torch.from_numpy(found).permute(0, 3, 1, 2)
+
+
+def _moved(pixels: Pixels, tops: Whole, lefts: Whole, flipped: NDArray[np.bool_]) -> Pixels:
+    """Images N×H×W×C, each pixel (y, x) that at (y + top, x + left), black outside; then mirrored or not."""
+    try:
+        kernels = library()
+    except NativeUnavailable:
+        return _moved_by_numpy(pixels, tops, lefts, flipped)
+    found = np.empty_like(pixels)
+    numbers = tops.ctypes.data, lefts.ctypes.data, flipped.ctypes.data
+    kernels.crop(pixels.ctypes.data, pixels.shape, numbers, found.ctypes.data)
+    return found
+
+
+def _moved_by_numpy(pixels: Pixels, tops: Whole, lefts: Whole, flipped: NDArray[np.bool_]) -> Pixels:
+    _, height, width, _ = pixels.shape
+    found = np.zeros_like(pixels)
+    for to, image, y, x in zip(found, pixels, tops.tolist(), lefts.tolist(), strict=True):
+        inside = image[max(y, 0) : max(height + y, 0), max(x, 0) : max(width + x, 0)]
+        to[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)] = inside
+    found[flipped] = found[flipped][:, :, ::-1]
+    return found
 
 
 def _gathered(images: Tensor, step: PadCropFlip, drawn: Reals) -> Tensor:

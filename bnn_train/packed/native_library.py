@@ -58,6 +58,8 @@ class Library:
         )
         c.bnn_step.argtypes = (pointer, number, pointer, pointer, number, *message)
         numbers = ctypes.POINTER(ctypes.c_int32)
+        c.bnn_crop.argtypes = (pointer,) * 6
+        c.bnn_crop.restype = None
         c.bnn_resample.argtypes = (pointer, number, numbers, numbers, numbers, ctypes.c_int, pointer)
 
     def isas(self) -> tuple[str, ...]:
@@ -159,6 +161,11 @@ class Library:
         work = self._c.bnn_window
         code = work(number, *given, count, *bounds, out, threads, message, len(message))
         self._check(code, message.value)
+
+    def crop(self, images: int, shape: tuple[int, ...], drawn: tuple[int, int, int], out: int) -> None:
+        """Bytes N×H×W×C at address ``images`` moved by the numbers at ``drawn``: tops, lefts, flips."""
+        sizes = (ctypes.c_int64 * 4)(*shape)
+        self._c.bnn_crop(images, ctypes.addressof(sizes), *drawn, out)
 
     def resample(
         self,

@@ -70,3 +70,22 @@ def test_a_cpu_and_a_gpu_crop_alike(flip: bool, channels: int) -> None:
     assert torch.equal(
         augment._sliced(x.contiguous(memory_format=torch.channels_last), step, drawn), expected
     )
+
+
+@pytest.mark.parametrize("pad", [0, 1, 4, 9])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_compiled_and_numpys_images_are_the_padded_ones(pad: int, channels: int) -> None:
+    """Against a pad, a crop and a mirror image, with every place of a window of seven by six pixels."""
+    rng = np.random.default_rng(pad)
+    places = [(y, x, f) for y in range(-pad, pad + 1) for x in range(-pad, pad + 1) for f in (False, True)]
+    tops, lefts, flipped = (np.array(column) for column in zip(*places, strict=True))
+    pixels = rng.integers(0, 256, (len(places), 7, 6, channels), dtype=np.uint8)
+    padded = np.pad(pixels, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    wanted = np.stack(
+        [
+            image[pad + y : pad + y + 7, pad + x : pad + x + 6][:, :: -1 if f else 1]
+            for image, (y, x, f) in zip(padded, places, strict=True)
+        ]
+    )
+    for way in (augment._moved, augment._moved_by_numpy):
+        assert np.array_equal(way(pixels, tops, lefts, flipped), wanted)

@@ -99,3 +99,7 @@ BNN_API int bnn_window(int isa, const float* g, const float* x, int64_t count, f
 // (top, left, height, width), dense; the bytes are Pillow's (BILINEAR, antialiased). `flipped`: left to right. 0, or 1 where memory is short.
 BNN_API int bnn_resample(const uint8_t* pixels, int64_t stride, const int32_t* shape, const int32_t* size, const int32_t* window,
                          int flipped, uint8_t* out);
+// Images N×H×W×C of bytes, shape their four sizes, onto `out`: each pixel (y, x) is that at (y + top, x + left), black outside;
+// the images of `flipped` are mirrored afterwards.
+BNN_API void bnn_crop(const uint8_t* images, const int64_t* shape, const int64_t* tops, const int64_t* lefts,
+                      const uint8_t* flipped, uint8_t* out);
