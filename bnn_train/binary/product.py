@@ -116,8 +116,7 @@ def _by_tables(
     geometry: Geometry | None,
 ) -> Pair:
     """∂L/∂x̂ and ∂L/∂ŵ of a product of signs, by the packed kernels."""
-    factors = None if alpha is None else alpha.expand(len(codes), *alpha.shape[1:]).flatten()
-    grad_x = input_gradient(g, x, codes, factors, geometry) if wanted[0] else None
+    grad_x = input_gradient(g, x, codes, alpha, geometry) if wanted[0] else None
     return grad_x, (weight_gradient(g, x, codes, geometry) if wanted[2] else None)
 
 

@@ -61,8 +61,7 @@ class _RealProduct(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, u, codes, alpha = ctx.saved_tensors
         g, wanted, quantizer = grads[0], ctx.needs_input_grad, ctx.quantizer
-        factors = None if alpha is None else alpha.expand(len(codes), *alpha.shape[1:]).flatten()
-        grad_x = input_gradient(g, x, codes, factors, ctx.geometry) if wanted[0] else None
+        grad_x = input_gradient(g, x, codes, alpha, ctx.geometry) if wanted[0] else None
         _, grad_w = gradients(g, x, codes, ctx.geometry, wanted_x=False, wanted_w=wanted[1] or wanted[2])
         if grad_w is None:
             return grad_x, None, None, None, None

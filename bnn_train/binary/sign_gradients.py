@@ -117,11 +117,13 @@ _weight_gradient: Callable[..., Tensor] = torch.ops.bnn_train.signs_weight_gradi
 def input_gradient(
     g: Tensor, x: Tensor, codes: Tensor, alpha: Tensor | None, geometry: Geometry | None
 ) -> Tensor:
-    """∂L/∂x in the shape of ``x``, N×I×H×W or N×I, from g = ∂L/∂(alpha·(x ∗ codes)). ``alpha``: O or None."""
+    """∂L/∂x in the shape of ``x``, N×I×H×W or N×I, from g = ∂L/∂(alpha·(x ∗ codes)). ``alpha``: of filters,
+    O×1×…, or of the layer, 1×1×…, or None."""
     if geometry is None:
         return input_gradient(_map(g), _map(x), _map(codes), alpha, POINT).flatten(1)
     stride, padding, dilation, _ = geometry
-    return _input_gradient(g, codes, alpha, list(x.shape), list(stride), list(padding), list(dilation))
+    factors = None if alpha is None else alpha.expand(len(codes), *alpha.shape[1:]).flatten()
+    return _input_gradient(g, codes, factors, list(x.shape), list(stride), list(padding), list(dilation))
 
 
 def weight_gradient(g: Tensor, x: Tensor, codes: Tensor, geometry: Geometry | None) -> Tensor:
