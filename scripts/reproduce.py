@@ -46,7 +46,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("table", nargs="?", metavar="TABLE", help="its name, as --list tells it")
     p.add_argument("--list", action="store_true", help="name the tables and their rows")
     p.add_argument("--rows", metavar="A,B", help="only these rows")
-    p.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 1 to N of every row (default 1)")
+    p.add_argument(
+        "--seeds",
+        type=_seeds,
+        default=range(1, 2),
+        metavar="N",
+        help="seeds 1 to N of every row (default 1); A-B: seeds A to B, after others have run elsewhere",
+    )
     p.add_argument(
         "--fast", nargs="?", type=int, const=FAST, metavar="N", help=f"at most N epochs (alone: {FAST})"
     )
@@ -81,6 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _list() if args.list else _reproduce(args))
 
 
+def _seeds(text: str) -> range:
+    """The seeds of ``3`` (1 to 3) and of ``2-3``."""
+    first, dash, last = text.rpartition("-")
+    try:
+        seeds = range(int(first) if dash else 1, int(last) + 1)
+    except ValueError:
+        seeds = range(0)
+    if not seeds or seeds[0] < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 1, or a range as in 2-3")
+    return seeds
+
+
 def _list() -> None:
     for table in TABLES.values():
         print(f"{table.name}: {table.title}")
@@ -93,7 +111,7 @@ def _list() -> None:
 
 
 def _reproduce(args: argparse.Namespace) -> None:
-    for name, value in (("--seeds", args.seeds), ("--fast", args.fast), ("--threads", args.threads)):
+    for name, value in (("--fast", args.fast), ("--threads", args.threads)):
         if value is not None and value < 1:
             raise RunError(f"{name} must be at least 1, not {value}")
     table = table_of(args.table)
@@ -121,7 +139,7 @@ def _run(table: Table, rows: Sequence[Row], options: Options) -> dict[str, Any]:
     plans = list(_plans(table, rows, options))  # every config is read before the first one trains
     _prepare(options.out)
     failed: dict[str, dict[int, str]] = {plan.row.name: {} for plan in plans}
-    for seed in range(1, options.seeds + 1):
+    for seed in options.seeds:
         for plan in plans:
             if plan.row not in rows:
                 continue

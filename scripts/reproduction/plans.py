@@ -45,7 +45,7 @@ class Options:
     """Choices that hold for all rows of a call."""
 
     out: Path
-    seeds: int = 1
+    seeds: Sequence[int] = (1,)
     fast: int | None = None
     """At most so many epochs."""
     sets: tuple[str, ...] = ()

@@ -45,6 +45,12 @@ def timeless(out: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in left} for row in results(out)["rows"]]
 
 
+def test_a_later_seed_runs_alone(data: Path) -> None:
+    assert reproduced("--rows", "bc_mlp", "--seeds", "2-2") == 0
+    (row,) = [row for row in results()["rows"] if row["row"] == "bc_mlp"]
+    assert list(row["top1"]) == ["2"]
+
+
 def test_rows_and_seeds_run_and_are_written(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert reproduced("--seeds", "2") == 0
     found = results()
@@ -217,7 +223,6 @@ def test_list_names_every_table_and_row(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["mnist"], "no such table: 'mnist'"),
         (["mnist-bc", "--rows", "bc"], "mnist-bc has no row 'bc'; its rows: fp_mlp1024"),
-        (["mnist-bc", "--seeds", "0"], "--seeds must be at least 1, not 0"),
         (["mnist-bc", "--fast", "-1"], "--fast must be at least 1, not -1"),
         (["mnist-bc", "--threads", "0"], "--threads must be at least 1, not 0"),
         (["mnist-bc", "--set", "optimiser.lr=1"], "unknown key"),
@@ -233,7 +238,9 @@ def test_bad_input_is_a_sentence(
     assert told in said[0]
 
 
-@pytest.mark.parametrize("words", [[], ["mnist-bc", "--seeds", "many"]])
+@pytest.mark.parametrize(
+    "words", [[], *(["mnist-bc", f"--seeds={seeds}"] for seeds in ("many", "0", "-1", "0-2", "3-2", "2-"))]
+)
 def test_wrong_words_leave_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         reproduce.main(words)
