@@ -4,9 +4,10 @@
     python scripts/bench_data.py --small
 
 Photographs: a training batch at 224 pixels (random_resized_crop) by torchvision and by us, from files with
-each decoder and from tar files of each kind. Small images: batches of CIFAR-10's size with pad_crop_flip and
-normalization, whole on the device, by us, and image by image by torchvision. One thread; ways in turns in
-random order; the median over the rounds of the process's own CPU time, which a busy machine stretches less.
+each decoder and from tar files of each kind; pictures of a validation, decoded each time or once. Small
+images: batches of CIFAR-10's size with pad_crop_flip and normalization, whole on the device, by us, and image
+by image by torchvision. One thread; ways in turns in random order; the median over the rounds of the
+process's own CPU time, which a busy machine stretches less.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from bnn_train.config.schema import Data, MeanStd, PadCropFlip
 from bnn_train.data.folder import list_folder
 from bnn_train.data.loader import Pictures
 from bnn_train.data.normalize import Normalizer
-from bnn_train.data.sources import TensorSource
+from bnn_train.data.resident import Kept
+from bnn_train.data.sources import FolderSource, TensorSource
 from bnn_train.errors import DataError
 from bnn_train.memory import keep_freed_memory
 from bnn_train.packed import jpeg
@@ -82,6 +84,14 @@ def photographs(folder: Path, root: Path) -> Iterator[tuple[str, Way]]:
         yield f"ours, {name}{decoder}", way
         if name == "files" and fast:
             yield "ours, files, PIL", _without_library(way)
+    for name, stays in (("from files", False), ("resident", True)):
+        yield f"ours, validation {name}", _validation(Pictures(files, SIZE, 256, crop, 0), chosen, stays)
+
+
+def _validation(pictures: Pictures, chosen: list[int], stays: bool) -> Way:
+    positions = np.array(chosen, dtype=np.int64)
+    source = FolderSource(pictures, 0, CPU, Kept(positions, stays, CPU))
+    return lambda _: [labels.sum() for _, labels in source.batches(positions, None, BATCH)]
 
 
 def _ours(pictures: Pictures, chosen: list[int]) -> Way:

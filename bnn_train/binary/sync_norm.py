@@ -58,8 +58,8 @@ class _SyncedNorm(Synced, _BatchNorm):
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and σ² of each channel, and their count. Each process sends n, n·mean and n·(σ² + mean²) in
         float64, so that nothing is lost where they are added."""
-        dims = (0, *range(2, x.dim()))
-        own_variance, own_mean = torch.var_mean(x.float() if x.dtype.itemsize < 4 else x, dims, correction=0)
+        wide = x.float() if x.dtype.itemsize < 4 else x
+        own_mean, own_variance = torch.batch_norm_update_stats(wide, None, None, 0.0)
         n = x.numel() // x.shape[1]
         mean, variance = own_mean.double(), own_variance.double()
         sums = torch.cat([mean.new_tensor([n]), n * mean, n * (variance + mean.square())])
@@ -95,22 +95,33 @@ class _Normalized(torch.autograd.Function):
         total: Callable[[Tensor], Tensor],
     ) -> Tensor:
         kind = torch.promote_types(x.dtype, torch.float32)
-        mean, scale = mean.to(kind), (variance + eps).rsqrt().to(kind)
-        ctx.save_for_backward(x, gamma, mean, scale, count)
-        ctx.total = total
-        return F.batch_norm(x, mean, variance.to(kind), gamma, beta, eps=eps)
+        mean, variance = mean.to(kind), variance.to(kind)
+        ctx.save_for_backward(x, gamma, mean, variance, count)
+        ctx.total, ctx.eps = total, eps
+        return F.batch_norm(x, mean, variance, gamma, beta, eps=eps)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, gamma, mean, scale, count = ctx.saved_tensors
-        dims, shape = (0, *range(2, x.dim())), [1, -1, *[1] * (x.dim() - 2)]
-        g = grads[0].to(mean.dtype)
-        normal = (x.to(mean.dtype) - mean.view(shape)) * scale.view(shape)
-        own = torch.stack([g.sum(dims), (g * normal).sum(dims)])
-        level, slope = (ctx.total(own.double()) / count).to(own.dtype).view(2, *shape)
-        factor = scale if gamma is None else scale * gamma
-        grad_x = (factor.view(shape) * (g - level - normal * slope)).to(x.dtype)
-        return grad_x, *(None if gamma is None else part for part in (own[1], own[0])), *[None] * 5
+        x, gamma, mean, variance, count = ctx.saved_tensors
+        wide = x.to(mean.dtype)
+        grad_x, slope, level = torch.ops.aten.native_batch_norm_backward(
+            grads[0].to(wide.dtype),
+            wide,
+            gamma,
+            mean,
+            variance,
+            None,
+            None,
+            False,
+            ctx.eps,
+            [True, True, True],
+        )  # by given mean and σ²: γ·g/√(σ² + ε), Σ(g·x̂), Σg
+        own = torch.stack([slope, level])
+        slope, level = (ctx.total(own.double()) / count).to(mean.dtype)
+        factor = (variance + ctx.eps).rsqrt() if gamma is None else (variance + ctx.eps).rsqrt() * gamma
+        shared = F.batch_norm(wide, mean, variance, slope * factor, level * factor, eps=ctx.eps)
+        grad_x = grad_x.sub_(shared).to(x.dtype)
+        return grad_x, *(None if gamma is None else part for part in own), *[None] * 5
 
 
 class SyncedNorm1d(_SyncedNorm, nn.BatchNorm1d):

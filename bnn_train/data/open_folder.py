@@ -15,6 +15,7 @@ from bnn_train.data.names import draw, held_out
 from bnn_train.data.normalize import Normalizer
 from bnn_train.data.own import own_parts
 from bnn_train.data.randomness import Ids
+from bnn_train.data.resident import Kept
 from bnn_train.data.sources import FolderSource
 from bnn_train.data.splits import first_by_class, hold_out
 from bnn_train.data.statistics import of_files
@@ -52,9 +53,19 @@ def open_folder(
             splits["train"] = Split(source, first_by_class(train, listing.labels, config.train_limit))
             few = first_by_class(held, listing.labels, config.validation_limit)
             splits["validation"] = Split(source, few)
+    _keep(splits, config, device)
     digests = {listing.called: f"sha256:{listing.fingerprint}" for listing in parts.values()}
     notes = tuple(note for listing in parts.values() for note in listing.notes)
     return Opened(first.classes, splits, digests, config, notes, changed, choices)
+
+
+def _keep(splits: dict[str, Split], config: Data, device: torch.device) -> None:
+    """Let the validation pictures stay where there is training, after each epoch of which they are shown."""
+    if "train" not in splits or "validation" not in splits:
+        return
+    source, positions = splits["validation"].source, splits["validation"].positions
+    if isinstance(source, FolderSource):
+        source.kept = Kept(positions, config.resident, device)
 
 
 def _listed(config: Data, wanted: set[str]) -> tuple[Data, dict[str, Listing], tuple[str, ...]]:

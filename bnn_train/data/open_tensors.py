@@ -1,4 +1,4 @@
-"""Opening the small sets: one uint8 tensor on the device."""
+"""Opening the small sets: one uint8 tensor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 from bnn_train.data.bundle import Opened, Split
 from bnn_train.data.normalize import Normalizer, chunks
 from bnn_train.data.readers import FileSet, read
+from bnn_train.data.resident import has_room
 from bnn_train.data.sources import BatchStep, TensorSource
 from bnn_train.data.splits import hold_out
 from bnn_train.data.statistics import of_batches
@@ -21,16 +22,19 @@ from bnn_train.spec.data import Data
 from bnn_train.spec.datasets import DATASETS
 from bnn_train.spec.inputs import input_shape, num_classes
 
+CPU = torch.device("cpu")
+
 
 def open_tensors(
     config: Data, seed: int, device: torch.device, wanted: set[str], to_fit: Normalizer | None
 ) -> Opened:
-    """Small sets, whole on the device. ``to_fit``: fitted here on all training images."""
+    """Small sets, whole in memory. ``to_fit``: fitted here on all training images."""
     augment = _augment_of_tensors(config)
     opened = Opened(DATASETS[config.name].classes or tuple(map(str, range(num_classes(config)))), {}, {})
 
     def source(images: Tensor, labels: Tensor) -> TensorSource:
-        return TensorSource(images.to(device), labels.to(device), augment, seed)
+        home = device if has_room(config.resident, images.numel(), device) else CPU
+        return TensorSource(images.to(home), labels.to(home), augment, seed, device)
 
     if wanted & {"train", "validation"} or (
         to_fit is not None and (to_fit.needs_fit or to_fit.needs_statistics)

@@ -16,6 +16,7 @@ from bnn_train.data.crew import Crew
 from bnn_train.data.incidents import Incidents
 from bnn_train.data.loader import Decoded, Pictures, load
 from bnn_train.data.randomness import Ids
+from bnn_train.data.resident import Kept
 from bnn_train.data.transfer import ahead, to_device
 from bnn_train.data.vary import varied
 from bnn_train.spec.affine import Affine
@@ -45,22 +46,33 @@ class Source(Protocol):
 
 
 class TensorSource:
-    """All images as one uint8 tensor on the device."""
+    """All images as one uint8 tensor. ``device``: where batches go, if not where it lies."""
 
     def __init__(
-        self, images: Tensor, labels: Tensor, augment: tuple[BatchStep | Varied, ...], seed: int
+        self,
+        images: Tensor,
+        labels: Tensor,
+        augment: tuple[BatchStep | Varied, ...],
+        seed: int,
+        device: torch.device | None = None,
     ) -> None:
         self.images = images.contiguous(memory_format=torch.channels_last)
         self.labels, self.augment, self.seed = labels, augment, seed
+        self.device = device or images.device
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
+        batches = ahead(self._stored(order, batch_size), self.device)
+        for at, (images, labels) in zip(range(0, len(order), batch_size), batches, strict=True):
+            if epoch is not None:
+                images = self._augmented(images, order[at : at + batch_size], epoch)
+            yield images, labels
+
+    def _stored(self, order: Ids, batch_size: int) -> Batches:
         positions = to_device(torch.from_numpy(order), self.images.device)
         for at in range(0, len(order), batch_size):
             batch = positions[at : at + batch_size]
             images = self.images.permute(0, 2, 3, 1).index_select(0, batch).permute(0, 3, 1, 2)
-            if epoch is not None:
-                images = self._augmented(images, order[at : at + batch_size], epoch)
             yield images, self.labels[batch]
 
     def labels_of(self, positions: Ids) -> Ids:
@@ -86,16 +98,29 @@ class TensorSource:
 
 
 class FolderSource:
-    """Image files, decoded in worker processes. Those of training stay from one epoch to the next."""
+    """Image files, decoded in worker processes. Those of training stay from one epoch to the next. ``kept``:
+    the pictures that stay, too."""
 
-    def __init__(self, pictures: Pictures, workers: int, device: torch.device) -> None:
-        self.pictures, self.workers, self.device = pictures, workers, device
+    def __init__(
+        self, pictures: Pictures, workers: int, device: torch.device, kept: Kept | None = None
+    ) -> None:
+        self.pictures, self.workers, self.device, self.kept = pictures, workers, device, kept
         self.incidents = Incidents(pictures.listing.called, pictures.exif)
         self._staying: tuple[Ids | None, Crew[Decoded]] | None = None
 
     def batches(self, order: Ids, epoch: int | None, batch_size: int, spares: Ids | None = None) -> Batches:
         """See ``Source``."""
         batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        if epoch is not None or spares is not None or self.kept is None:
+            yield from self._decoded(batches, epoch, spares)
+        elif self.kept.holds(order):
+            yield from map(self.kept.batch, batches)
+        else:
+            for batch, (images, labels) in zip(batches, self._decoded(batches, None, None), strict=True):
+                self.kept.put(batch, images, labels)
+                yield images, labels
+
+    def _decoded(self, batches: list[Ids], epoch: int | None, spares: Ids | None) -> Batches:
         decoders = self._crew(len(batches), epoch, spares)
         try:
             loaded = load(decoders, self.pictures.listing, batches, epoch, self.incidents)

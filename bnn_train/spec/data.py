@@ -119,6 +119,9 @@ class TestSplit(Record):
     """Not the experiment's, so that runs of other seeds have the same test images."""
 
 
+Resident = bool | Literal["auto"]
+
+
 class Data(Record):
     """Images, how they are prepared and how they are batched."""
 
@@ -184,6 +187,9 @@ class Data(Record):
     `shuffle` at most a pass."""
     workers: Natural = 2
     """Processes that decode images; does not change any result."""
+    resident: Resident = "auto"
+    """Whether images stay in the device's memory: small sets whole, of image folders the pictures that every
+    epoch validates. `auto`: where they take at most an eighth of what is free. Does not change any result."""
     validation_limit: Count | None = None
     """Validate on only the first so many images of the validation split, for trials."""
     train_limit: Count | None = None

@@ -27,6 +27,7 @@ FREE_KEYS = (
     "data.root",
     "data.download",
     "data.workers",
+    "data.resident",
     "data.eval_batch_size",
     "data.on_error",
     "training.epochs",

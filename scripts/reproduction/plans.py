@@ -25,6 +25,7 @@ FREE: Any = {
         "root": True,
         "download": True,
         "workers": True,
+        "resident": True,
         "eval_batch_size": True,
         "on_error": True,
         "validation": {"by": True, "drawn": True},
