@@ -78,7 +78,7 @@ class World:
         return x
 
     def _all(self, x: Tensor) -> list[Tensor]:
-        """What each process has, in their order."""
+        """The tensor of each process, in their order."""
         every = [torch.empty_like(x) for _ in range(self.size)]
         _told(lambda: dist.all_gather(every, x))
         return every

@@ -1,4 +1,4 @@
-"""What recipes would take on one GPU, derived from their multiply-accumulates; nothing is measured.
+"""Hours that recipes would take on one GPU, derived from their multiply-accumulates; nothing is measured.
 
     python scripts/derived_cost.py [--write] CONFIG ...
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bnn_train.binary.estimators import Estimator
-from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer
+from bnn_train.binary.quantizers.base import QUANTIZERS
+from bnn_train.binary.quantizers.curved import Curved
 from bnn_train.binary.sign import sign
 from bnn_train.spec import quantizers as spec
 
@@ -20,7 +20,7 @@ CURVES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @QUANTIZERS.builds(spec.ExpectedSign)
-class ExpectedSign(Quantizer):
+class ExpectedSign(Curved):
     """⟨s⟩ while training, sign(x) in evaluations and exports (Soudry, Hubara, Meir: Expectation
     Backpropagation, NIPS 2014). ``tanh``: x = ½·log(P(+1)/P(−1)), ⟨s⟩ = tanh(x); ``normal``: s is the sign of
     a normal sum of mean x and deviation 1, ⟨s⟩ = 2Φ(x) − 1.
@@ -35,23 +35,8 @@ class ExpectedSign(Quantizer):
         """Only where the signs are taken."""
         return not self.training
 
-    @property
-    def whole(self) -> bool:
-        return not self.training
+    def decided(self, x: Tensor) -> Tensor:
+        return sign(x)
 
-    def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        return self._expected(x) if drawn and self.training else sign(x)
-
-    def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
-        return self.codes(x, (), drawn=drawn), 1.0
-
-    def value(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> Tensor:
-        return self.codes(x, (), drawn=drawn)
-
-    def around(
-        self, start: Tensor, u0: Tensor, estimator: Estimator, prepared: Callable[[Tensor], Tensor]
-    ) -> Callable[[Tensor], Tensor]:
-        return lambda x: start + self._expected(prepared(x)) - self._expected(u0)
-
-    def _expected(self, x: Tensor) -> Tensor:
+    def curve(self, x: Tensor) -> Tensor:
         return CURVES[self.spec.curve](x)

@@ -34,6 +34,10 @@ class Powers(Quantizer):
         else:  # 1, 1, 2, 4, …: every whole number from −2^(E − 1) to 2^(E − 1), the levels among them
             self.code = Code(values=(1, *(2**p for p in range(self.powers))), denominator=2)
 
+    @property
+    def signs(self) -> bool:
+        return False  # of five bits no code is told
+
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         top = power_below(4 * x.abs().amax(dim=dims, keepdim=True) / 3)
         units = x.abs() * (2 ** (self.powers - 1) / top)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bnn_train.binary.estimators import Estimator
-from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer
+from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Quantizer
+from bnn_train.binary.quantizers.curved import Curved
 from bnn_train.binary.sign import sign
 from bnn_train.binary.strengths import strengths
 from bnn_train.packed.program import Code
@@ -53,30 +53,15 @@ class Sampled(Quantizer):
 
 
 @QUANTIZERS.builds(spec.Spike)
-class Spike(Quantizer):
+class Spike(Curved):
     """The probability of a spike while training, Φ(x) = ½[1 + erf(x/√2)] with its own derivative φ(x), and
     1[x ≥ 0] in evaluations and exports (Esser et al., NIPS 2015). ``logistic``: the sigmoid (RANC)."""
 
     code = Code(offset=1, values=(1,), denominator=2)
     spec: spec.Spike
 
-    @property
-    def whole(self) -> bool:
-        return not self.training
+    def decided(self, x: Tensor) -> Tensor:
+        return sign(x).add_(1).mul_(0.5)
 
-    def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        return self._chance(x) if drawn else sign(x).add_(1).mul_(0.5)
-
-    def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
-        return self.codes(x, (), drawn=drawn), 1.0
-
-    def value(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> Tensor:
-        return self.codes(x, (), drawn=drawn)
-
-    def around(
-        self, start: Tensor, u0: Tensor, estimator: Estimator, prepared: Callable[[Tensor], Tensor]
-    ) -> Callable[[Tensor], Tensor]:
-        return lambda x: start + self._chance(prepared(x)) - self._chance(u0)
-
-    def _chance(self, x: Tensor) -> Tensor:
+    def curve(self, x: Tensor) -> Tensor:
         return CURVES[self.spec.curve](x)
