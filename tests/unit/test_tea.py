@@ -173,7 +173,7 @@ def test_half_is_added_for_whole_numbers() -> None:
     assert float(phi(-1.33 / math.sqrt(37.1))) == pytest.approx(0.4137, abs=2e-4)
     made = DividedByDeviation(layer(w := expectations(6, 256)))
     x = torch.full((1, 256), 0.3)
-    made.layer.input_quantizer.quantizer._chance = lambda x: x  # its input is a probability
+    made.layer.input_quantizer.quantizer.curve = lambda x: x  # its input is a probability
     with torch.no_grad():
         sums, deviations = made(x)[0].numpy(), made.variance(x)[0].sqrt().numpy()
     truth = np.array([exact_chance(0.3 * np.abs(row), np.sign(row)) for row in w])
