@@ -14,7 +14,16 @@ from bnn_train.spec.data import Resident
 SHARE = 8
 """``auto`` takes at most one part of so many of the memory that is free."""
 _PROC, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
-_LIMITS = ("max", "current")
+_GROUPS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
+"""A container's limit, what it takes, and which of it are pages of files: both versions of Linux's groups."""
 
 
 def has_room(choice: Resident, size: int, device: torch.device) -> bool:
@@ -31,13 +40,19 @@ def free_memory(device: torch.device) -> int:
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):  # not Linux
         return 0
+    return min([free, *(left for names in _GROUPS if (left := _left(*names)) is not None)])
+
+
+def _left(limit: str, usage: str, statistics: str, cached: str) -> int | None:
+    """Bytes that a container may still take, pages of files that it can drop among them; None without one."""
     try:
-        most, taken = (
-            (_CGROUP / f"memory.{name}").read_text(encoding="ascii") for name in ("max", "current")
+        most, taken = (int((_CGROUP / name).read_text(encoding="ascii")) for name in (limit, usage))
+        lines = (_CGROUP / statistics).read_text(encoding="ascii").splitlines()
+        return max(
+            0, most - taken + next(int(line.split()[1]) for line in lines if line.startswith(f"{cached} "))
         )
-        return max(0, min(free, int(most) - int(taken)))
-    except (OSError, ValueError):  # no container, or one without a limit
-        return free
+    except (OSError, ValueError, StopIteration):
+        return None
 
 
 class Kept:

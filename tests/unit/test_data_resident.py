@@ -135,11 +135,14 @@ def test_free_memory_is_what_system_and_container_leave(
     assert free_memory(CPU) == 8192
     assert has_room("auto", 1024, CPU)
     assert not has_room("auto", 1025, CPU)
-    group.mkdir()
-    (group / "memory.max").write_text("max\n", encoding="ascii")
-    (group / "memory.current").write_text("5000\n", encoding="ascii")
-    assert free_memory(CPU) == 8192
-    (group / "memory.max").write_text("6000\n", encoding="ascii")
-    assert free_memory(CPU) == 1000
-    (group / "memory.max").write_text("4000\n", encoding="ascii")
-    assert free_memory(CPU) == 0
+    for folder, limit, usage, cached in (
+        (group, "memory.max", "memory.current", "inactive_file"),
+        (group / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        folder.mkdir()
+        (folder / "memory.stat").write_text(f"{cached}_not 7\n{cached} 600\n", encoding="ascii")
+        (folder / usage).write_text("5000\n", encoding="ascii")
+        for most, left in (("max", 8192), (str(2**63), 8192), ("6000", 1600), ("4000", 0)):
+            (folder / limit).write_text(f"{most}\n", encoding="ascii")
+            assert free_memory(CPU) == left
+        (folder / limit).unlink()
