@@ -48,9 +48,8 @@ def _left(limit: str, usage: str, statistics: str, cached: str) -> int | None:
     try:
         most, taken = (int((_CGROUP / name).read_text(encoding="ascii")) for name in (limit, usage))
         lines = (_CGROUP / statistics).read_text(encoding="ascii").splitlines()
-        return max(
-            0, most - taken + next(int(line.split()[1]) for line in lines if line.startswith(f"{cached} "))
-        )
+        files = next(int(line.split()[1]) for line in lines if line.startswith(f"{cached} "))
+        return max(0, most - taken + files)
     except (OSError, ValueError, StopIteration):
         return None
 
