@@ -75,6 +75,11 @@ def test_a_source_distribution_is_whole(build: BuildPackage) -> None:
     assert expected - named == set()
 
 
+def test_what_the_package_shall_carry_is_there() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert [f for f in patterns["bnn_train"] if not any((ROOT / "bnn_train").glob(f))] == []
+
+
 def test_commands_are_named_once() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     from bnn_train.__main__ import COMMANDS
