@@ -105,7 +105,7 @@ def test_the_packed_twin_agrees(name: str) -> None:
     )
     parity = made.gate(count=4, batches=1)
     assert parity.images == 4
-    assert parity.deviation < 5e-5
+    assert parity.deviation < (1e-4 if name in WHITENED else 5e-5)  # whitening divides by small deviations
     assert_sizes(made.lowered)
     for kernel in native.available()[:1]:
         again_with(kernel, made)
