@@ -129,7 +129,7 @@ def _reproduce(args: argparse.Namespace) -> None:
     print(markdown(result), end="", flush=True)
     if args.record is not None:
         expected.recorded(result, least=args.record)
-        say("recorded; configs/METHODS.md tells these numbers: python scripts/method_tables.py writes it anew")
+        say("recorded; configs/METHODS.md tells them, too: python scripts/method_tables.py")
     if any(row["failed"] for row in result["rows"]):
         raise RunError("not all runs have a result; see the verdicts")
     if args.verify and (wrong := expected.deviations(result)):
