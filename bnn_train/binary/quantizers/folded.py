@@ -19,8 +19,10 @@ from torch import Tensor, nn
 
 from bnn_train.binary.estimators import Estimator
 from bnn_train.binary.learned import Learns
+from bnn_train.binary.planes import stacked
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer, over_inputs
 from bnn_train.binary.sign import sign
+from bnn_train.binary.sorting import ascending, descending
 from bnn_train.spec import quantizers as options
 
 Near = Callable[[Tensor], Tensor]
@@ -67,7 +69,7 @@ class Folded(Quantizer):
             s: Tensor = _Sign.apply(x, estimator)  # type: ignore[no-untyped-call]  # in torch
             signs.insert(0, s if inside is None else s * inside)
             x = x - v * signs[0]
-        return torch.stack(signs), torch.stack(factors[::-1])
+        return stacked(signs), torch.stack(factors[::-1])
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         x = x.detach()
@@ -75,7 +77,7 @@ class Folded(Quantizer):
         for v in factors:
             signs.insert(0, sign(x))
             x = x - v * signs[0]
-        return torch.stack(signs)
+        return stacked(signs)
 
     def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
         return self.chained(x, None, estimator, drawn=drawn)
@@ -192,7 +194,7 @@ class LeastSquares(Measured):
     start = (0.9816, 0.5288)
 
     def measure(self, m: Tensor, inside: Tensor | None) -> list[Tensor]:
-        some = m[:, :: self.spec.skip].sort(dim=1).values
+        some = ascending(m[:, :: self.spec.skip])
         count = some.shape[1]
         if count == 1:
             return [some, (m - some).abs().mean(dim=1, keepdim=True)]
@@ -213,7 +215,7 @@ class LeastSquaresTernary(Measured):
     start = (0.6120, 0.6120)
 
     def measure(self, m: Tensor, inside: Tensor | None) -> list[Tensor]:
-        some = m[:, :: self.spec.skip].sort(dim=1, descending=True).values
+        some = descending(m[:, :: self.spec.skip])
         sums = some.cumsum(dim=1, dtype=torch.float64)
         count = torch.arange(1, some.shape[1] + 1, device=m.device, dtype=torch.float64)
         best = (sums.square() / count).argmax(dim=1, keepdim=True)

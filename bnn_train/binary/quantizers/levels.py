@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bnn_train.binary.estimators import Estimator
+from bnn_train.binary.planes import row, stacked
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer
 from bnn_train.spec import quantizers as options
 
@@ -43,15 +44,20 @@ class _Levels(Quantizer):
         """2⁰ … 2^{K−1}, K×1."""
         return torch.arange(self.spec.bases)[:, None].exp2()
 
-    def nearest(self, x: Tensor, centre: Tensor | float, factors: Tensor) -> Tensor:
-        """K×G×n signs of the level nearest to each number G×n, centre + Σ factors·sign; halfway it is the
-        upper one. ``factors``: K×G."""
-        levels, order = (self.patterns.to(factors) @ factors).sort(dim=0, stable=True)
+    def nearest(self, x: Tensor, centre: Tensor | float, factors: Tensor) -> list[Tensor]:
+        """Of each basis the signs, in the shape of x, of the level nearest to a number, centre + Σ
+        factors·sign; halfway it is the upper one. ``factors``: K×G, G the first axis of x or 1."""
+        patterns = self.patterns.to(factors)
+        levels, order = (patterns @ factors).sort(dim=0, stable=True)
         limits = (levels[1:] + levels[:-1]) / 2 + centre
-        index = torch.zeros_like(x, dtype=torch.int64)
-        for limit in limits[..., None]:
-            index += ~(x < limit)
-        return self.patterns.to(x)[order.T.gather(1, index)].permute(2, 0, 1)
+        ranked = patterns[order].to(x)  # 2^K×G×K, the least level first
+        over = (-1, *[1] * (x.dim() - 1))
+        signs = [torch.zeros_like(x).add_(first.view(over)) for first in ranked[0].T]
+        for limit, turns in zip(limits, ranked[1:] - ranked[:-1], strict=True):
+            above = (~(x < limit.view(over))).to(x.dtype)
+            for sign, turn in zip(signs, turns.T, strict=True):
+                sign.addcmul_(above, turn.view(over))
+        return signs
 
     def follow(self, x: Tensor, codes: Tensor, basis: Tensor) -> None:
         """A turn of QEM on numbers G×n with codes K×G×n."""
@@ -69,8 +75,11 @@ class Levels(_Levels):
     """ŵ = Σ vᵢ·sᵢ, s ∈ {±1}, v of each filter; it starts at vⱼ = 2^j·0.6745·√(2/n)/2^{K−1}, n the taps times
     the output channels. The weight's gradient is the method's; the authors have the identity."""
 
+    def __init__(self, spec: options.Levels) -> None:
+        super().__init__(spec)
+        self.bases = spec.bases
+
     def attach(self, weight: Tensor, dims: Dims) -> None:
-        self.bases = self.spec.bases
         self.n = weight[0, 0].numel() * len(weight)
         groups = 1 if 0 in dims else len(weight)
         self.register_buffer("basis", self._start().repeat(1, groups).to(weight))
@@ -84,16 +93,16 @@ class Levels(_Levels):
         self.basis.copy_(self._start().expand_as(self.basis))
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        signs = self.nearest(x.reshape(self.basis.shape[1], -1), 0.0, self.basis.abs())
-        return signs.reshape(-1, *x.shape)
+        return stacked(self.nearest(x, 0.0, self.basis.abs()))
 
     def factors(self, x: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
         return self.basis.abs().reshape(*self.basis.shape, *[1] * (x.dim() - 1))
 
     @torch.no_grad()
     def observe(self, x: Tensor, dims: Dims) -> None:
-        flat, basis = x.reshape(self.basis.shape[1], -1), self.basis.abs()
-        self.follow(flat, self.nearest(flat, 0.0, basis), basis)
+        groups, basis = self.basis.shape[1], self.basis.abs()
+        codes = torch.stack([signs.reshape(groups, -1) for signs in self.nearest(x, 0.0, basis)])
+        self.follow(x.reshape(groups, -1), codes, basis)
 
 
 @QUANTIZERS.builds(options.UnsignedLevels)
@@ -134,14 +143,13 @@ class UnsignedLevels(_Levels):
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         parts = self.parts()
-        signs = self.nearest(x.detach().reshape(1, -1), parts[-1], parts[:-1, None]).reshape(-1, *x.shape)
-        return torch.cat([signs, torch.ones_like(signs[:1])])
+        return stacked([*self.nearest(x.detach(), parts[-1], parts[:-1, None]), torch.ones_like(x)])
 
     @torch.no_grad()
     def _observe(self, x: Tensor, signs: Tensor) -> None:
         sides = torch.where(self.basis < 0, -1.0, 1.0).to(signs)
-        bits = (signs[:-1].flatten(1)[:, None] * sides[..., None] + 1) / 2
-        self.follow(x.reshape(1, -1), bits, self.basis)
+        bits = (torch.stack([row(plane) for plane in signs[:-1]]) * sides[..., None] + 1) / 2
+        self.follow(row(x), bits, self.basis)
 
     def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
         signs, parts = self.codes(x, (), drawn=drawn), self.parts()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Quantizer
 from bnn_train.binary.sign import sign
 from bnn_train.binary.solving import Problem, best_scale, descend
+from bnn_train.binary.sorting import descending
 from bnn_train.packed.program import Code
 from bnn_train.spec import quantizers as spec
 
@@ -21,19 +21,11 @@ def optimal_ternary(x: Tensor) -> Tensor:
     equal. The sums are float64: about the best of a thousand k the values differ by 10⁻⁶ of themselves, which
     float32 would leave to the order in which a machine adds."""
     size = x.abs()
-    largest = _descending(size)
+    largest = descending(size)
     count = torch.arange(1, x.shape[1] + 1, device=x.device, dtype=torch.float64)
     sums = largest.cumsum(dim=1, dtype=torch.float64)
     last = (sums.square() / count).argmax(dim=1, keepdim=True)
     return torch.where((size >= largest.gather(1, last)) & (x != 0), sign(x), 0.0)
-
-
-def _descending(x: Tensor) -> Tensor:
-    """Each row sorted. NumPy's sort is four to nine times as fast as torch's on a CPU."""
-    plain = type(x) is Tensor  # and no tracer's
-    if not plain or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-        return x.sort(dim=1, descending=True).values
-    return torch.from_numpy(np.sort(x.detach().numpy(), axis=1)[:, ::-1].copy())
 
 
 def nearest_ternary(x: Tensor, now: Tensor) -> Tensor:

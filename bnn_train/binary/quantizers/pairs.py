@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.estimators import Estimator
 from bnn_train.binary.learned import Learns
+from bnn_train.binary.planes import stacked
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer, through
 from bnn_train.binary.sign import sign
 from bnn_train.spec import quantizers as spec
@@ -17,7 +18,7 @@ from bnn_train.spec.quantizers import LearnedPair as LearnedPairSpec
 
 def with_ones(signs: Tensor) -> Tensor:
     """Signs, and the plane of an offset: +1 everywhere."""
-    return torch.stack([signs, torch.ones_like(signs)])
+    return stacked([signs, torch.ones_like(signs)])
 
 
 @QUANTIZERS.builds(spec.MeasuredPair)

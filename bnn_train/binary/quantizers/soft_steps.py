@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bnn_train.binary.estimators import Estimator
 from bnn_train.binary.learned import Learns
+from bnn_train.binary.planes import stacked
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer, instead
 from bnn_train.spec.quantizers import SoftSteps as SoftStepsSpec
 
@@ -81,17 +82,16 @@ class SoftSteps(Quantizer, Learns):
         from_middle = torch.where(at.outside, 0.0, x - middle)
         return torch.tanh(torch.log(2 / alpha - 1) / step * from_middle) / (1 - alpha)
 
-    def _planes(self, code: Tensor) -> Tensor:
-        above = torch.arange(self.steps, device=code.device, dtype=code.dtype).view(-1, *[1] * code.dim())
-        signs = torch.where(code <= above, -1.0, 1.0).to(code.dtype)
-        return torch.cat([signs, torch.ones_like(code)[None]])
+    def _planes(self, code: Tensor) -> list[Tensor]:
+        signs = [torch.where(code <= above, -1.0, 1.0).to(code.dtype) for above in range(self.steps)]
+        return [*signs, torch.ones_like(code)]
 
     def _factors(self) -> Tensor:
         half = self._step() / 2
         return torch.stack([*[half] * self.steps, self.lower + half * self.steps])
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        return self._planes(self._placed(x).code)
+        return stacked(self._planes(self._placed(x).code))
 
     def factors(self, x: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
         return self._factors().view(-1, *[1] * x.dim())
@@ -100,7 +100,7 @@ class SoftSteps(Quantizer, Learns):
         """Any plane of a sign can carry φ's gradient: each is worth Δ/2."""
         at = self._placed(x)
         first, *others = self._planes(at.code)
-        return torch.stack([instead(first, self._soft(x, at)), *others]), self._factors()
+        return stacked([instead(first, self._soft(x, at)), *others]), self._factors()
 
     def value(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> Tensor:
         signs, factors = self.coded(x, estimator, drawn=drawn, span=span)
