@@ -23,6 +23,7 @@ NO_BOARD: dict[str, str] = {
     "groupnet": "has five networks in one, which is another budget",
     "ebp": "has formulas for dense layers alone",
     "tea": "wants a plain chain without norms, which a residual network is not",
+    "meliusnet22": "is another network; its axes are those of binarydensenet28",
     "reactnet_a": "is another network; its axes are those of reactnet",
 }
 """Rows that the board's network has no place for, and why."""

@@ -23,8 +23,8 @@ ROWS = (
         year=2018,
         parent="abcnet",
         published=(
-            Published(data="ImageNet", network="ResNet-18", top1=62.6, bits="1/2"),
             Published(data="ImageNet", network="ResNet-18", top1=64.9, bits="2/2"),
+            Published(data="ImageNet", network="ResNet-18", top1=62.6, bits="1/2"),
             Published(data="ImageNet", network="ResNet-34", top1=66.6, bits="1/2"),
             Published(data="ImageNet", network="ResNet-50", top1=68.7, bits="1/2"),
             Published(data="ImageNet", network="AlexNet", top1=55.7, bits="1/2"),
