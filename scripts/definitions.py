@@ -110,15 +110,26 @@ def found(name: str, label: str, folders: tuple[str, ...]) -> Part | None:
 def used(part: Part, folders: tuple[str, ...]) -> Iterator[Part]:
     """The definitions that a piece uses when it runs; annotations do not."""
     imports = module(part.module).imports
+    own = _own_names(part.node)
     for node in _running(part.node):
         one = None
-        if isinstance(node, ast.Name):
+        if isinstance(node, ast.Name) and node.id not in own:
             one = found(part.module, node.id, folders)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             package, label = imports.get(node.value.id, ("", ""))
             one = found(f"{package}.{label}", node.attr, folders) if label else None
         if one is not None:
             yield one
+
+
+def _own_names(node: ast.AST) -> set[str]:
+    """What it assigns itself, or takes as an argument: no definition of the module's, if that is a function
+    or class."""
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return set()
+    inner = list(ast.walk(node))
+    arguments = {one.arg for one in inner if isinstance(one, ast.arg)}
+    return arguments | {o.id for o in inner if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Store)}
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:

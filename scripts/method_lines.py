@@ -2,8 +2,9 @@
 
     python scripts/method_lines.py
 
-Of a row: its ``Entry`` and ``Method``, and what no row before it (parents first, then by year) uses of the
-options and objects on its axes, its optimizer and the terms of its loss, helpers among them.
+Of a row: its ``Method``, and what no row before it (parents first, then by year) uses of the options and
+objects on its axes, its optimizer and the terms of its loss, helpers among them; apart from that what its
+``Entry`` tells of the paper.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from bnn_train.report.markdown import table
 from bnn_train.spec import methods
 from bnn_train.spec.method import Method
 from bnn_train.spec.methods import ENTRIES, Entry
-from definitions import Lines, Part, counted, module, reached, value_of
+from definitions import Lines, Part, counted, module, reached, used, value_of
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FOLDERS = tuple(
@@ -78,9 +79,12 @@ class Brought:
     """The lines of one row."""
 
     row: Lines
+    """The ``Method``."""
     axes: Lines
     told: Lines
     """Lines of documentation in both."""
+    paper: Lines
+    """The rest of the ``Entry``: title, year, parent, published numbers, note."""
     new: tuple[str, ...]
     """The classes that it brought in."""
 
@@ -91,8 +95,8 @@ class Brought:
 
     @property
     def all(self) -> int:
-        """With documentation."""
-        return self.code + len(self.told)
+        """With documentation and what the field knows of it."""
+        return len(self.row | self.axes | self.told | self.paper)
 
 
 def _named(path: str, *names: str) -> Iterator[Part]:
@@ -110,6 +114,16 @@ def _written(name: str) -> Part:
             if isinstance(listed, ast.Tuple) and len(listed.elts) == len(rows):
                 return Part(path, listed.elts[names.index(name)])
     raise ValueError(f"{name} is no element of the tuple ROWS of a file")
+
+
+def _method_in(entry: Part) -> Iterator[Part]:
+    """What makes the method in the expression of a row: ``method=…`` of an Entry, or a helper's first."""
+    call = entry.node
+    if not isinstance(call, ast.Call):
+        raise ValueError(f"{entry.module}: a row that is no call")
+    named = (word.value for word in call.keywords if word.arg == "method")
+    made = Part(entry.module, next(named, None) or call.args[0])
+    yield from used(made, FOLDERS) if isinstance(made.node, ast.Name) else [made]
 
 
 def _of_word(axis: str, word: str) -> Iterator[Part]:
@@ -177,14 +191,17 @@ def brought() -> Mapping[str, Brought]:
     found: dict[str, Brought] = {}
     for name in _parents_first():
         entry = ENTRIES[name]
-        parts = reached(iter([_written(name)]), FOLDERS, known)
+        written = _written(name)
+        parts = reached(_method_in(written), FOLDERS, known)
+        around = reached(iter([written]), FOLDERS, known)
         parts += reached(_of_method(entry.method), FOLDERS, known)
         parts += reached(_of_config(entry.start), FOLDERS, known)
         own = [part for part in parts if part.module.startswith(methods.__name__)]
         others = [part for part in parts if part not in own]
-        (row, row_told), (axes, axes_told) = counted(own), counted(others)
+        (row, row_told), (axes, axes_told), (entry_lines, _) = counted(own), counted(others), counted(around)
         new = dict.fromkeys(part.node.name for part in others if isinstance(part.node, ast.ClassDef))
-        found[name] = Brought(row, axes, row_told | axes_told, tuple(n for n in new if n[0] != "_"))
+        classes = tuple(n for n in new if n[0] != "_")
+        found[name] = Brought(row, axes, row_told | axes_told, entry_lines - row, classes)
     return {name: found[name] for name in ENTRIES if ENTRIES[name].parent}
 
 
@@ -193,25 +210,33 @@ def lines_section() -> str:
     rows = brought()
     medians = [
         median(count)
-        for count in zip(*((len(b.row), len(b.axes), b.code, b.all) for b in rows.values()), strict=True)
+        for count in zip(
+            *((len(b.row), len(b.axes), b.code, b.code + len(b.paper), b.all) for b in rows.values()),
+            strict=True,
+        )
     ]
     code = [one.code for one in rows.values()]
     words = (
         "Counted by `python scripts/method_lines.py`: lines of product code, without blank ones, comments,"
-        " docstrings and imports. row: the `Entry` and `Method`, published numbers and notes among them."
-        " axes: options and objects of the axes, of the optimizer and of the terms of the loss (those of the"
-        " config that it starts from), with their helpers. What several rows use counts for the first,"
-        " parents first, then by year. Not counted: layers, networks and blocks, rules of the config, hooks"
-        " in the training loop, exports and kernels.",
-        f"Over {len(code)} rows the median is **{medians[2]:g}** lines: {medians[0]:g} of the row,"
-        f" {medians[1]:g} of the axes; {medians[3]:g} with docstrings. {sum(one < 40 for one in code)} rows"
-        f" have fewer than 40, the largest {max(code)}.",
+        " docstrings and imports. row: the `Method`. axes: options and objects of the axes, of the optimizer"
+        " and of the terms of the loss (those of the config that it starts from), with their helpers. What"
+        " several rows use counts for the first, parents first, then by year. paper: the rest of the"
+        " `Entry`, which is no code: title, year, parent, published numbers, note. Not counted: layers,"
+        " networks and blocks, rules of the config, hooks in the training loop, exports and kernels.",
+        f"Over {len(code)} rows the median is **{medians[2]:g}** lines of code: {medians[0]:g} of the row,"
+        f" {medians[1]:g} of the axes; {medians[3]:g} with what the `Entry` tells of the paper,"
+        f" {medians[4]:g} with docstrings, too. {sum(one < 40 for one in code)} rows have fewer than 40, the"
+        f" largest {max(code)}.",
     )
     body = [
-        (f"`{n}`", len(b.row), len(b.axes), b.code, b.all, ", ".join(f"`{c}`" for c in b.new))
+        (
+            f"`{n}`",
+            *(len(b.row), len(b.axes), b.code, len(b.paper), b.all),
+            ", ".join(f"`{c}`" for c in b.new),
+        )
         for n, b in rows.items()
     ]
-    head = ("name", "row", "axes", "both", "with docstrings", "brought in")
+    head = ("name", "row", "axes", "code", "paper", "with docstrings", "brought in")
     return "\n\n".join([*words, table(head, body)])
 
 

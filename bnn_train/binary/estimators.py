@@ -22,6 +22,9 @@ from bnn_train.spec import estimators as spec
 class Estimator(Placed, ABC):
     """A stand-in derivative q̃′ and its antiderivative A."""
 
+    masks = False
+    """Whether numbers far from 0 get no gradient at all."""
+
     def __init__(self, spec: object) -> None:
         super().__init__()
         self.spec = spec
@@ -36,11 +39,6 @@ class Estimator(Placed, ABC):
 
         A norm over few images puts numbers on both sides of ±1 within 10⁻⁶, which a difference would jump
         over."""
-
-    @property
-    def masks(self) -> bool:
-        """Whether numbers far from 0 get no gradient at all."""
-        return True
 
 
 ESTIMATORS: Table[Estimator] = Table()
@@ -70,8 +68,6 @@ def line(x: Tensor, x0: Tensor, inside: Tensor) -> Tensor:
 class Identity(Estimator):
     """g: the plain straight-through estimator."""
 
-    masks = False
-
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
         return g
 
@@ -79,34 +75,47 @@ class Identity(Estimator):
         return x - x0
 
 
+class Window(Estimator):
+    """g inside an interval, 0 outside: the derivative of a clip."""
+
+    masks = True
+
+    @abstractmethod
+    def ends(self, dtype: torch.dtype) -> tuple[float, float]:
+        """The open interval, for numbers of a dtype."""
+
+    def slope(self, g: Tensor, x: Tensor) -> Tensor:
+        return window(g, x, *self.ends(x.dtype))
+
+    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
+        low, high = self.ends(x0.dtype)
+        return line(x, x0, (x0 > low) & (x0 < high))
+
+
 @ESTIMATORS.builds(spec.Clip)
-class Clip(Estimator):
+class Clip(Window):
     """g · 1[|x| ≤ b], b = 1 the derivative of Htanh (BNN, arXiv 1602.02830 eq. 4)."""
 
     spec: spec.Clip
 
-    def slope(self, g: Tensor, x: Tensor) -> Tensor:
-        beyond = above(self.spec.bound, x.dtype)
-        return window(g, x, -beyond, beyond)
-
-    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
-        return line(x, x0, x0.abs() <= self.spec.bound)
+    def ends(self, dtype: torch.dtype) -> tuple[float, float]:
+        beyond = above(self.spec.bound, dtype)
+        return -beyond, beyond
 
 
 @ESTIMATORS.builds(spec.ClipOpen)
-class ClipOpen(Estimator):
+class ClipOpen(Window):
     """g · 1[|x| < 1], as XNOR-Net's official code cancels (BinActiveZ, updateBinaryGradWeight)."""
 
-    def slope(self, g: Tensor, x: Tensor) -> Tensor:
-        return window(g, x, -1.0, 1.0)
-
-    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
-        return line(x, x0, x0.abs() < 1)
+    def ends(self, dtype: torch.dtype) -> tuple[float, float]:
+        return -1.0, 1.0
 
 
 @ESTIMATORS.builds(spec.ApproxSign)
 class ApproxSign(Estimator):
     """g · max(0, 2 − 2|x|), the derivative of ApproxSign (Bi-Real Net, arXiv 1808.00278 eq. 9)."""
+
+    masks = True
 
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
         return x.abs().mul_(-2).add_(2).clamp_(min=0).mul_(g)
@@ -118,29 +127,23 @@ class ApproxSign(Estimator):
 
 
 @ESTIMATORS.builds(spec.Unit)
-class Unit(Estimator):
+class Unit(Window):
     """g · 1[0 ≤ x ≤ 1], the derivative of clipping to [0, 1] (DoReFa-Net, arXiv 1606.06160 §2.3)."""
 
-    def slope(self, g: Tensor, x: Tensor) -> Tensor:
-        info = torch.finfo(x.dtype)
-        return window(g, x, -info.smallest_normal * info.eps, 1 + info.eps)
-
-    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
-        return line(x, x0, (x0 >= 0) & (x0 <= 1))
+    def ends(self, dtype: torch.dtype) -> tuple[float, float]:
+        info = torch.finfo(dtype)
+        return -info.smallest_normal * info.eps, 1 + info.eps
 
 
 @ESTIMATORS.builds(spec.ReluClip)
-class ReluClip(Estimator):
+class ReluClip(Window):
     """g · 1[0 < x ≤ top], the derivative of a ReLU that is clipped at the highest level (HWGQ, arXiv
     1702.00953 §4.2; the authors' quant_layer.cpp, whose clip_thr is top)."""
 
     spec: spec.ReluClip
 
-    def slope(self, g: Tensor, x: Tensor) -> Tensor:
-        return g * ((x > 0) & (x <= self.spec.top))
-
-    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
-        return line(x, x0, (x0 > 0) & (x0 <= self.spec.top))
+    def ends(self, dtype: torch.dtype) -> tuple[float, float]:
+        return 0.0, above(self.spec.top, dtype)
 
 
 @ESTIMATORS.builds(spec.TanhEDE)
@@ -148,7 +151,6 @@ class TanhEDE(Estimator):
     """g · k·t·(1 − tanh²(t·x)), k = max(1/t, 1): error decay (IR-Net, arXiv 1909.10788 eqs. 11–12). Computed
     as 1/cosh², which loses no digits far from 0."""
 
-    masks = False
     spec: spec.TanhEDE
 
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
@@ -161,25 +163,20 @@ class TanhEDE(Estimator):
 
 
 @ESTIMATORS.builds(spec.PositiveWindow)
-class PositiveWindow(Estimator):
+class PositiveWindow(Window):
     """g · 1[0 < x < end]: that of a half-wave, from 0 on and not from the threshold (TSQ's
     ``relu2b_layer.cpp``)."""
 
     spec: spec.PositiveWindow
 
-    def slope(self, g: Tensor, x: Tensor) -> Tensor:
-        return window(g, x, 0.0, self.spec.end)
-
-    def piece(self, x: Tensor, x0: Tensor) -> Tensor:
-        return line(x, x0, (x0 > 0) & (x0 < self.spec.end))
+    def ends(self, dtype: torch.dtype) -> tuple[float, float]:
+        return 0.0, self.spec.end
 
 
 @ESTIMATORS.builds(spec.FixedPointGradient)
 class FixedPointGradient(Estimator):
     """q(g), the numbers of a ``Grid`` whose range follows the gradient (Courbariaux et al., arXiv
     1412.7024)."""
-
-    masks = False
 
     def __init__(self, spec: spec.FixedPointGradient) -> None:
         super().__init__(spec)
@@ -204,7 +201,6 @@ class Swish(Estimator):
     """g · β(2 − βx·tanh(βx/2))/(1 + cosh βx), the derivative of SwishSign 2σ(βx)[1 + βx(1 − σ(βx))] − 1
     (BNN+, arXiv 1812.11800). Computed with e^(−|βx|), since cosh overflows."""
 
-    masks = False
     spec: spec.Swish
 
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
@@ -226,6 +222,8 @@ class Triangle(Estimator):
     """g · max(0, 1 − |x|): half of ApproxSign's, since a step from 0 to 1 jumps by 1 and not by 2 (Eedn,
     arXiv 1603.08270)."""
 
+    masks = True
+
     def slope(self, g: Tensor, x: Tensor) -> Tensor:
         return x.abs().neg_().add_(1).clamp_(min=0).mul_(g)
 
@@ -239,6 +237,7 @@ class Reste(Estimator):
     """g · |x|^(1/o − 1)/o for m < |x| ≤ t, g · m^(1/o − 1) for |x| ≤ m, 0 beyond t: the derivative of
     sign(x)·|x|^(1/o), near 0 its difference quotient (ReSTE, arXiv 2308.06689; the authors' code)."""
 
+    masks = True
     spec: spec.Reste
 
     def slope(self, g: Tensor, x: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ class Quantizer(Record):
     """As an activation quantizer: it has a gate for each channel that one layer makes and one reads."""
     fires: ClassVar[bool] = False
     """Its codes are 0 and 1."""
+    bits_told: ClassVar[str] = ""
+    """Bits of one number for a table, where they are always others than those of its codes."""
     remark: ClassVar[str] = ""
     """A sentence that a run with it tells at its start."""
     range: ClassVar[str] = "signed"
@@ -76,7 +78,7 @@ class Quantizer(Record):
     @property
     def told(self) -> str:
         """Bits of one number for a table, where they are not those of its codes."""
-        return ""
+        return self.bits_told
 
 
 class Sign(Quantizer):

@@ -110,7 +110,4 @@ class CodeBook(Quantizer):
     def solves(self) -> bool:
         return True
 
-    @property
-    def told(self) -> str:
-        """Bits of one number."""
-        return "–"
+    bits_told: ClassVar[str] = "–"

@@ -48,3 +48,20 @@ def test_a_row_brings_in_what_nobody_had_before() -> None:
     assert len(rows["bnn_stochastic"].axes) == 0
     first = [line for row in rows.values() for line in row.row | row.axes]
     assert len(first) == len(set(first))
+
+
+def test_what_a_function_names_itself_is_no_definition() -> None:
+    """`Standardize` has a local `deviation`, and beside it stands a function of that name."""
+    path = "bnn_train.binary.pre"
+    part = Part(path, module(path).definitions["Standardize"])
+    assert "deviation" in module(path).definitions
+    assert "Pre" in (names := {getattr(one.node, "name", "") for one in used(part, ("bnn_train.binary",))})
+    assert "deviation" not in names
+
+
+def test_facts_of_the_paper_are_no_code() -> None:
+    """TWN's row: a method of five lines; around it an entry whose lines are counted apart."""
+    row = method_lines.brought()["twn"]
+    assert (len(row.row), len(row.paper)) == (5, 11)
+    assert not row.paper & (row.row | row.axes)
+    assert row.all == len(row.row) + len(row.axes) + len(row.paper) + len(row.told)

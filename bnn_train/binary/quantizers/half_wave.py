@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer
@@ -23,10 +24,9 @@ class HalfWave(Quantizer):
         self.bounds = (0.0, *((j + 0.5) * options.step for j in range(1, steps)))
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
-        first, *others = self.bounds
-        codes = (~(x <= first)).to(x.dtype)  # NaN passes every threshold
-        for bound in others:
-            codes.add_(~(x <= bound))
+        codes = torch.zeros_like(x)
+        for bound in self.bounds:
+            codes.add_(~(x <= bound))  # NaN passes every threshold
         return codes
 
     def unit(self, span: Factors) -> Factors:

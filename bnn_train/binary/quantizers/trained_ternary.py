@@ -33,26 +33,24 @@ class TrainedTernary(Quantizer, Learns):
         super().__init__(options)
         self.positive, self.negative = nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(()))
 
-    @torch.no_grad()
     def initialise(self, x: Tensor | None = None) -> None:
-        self.positive.fill_(1)
-        self.negative.fill_(1)
+        nn.init.ones_(self.positive)
+        nn.init.ones_(self.negative)
 
     def _zones(self, x: Tensor, dims: Dims) -> tuple[Tensor, Tensor]:
-        """Where w > Δ, and where w < −Δ."""
+        """1 where w > Δ, and 1 where w < −Δ."""
         delta = x.abs().amax(dim=dims, keepdim=True) * self.spec.threshold
-        return x > delta, x < -delta
+        return (x > delta).to(x.dtype), (x < -delta).to(x.dtype)
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         above, below = self._zones(x, dims)
-        ones = torch.ones_like(x)
-        return torch.stack([torch.where(above, ones, -ones), torch.where(below, -ones, ones), ones])
+        return torch.stack([2 * above - 1, 1 - 2 * below, torch.ones_like(x)])
 
     def factors(self, x: Tensor, codes: Tensor, dims: Dims) -> Tensor | None:
         halves = torch.stack([self.positive, self.negative, self.positive - self.negative]) / 2
         return halves.view(-1, *[1] * x.dim())
 
     def near(self, u0: Tensor, dims: Dims, estimator: Estimator) -> Callable[[Tensor], Tensor]:
-        above, below = (zone.to(u0.dtype) for zone in self._zones(u0, dims))
+        above, below = self._zones(u0, dims)
         slope = (1 + above * (self.positive - 1) + below * (self.negative - 1)).detach()
         return lambda u: self.positive * above - self.negative * below + slope * (u - u0)
