@@ -62,7 +62,7 @@ class _Bases(torch.autograd.Function):
         quantizer: WeightQuantizer = ctx.quantizer
         low, wanted = codes.dtype, ctx.needs_input_grad
         factors = over_inputs(factors, x) if ctx.several else factors
-        seen = (x * factors.to(low)).sum(dim=0) if ctx.several else x * factors.to(low)
+        seen = _value(x, factors.to(low)) if ctx.several else x * factors.to(low)
         weight = codes if alpha is None else codes * alpha.to(low)
         weight = weight.sum(dim=0) if quantizer.bases else weight
         grad_x, grad_w = gradients(
@@ -72,14 +72,23 @@ class _Bases(torch.autograd.Function):
         if grad_x is not None:
             grad_x = grad_x.to(ctx.dtype)
             if ctx.several:
-                grad_factors = (x * grad_x).flatten(1).sum(dim=1).to(factors.dtype)
+                if wanted[1]:
+                    grad_factors = (x * grad_x).flatten(1).sum(dim=1).to(factors.dtype)
                 grad_x = factors * grad_x
         if grad_w is not None:
             grad_w = grad_w.to(w.dtype)
             grad_alpha = quantizer.learned_gradient(grad_w, codes.to(w.dtype)) if wanted[3] else None
             if not quantizer.quantizer.leads_back:
                 grad_w = quantizer.latent_gradient(grad_w, w, alpha)
-        return grad_x, grad_factors if wanted[1] else None, grad_w, grad_alpha, *[None] * 6
+        return grad_x, grad_factors, grad_w, grad_alpha, *[None] * 6
+
+
+def _value(codes: Tensor, factors: Tensor) -> Tensor:
+    """Σ_q factors[q]·codes[q]."""
+    total = codes[0] * factors[0]
+    for one, factor in zip(codes[1:], factors[1:], strict=True):
+        total.addcmul_(one, factor)
+    return total
 
 
 def _sum(

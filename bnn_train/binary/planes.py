@@ -25,3 +25,11 @@ def stacked(planes: Sequence[Tensor]) -> Tensor:
 def row(x: Tensor) -> Tensor:
     """All numbers as 1×n, in the order of the memory; no copy where they lie densely."""
     return (x.permute(0, 2, 3, 1) if channels_last(x) else x).reshape(1, -1)
+
+
+def room(count: int, like: Tensor) -> Tensor:
+    """Q×… for planes that lie in memory as this one, with nothing in it."""
+    if not channels_last(like):
+        return like.new_empty(count, *like.shape)
+    turned = like.permute(0, 2, 3, 1)
+    return like.new_empty(count, *turned.shape).permute(0, 1, 4, 2, 3)

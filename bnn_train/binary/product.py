@@ -88,10 +88,24 @@ def exact(
     padding, dilation = ((0, 0), (1, 1)) if geometry is None else (geometry.padding, geometry.dilation)
     if signs and serves(x, codes, padding, dilation):
         return _native(x, codes, scale, geometry)
-    y = F.linear(x, codes) if geometry is None else F.conv2d(x, codes, None, *geometry)
+    y = _of_reals(x, codes, geometry)
     if y.is_cuda and whole:
         y.round_()  # cuDNN's Winograd kernels multiply with fractions: on an H200 sums were 2·10⁻⁶ off
     return y if scale is None else y.mul_(scale.view(-1, *[1] * (codes.dim() - 2)))
+
+
+def _of_reals(x: Tensor, w: Tensor, geometry: Geometry | None) -> Tensor:
+    if geometry is None:
+        return F.linear(x, w)
+    if covers(x, w, geometry):
+        return F.linear(x.flatten(1), w.flatten(1))[..., None, None]
+    return F.conv2d(x, w, None, *geometry)
+
+
+def covers(x: Tensor, w: Tensor, geometry: Geometry) -> bool:
+    """Whether a filter reaches over its whole map, so that a convolution is a dense product; libraries are
+    slow at many maps of three by three."""
+    return x.shape[2:] == w.shape[2:] and not any(geometry.padding) and geometry.groups == 1
 
 
 def _native(x: Tensor, codes: Tensor, scale: Tensor | None, geometry: Geometry | None) -> Tensor:
@@ -142,11 +156,20 @@ def gradients(
     """∂L/∂x and ∂L/∂weight of their convolution or dense product from ``g`` = ∂L/∂y."""
     if geometry is None:
         return (g @ weight if wanted_x else None), (g.T @ x if wanted_w else None)
+    if covers(x, weight, geometry):
+        grad_x, grad_w = gradients(
+            g.flatten(1), x.flatten(1), weight.flatten(1), None, wanted_x=wanted_x, wanted_w=wanted_w
+        )
+        return _shaped(grad_x, x), _shaped(grad_w, weight)
     stride, padding, dilation, groups = geometry
     grad_x, grad_w, _ = torch.ops.aten.convolution_backward(
         g, x, weight, None, stride, padding, dilation, False, [0, 0], groups, [wanted_x, wanted_w, False]
     )
     return grad_x, grad_w
+
+
+def _shaped(found: Tensor | None, as_one: Tensor) -> Tensor | None:
+    return None if found is None else found.view(as_one.shape)
 
 
 def product(

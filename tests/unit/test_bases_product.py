@@ -139,7 +139,10 @@ def test_channels_last(name: str) -> None:
     y, other = layer(x), layer(turned)
     assert_same(name, y, other)
     for one, two in zip(results(layer, y, x), results(layer, other, turned), strict=True):
-        torch.testing.assert_close(one, two)
+        # some are float32 sums of a thousand numbers of both signs, in two orders
+        torch.testing.assert_close(
+            one, two, rtol=1e-5, atol=1e-5 * float(two.detach().abs().max().clamp(min=1))
+        )
 
 
 @pytest.mark.parametrize("name", ROWS)

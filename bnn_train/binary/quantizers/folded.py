@@ -21,6 +21,7 @@ from bnn_train.binary.estimators import Estimator
 from bnn_train.binary.learned import Learns
 from bnn_train.binary.planes import stacked
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer, over_inputs
+from bnn_train.binary.quantizers.residuals import pieces, residual_signs
 from bnn_train.binary.sign import sign
 from bnn_train.binary.sorting import ascending, descending
 from bnn_train.spec import quantizers as options
@@ -64,6 +65,8 @@ class Folded(Quantizer):
         factors = self.found(x, inside, drawn=drawn)
         if drawn and not self.held:
             self.keep(factors)
+        if not any(v.requires_grad for v in factors):
+            return residual_signs(x, inside, factors, estimator), torch.stack(factors[::-1])
         signs: list[Tensor] = []
         for v in factors:
             s: Tensor = _Sign.apply(x, estimator)  # type: ignore[no-untyped-call]  # in torch
@@ -149,9 +152,13 @@ class Measured(Folded):
     def found(self, x: Tensor, inside: Tensor | None, *, drawn: bool) -> list[Tensor]:
         if self.spec.averages and not drawn:
             return list(self.average)
-        flat = None if inside is None else inside.expand_as(x).flatten(1)
+        measured: list[list[Tensor]] = []
+        for rows in pieces(x):
+            some = x.detach()[rows]
+            flat = None if inside is None else inside[rows].expand_as(some).flatten(1)
+            measured.append(self.measure(some.abs().flatten(1), flat))
         shape = (-1, *[1] * (x.dim() - 1))
-        return [v.to(x.dtype).view(shape) for v in self.measure(x.detach().abs().flatten(1), flat)]
+        return [torch.cat(v).to(x.dtype).view(shape) for v in zip(*measured, strict=True)]
 
     @torch.no_grad()
     def keep(self, factors: list[Tensor]) -> None:
@@ -176,11 +183,11 @@ class Greedy(Measured):
         super().__init__(spec)
 
     def measure(self, m: Tensor, inside: Tensor | None) -> list[Tensor]:
-        factors: list[Tensor] = []
-        for _ in range(self.bases):
+        factors = [m.mean(dim=1, keepdim=True)]
+        while len(factors) < self.bases:
+            m = (m - factors[-1]).abs_()  # |r − v·sign(r)|
+            m = m if inside is None else m.mul_(inside)
             factors.append(m.mean(dim=1, keepdim=True))
-            m = (m - factors[-1]).abs()  # |r − v·sign(r)|
-            m = m if inside is None else m * inside
         return factors
 
 
