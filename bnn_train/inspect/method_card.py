@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from bnn_train.binary.estimators import ESTIMATORS
 from bnn_train.binary.gradients import GRADIENTS
 from bnn_train.binary.output_scales import OUTPUT_SCALES
@@ -51,7 +53,15 @@ def planes(side: WeightSpec | ActivationSpec) -> str:
 def packs(method: Method) -> str:
     """Products of signs that stand for one of the method's, weights × activations; a dash where none can."""
     own, other = planes(method.weight), planes(method.activation)
-    return f"{own}×{other}" if own and other and (own, other) != ("real", "real") else "–"
+    packed = own and other and (own, other) != ("real", "real") and not _scale_refuses(method)
+    return f"{own}×{other}" if packed else "–"
+
+
+def _scale_refuses(method: Method) -> bool:
+    """Whether a file can't hold what multiplies the outputs; factors of places are made for a map."""
+    scale = OUTPUT_SCALES.build(method.output_scale)
+    scale.scaled(torch.ones(1, 1, 2, 2))
+    return bool(scale.refusal)
 
 
 def formulas(method: Method) -> Iterator[Formula]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from bnn_train.binary.layers import BinaryConv2d
 from bnn_train.binary.quantizers import Quantizer
 from bnn_train.errors import BnnError
-from bnn_train.inspect.method_card import bits, planes
+from bnn_train.inspect.method_card import bits, packs, planes
 from bnn_train.spec.methods import METHODS
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 @pytest.mark.parametrize("side", ["weight", "activation"])
@@ -26,3 +31,11 @@ def test_bits_and_planes(method: str, side: str) -> None:
     built: Quantizer = part.quantizer
     assert (bits(spec), planes(spec)) == (built.bits, "" if built.refusal else built.planes_told)
     assert part.bases == built.bases
+
+
+def test_what_packs_is_what_the_exporter_took() -> None:
+    """``scripts/bench_methods.py`` exported the network of each row, or kept the exporter's refusal."""
+    rows = json.loads((CONFIGS / "cifar10/board_packed.json").read_text(encoding="utf-8"))["rows"]
+    refused = {name for name, row in rows.items() if name in METHODS and "refused" in row}
+    assert refused == {name for name in rows if name in METHODS and packs(METHODS[name]) == "–"} - {"fp"}
+    assert "xnorpp" in refused  # it packs with factors of channels alone
