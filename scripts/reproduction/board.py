@@ -39,6 +39,9 @@ BASES = ("bnn", "xnor")
 SIGNIFICANT = 2.0
 """Standard errors by which two means must differ to be told apart."""
 
+LABEL = 1.55
+"""Points of accuracy that a name takes in the picture."""
+
 Rows = Mapping[str, Mapping[str, Any]]
 
 
@@ -195,6 +198,20 @@ def _legend(known: Mapping[str, Any]) -> str:
     return f"{told}, {known['peer_ms']:.2f} ms; median of the rounds, {where}, kernels {known['kernel']}."
 
 
+def apart(values: Sequence[float], gap: float) -> list[float]:
+    """Rising numbers moved until neighbours are ``gap`` apart, the sum of squared moves the least: those that
+    would overlap spread evenly about their mean."""
+    blocks: list[tuple[float, int]] = []
+    for i, value in enumerate(values):
+        mean, count = value - i * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            before, many = blocks.pop()
+            mean, count = (before * many + mean * count) / (many + count), many + count
+        blocks.append((mean, count))
+    level = [mean for mean, count in blocks for _ in range(count)]
+    return [mean + i * gap for i, mean in enumerate(level)]
+
+
 def _draw(rows: Rows) -> None:
     """Training accuracy by epoch of the 1-bit methods, and of the real-valued network."""
     try:
@@ -206,6 +223,8 @@ def _draw(rows: Rows) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(11, 6.5))
+    colours = [*pyplot.get_cmap("tab20").colors[::2], *pyplot.get_cmap("tab20").colors[1::2]]
+    axes.set_prop_cycle(linestyle=[*["-"] * len(colours), *["--"] * len(colours)], color=colours * 2)
     told: list[tuple[float, float, str, Any]] = []
     for name, row in rows.items():
         curve = row["curve"].get("train_top1", {})
@@ -215,15 +234,18 @@ def _draw(rows: Rows) -> None:
         bold = name in (*BASES, "fp")
         (line,) = axes.plot(*zip(*points, strict=True), linewidth=2.2 if bold else 0.9)
         told.append((points[-1][1], points[-1][0], name, line.get_color()))
-    height = -math.inf
-    for value, epoch, name, colour in sorted(told):
-        height = max(value, height + 0.9)
-        axes.annotate(name, (epoch, value), (epoch + 0.12, height), color=colour, va="center")
+    told.sort(key=lambda line: line[:3])
+    heights = apart([value for value, *_ in told], LABEL)
+    for (value, epoch, name, colour), height in zip(told, heights, strict=True):
+        leader = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "relpos": (0, 0.5), "shrinkB": 0}
+        weight = "bold" if name in (*BASES, "fp") else "normal"
+        at = (epoch + 0.45, height)
+        axes.annotate(name, (epoch, value), at, va="center", weight=weight, arrowprops=leader)
     axes.set_xlabel("epoch")
     axes.set_ylabel("training top-1 %, first seed")
     axes.grid(color="#e6e6e6")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.set_xlim(left=1, right=max((epoch for _, epoch, _, _ in told), default=1) * 1.12)
+    axes.set_xlim(left=1, right=max((epoch for _, epoch, _, _ in told), default=1) * 1.14)
     figure.tight_layout()
     figure.savefig(CURVES, metadata={"Date": None})
