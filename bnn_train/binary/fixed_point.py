@@ -33,7 +33,7 @@ class Grid(nn.Module):
     @torch.no_grad()
     def find(self, x: Tensor) -> None:
         """Let the range hold these numbers, the first that are seen, where no option says how it begins."""
-        if not self.held:
+        if not self.held and x.numel():
             own = torch.frexp(x.detach().abs().amax())[1].clamp(-31, 31).to(self.exponent.dtype)
             self.exponent.copy_(torch.where(self.exponent == UNKNOWN, own, self.exponent))
 
@@ -50,7 +50,7 @@ class Grid(nn.Module):
     @torch.no_grad()
     def follow(self, q: Tensor, bits: int | None = None) -> None:
         """Count the quantized numbers of a batch, and move the exponent where F batches are full."""
-        if not self.spec.dynamic or self.held:
+        if not self.spec.dynamic or self.held or not q.numel():
             return
         count = self.spec.bits if bits is None else bits
         most = (2.0**count - 1) * self._unit(q, count)

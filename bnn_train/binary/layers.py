@@ -142,7 +142,7 @@ class BinaryConv2d(QuantizedLayer, nn.Conv2d):
         sizes = (x.shape[2] + top + bottom, x.shape[3] + left + right)
         settings = zip(sizes, self.kernel_size, self.stride, self.dilation, strict=True)
         height, width = ((size - (k - 1) * d - 1) // s + 1 for size, k, s, d in settings)
-        return y.view(len(x), height, width, -1).permute(0, 3, 1, 2)
+        return y.view(len(x), height, width, y.shape[1]).permute(0, 3, 1, 2)
 
     def _windowed(self, x: Tensor, inputs: InputQuantizer) -> Tensor:
         """The product where each window has factors of its own."""

@@ -162,7 +162,7 @@ class Measured(Folded):
 
     @torch.no_grad()
     def keep(self, factors: list[Tensor]) -> None:
-        if not self.spec.averages:
+        if not self.spec.averages or not factors[0].numel():
             return
         new = torch.stack([v.mean() for v in factors]).to(self.average.dtype)
         old, momentum = self.average, self.spec.momentum

@@ -20,9 +20,9 @@ PIECE = 1 << 17
 
 
 def pieces(x: Tensor) -> Iterator[slice]:
-    """Rows of the first axis that are read together."""
+    """Rows of the first axis that are read together; one piece of none where there are no rows."""
     count = max(1, PIECE * len(x) // max(x.numel(), 1))
-    yield from (slice(first, first + count) for first in range(0, len(x), count))
+    yield from (slice(first, first + count) for first in range(0, max(len(x), 1), count))
 
 
 def residual_signs(
