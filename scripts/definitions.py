@@ -123,8 +123,7 @@ def used(part: Part, folders: tuple[str, ...]) -> Iterator[Part]:
 
 
 def _own_names(node: ast.AST) -> set[str]:
-    """What it assigns itself, or takes as an argument: no definition of the module's, if that is a function
-    or class."""
+    """Names that a function or class assigns itself or takes as arguments: no definitions of the module's."""
     if not isinstance(node, ast.FunctionDef | ast.ClassDef):
         return set()
     inner = list(ast.walk(node))

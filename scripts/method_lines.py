@@ -117,7 +117,7 @@ def _written(name: str) -> Part:
 
 
 def _method_in(entry: Part) -> Iterator[Part]:
-    """What makes the method in the expression of a row: ``method=…`` of an Entry, or a helper's first."""
+    """The parts of a row's expression that make the method: ``method=…`` of an Entry, or a helper's first."""
     call = entry.node
     if not isinstance(call, ast.Call):
         raise ValueError(f"{entry.module}: a row that is no call")
