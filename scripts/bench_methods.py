@@ -1,10 +1,11 @@
 """Bytes and speed of the packed ResNet-20 of every method on the board, against PyTorch.
 
-    python scripts/bench_methods.py [--rounds 9] [--rows xnor,bnn] [--out configs/cifar10/board_packed.json]
+    python scripts/bench_methods.py [--rounds 9] [--rows xnor,bnn] [--out F]
 
 All networks take turns in one process on one thread, with one image; a time is the median of the rounds. The
 weights are those that training starts from: a time does not depend on them. Rows that a packed file cannot
-hold are named with the exporter's sentence.
+hold are named with the exporter's sentence. By default the file is configs/cifar10/board_packed_KERNEL.json,
+of which the board's page shows each.
 """
 
 from __future__ import annotations
@@ -108,9 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="bench_methods.py", description=(__doc__ or "").splitlines()[0])
     p.add_argument("--rounds", type=int, default=9, metavar="N")
     p.add_argument("--rows", metavar="A,B", help="only these rows")
-    p.add_argument(
-        "--out", type=path_argument, default=Path("configs/cifar10/board_packed.json"), metavar="F"
-    )
+    p.add_argument("--out", type=path_argument, metavar="F", help="default: the kernel's, for the board")
     args = p.parse_args(argv)
     return guarded(lambda: _bench(args))
 
@@ -123,8 +122,9 @@ def _bench(args: argparse.Namespace) -> None:
             f"{name:<20}",
             row.get("refused") or f"{row['bytes']:>9,} bytes {row['ms']:>8.3f} ms {row['faster']:>6.2f}×",
         )
-    write_atomic(args.out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    say(f"written: {args.out}")
+    out = args.out or Path(f"configs/cifar10/board_packed_{result['kernel']}.json")
+    write_atomic(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    say(f"written: {out}")
 
 
 if __name__ == "__main__":

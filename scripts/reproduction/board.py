@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,13 +13,14 @@ from bnn_train.files import write_atomic
 from bnn_train.inspect.method_card import bits, packs
 from bnn_train.report.markdown import table
 from bnn_train.spec.methods import ENTRIES, METHODS
-from reproduction import board_runs
+from reproduction import board_packed, board_runs
+from reproduction.board_packed import Benches
 from reproduction.plans import ROOT
 from reproduction.provenance import setting
 from reproduction.zoo import BOARD, NO_BOARD, TWIN, twin_of
 
 FOLDER = ROOT / "configs/cifar10"
-PAGE, CURVES, PACKED = FOLDER / "BOARD.md", FOLDER / "board.svg", FOLDER / "board_packed.json"
+PAGE, CURVES = FOLDER / "BOARD.md", FOLDER / "board.svg"
 RUNS = FOLDER / "board_runs.json"
 HEAD = (
     "method",
@@ -31,9 +31,6 @@ HEAD = (
     "over `bnn`",
     "over `xnor`",
     "packs to",
-    "bytes",
-    "ms",
-    "×",
 )
 BASES = ("bnn", "xnor")
 SIGNIFICANT = 2.0
@@ -52,15 +49,13 @@ def written(result: Mapping[str, Any]) -> None:
     rows = {row["row"]: row for row in result["rows"] if row["mean"] is not None}
     if missing := [name for name in (*BASES, "fp") if name not in rows]:
         raise RunError(f"the board needs its bases, and {', '.join(missing)} has not run")
-    known = json.loads(PACKED.read_text(encoding="utf-8")) if PACKED.is_file() else {"rows": {}}
+    known = board_packed.benches(FOLDER)
     _draw(rows)
     write_atomic(PAGE, "\n\n".join(_parts(base, result, rows, known)) + "\n")
     board_runs.kept(result, base, RUNS)
 
 
-def _parts(
-    base: Experiment, result: Mapping[str, Any], rows: Rows, known: Mapping[str, Any]
-) -> Iterator[str]:
+def _parts(base: Experiment, result: Mapping[str, Any], rows: Rows, known: Benches) -> Iterator[str]:
     ranked = sorted((name for name in rows if name in METHODS), key=lambda name: -rows[name]["mean"])
     single = [name for name in ranked if _bits(name) == "1/1"]
     few = [name for name in ranked if name not in single and name != "fp"]
@@ -83,9 +78,10 @@ def _parts(
     yield " ".join(_conclusion(rows, single, few))
     yield "![Training accuracy by epoch](board.svg)"
     yield "## 1-bit weights and activations"
-    yield table(HEAD, [_line(name, rows, known["rows"]) for name in single])
+    head = (*HEAD, *board_packed.head(known))
+    yield table(head, [_line(name, rows, known) for name in single])
     yield "## One side real, or more bits"
-    yield table(HEAD, [_line(name, rows, known["rows"]) for name in few])
+    yield table(head, [_line(name, rows, known) for name in few])
     yield _legend(known)
     if NO_BOARD:
         yield "Not on the board: " + "; ".join(f"`{name}`: {why}" for name, why in NO_BOARD.items()) + "."
@@ -109,8 +105,8 @@ def _seeds(rows: Rows) -> str:
     return "one seed" if counts == [1] else f"{' to '.join(map(str, {counts[0], counts[-1]}))} seeds"
 
 
-def _line(name: str, rows: Rows, packed: Mapping[str, Any]) -> list[str]:
-    row, twin, own = rows[name], rows.get(twin_of(name)), packed.get(name, {})
+def _line(name: str, rows: Rows, packed: Benches) -> list[str]:
+    row, twin = rows[name], rows.get(twin_of(name))
     return [
         f"`{name}`",
         str(ENTRIES[name].year),
@@ -119,9 +115,7 @@ def _line(name: str, rows: Rows, packed: Mapping[str, Any]) -> list[str]:
         "" if twin is None else _mean(twin),
         *(_gain(row, rows[base], pooled(rows)) if name != base else "" for base in BASES),
         packs(METHODS[name]),
-        f"{own['bytes']:,}" if "bytes" in own else "–",
-        f"{own['ms']:.2f}" if "ms" in own else "–",
-        f"{own['faster']:.1f}" if "faster" in own else "–",
+        *board_packed.cells(name, packed),
     ]
 
 
@@ -180,22 +174,14 @@ def _plain(row: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     return f"{row['mean'] - base['mean']:+.2f}".replace("-", "−")
 
 
-def _legend(known: Mapping[str, Any]) -> str:
-    told = (
+def _legend(known: Benches) -> str:
+    return (
         "**Bold**: above by more than two standard errors of the difference, the deviation pooled"
         " over all rows. real twin: the real-valued network with the"
         " same blocks and norms (where the sign is their one nonlinearity, it is nearly linear)."
-        " packs to: products of signs for one of the method's, weights ×"
-        " activations (a k-bit"
-        " method costs k_w·k_a of them; +1 an offset). bytes, ms: the packed network, one image, one"
-        " thread; ×: how many"
-        " times faster than the real-valued network in PyTorch (eager), in the same interleaved run"
+        " packs to: products of signs for one of the method's, weights × activations (a k-bit"
+        f" method costs k_w·k_a of them; +1 an offset). {board_packed.legend(known)}"
     )
-    if "peer_ms" not in known:
-        return f"{told}; not measured yet."
-    machine = known["machine"]
-    where = machine.get("cpu", machine) if isinstance(machine, dict) else machine
-    return f"{told}, {known['peer_ms']:.2f} ms; median of the rounds, {where}, kernels {known['kernel']}."
 
 
 def apart(values: Sequence[float], gap: float) -> list[float]:

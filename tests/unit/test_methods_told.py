@@ -33,9 +33,12 @@ def test_bits_and_planes(method: str, side: str) -> None:
     assert part.bases == built.bases
 
 
-def test_what_packs_is_what_the_exporter_took() -> None:
+@pytest.mark.parametrize(
+    "path", sorted((CONFIGS / "cifar10").glob("board_packed_*.json")), ids=lambda p: p.stem
+)
+def test_what_packs_is_what_the_exporter_took(path: Path) -> None:
     """``scripts/bench_methods.py`` exported the network of each row, or kept the exporter's refusal."""
-    rows = json.loads((CONFIGS / "cifar10/board_packed.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     refused = {name for name, row in rows.items() if name in METHODS and "refused" in row}
     assert refused == {name for name in rows if name in METHODS and packs(METHODS[name]) == "–"} - {"fp"}
     assert "xnorpp" in refused  # it packs with factors of channels alone
