@@ -21,7 +21,7 @@ from bnn_train.binary.estimators import Estimator
 from bnn_train.binary.learned import Learns
 from bnn_train.binary.planes import stacked
 from bnn_train.binary.quantizers.base import QUANTIZERS, Dims, Factors, Quantizer, over_inputs
-from bnn_train.binary.quantizers.residuals import pieces, residual_signs
+from bnn_train.binary.quantizers.residuals import chain, pieces, residual_signs
 from bnn_train.binary.sign import sign
 from bnn_train.binary.sorting import ascending, descending
 from bnn_train.spec import quantizers as options
@@ -76,11 +76,8 @@ class Folded(Quantizer):
 
     def codes(self, x: Tensor, dims: Dims, *, drawn: bool) -> Tensor:
         x = x.detach()
-        factors, signs = [v.detach() for v in self.found(x, None, drawn=drawn)], list[Tensor]()
-        for v in factors:
-            signs.insert(0, sign(x))
-            x = x - v * signs[0]
-        return stacked(signs)
+        factors = [v.detach() for v in self.found(x, None, drawn=drawn)]
+        return stacked([s for _, s, _ in chain(x, None, factors)][::-1])
 
     def coded(self, x: Tensor, estimator: Estimator, *, drawn: bool, span: Factors) -> tuple[Tensor, Factors]:
         return self.chained(x, None, estimator, drawn=drawn)

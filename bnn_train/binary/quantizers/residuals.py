@@ -43,7 +43,7 @@ class _Residuals(torch.autograd.Function):
         ctx.estimator = estimator
         signs = room(len(factors), x)
         for rows in pieces(x):
-            for q, (_, s, _) in enumerate(_chain(x[rows], _mask(x, inside, rows), factors, rows), start=1):
+            for q, (_, s, _) in enumerate(chain(x[rows], _mask(x, inside, rows), factors, rows), start=1):
                 signs[-q, rows] = s
         return signs
 
@@ -56,8 +56,8 @@ class _Residuals(torch.autograd.Function):
         for rows in [slice(None)] if whole else pieces(x):
             after: Tensor | None = None
             mask = _mask(x, inside, rows)
-            chain = [*_chain(x[rows], mask, factors, rows)]
-            for g, (r, _, v) in zip(grads[0], reversed(chain), strict=True):
+            steps = [*chain(x[rows], mask, factors, rows)]
+            for g, (r, _, v) in zip(grads[0], reversed(steps), strict=True):
                 g = g[rows] if after is None else g[rows] - v * after
                 own = estimator.slope(g if mask is None else g * mask, r)
                 after = own if after is None else own.add_(after)
@@ -71,10 +71,10 @@ def _mask(x: Tensor, inside: Tensor | None, rows: slice) -> Tensor | None:
     return None if inside is None else inside[rows].expand_as(x[rows]).contiguous()
 
 
-def _chain(
-    r: Tensor, inside: Tensor | None, factors: Sequence[Tensor], rows: slice
+def chain(
+    r: Tensor, inside: Tensor | None, factors: Sequence[Tensor], rows: slice = slice(None)
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """rᵢ, sᵢ and vᵢ of some rows, from r₁ on."""
+    """rᵢ, sᵢ and vᵢ from r₁ on, without gradients; ``rows``: those of the factors that belong to r₁."""
     for i, factor in enumerate(factors):
         v = factor[rows] if factor.dim() else factor
         s = sign(r) if inside is None else sign(r).mul_(inside)
