@@ -124,11 +124,10 @@ def _reproduce(args: argparse.Namespace) -> None:
         threads=args.threads,
     )
     result = _run(table, chosen(table, args.rows), options)
-    if args.publish:
-        _publish(table, result)
+    told = _publish(table, result) if args.publish else result
     print(markdown(result), end="", flush=True)
     if args.record is not None:
-        expected.recorded(result, least=args.record)
+        expected.recorded(told, least=args.record)
         say("recorded; configs/METHODS.md tells them, too: python scripts/method_tables.py")
     if any(row["failed"] for row in result["rows"]):
         raise RunError("not all runs have a result; see the verdicts")
@@ -187,14 +186,16 @@ def _write(
     return result
 
 
-def _publish(table: Table, result: dict[str, Any]) -> None:
+def _publish(table: Table, result: dict[str, Any]) -> dict[str, Any]:
+    """Write the table's page and return what it tells: the board's has the runs of earlier times, too."""
     if table.name == BOARD_TABLE and result["fast"] is None and not result["set"]:
-        board.written(result)
+        told = board.written(result)
         say(f"published: {board.PAGE}")
-        return
+        return told
     path = CONFIGS / table.folder / "RESULTS.md"
     write_atomic(path, published(path, result))
     say(f"published: {path}")
+    return result
 
 
 if __name__ == "__main__":

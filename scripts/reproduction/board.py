@@ -42,8 +42,9 @@ LABEL = 1.55
 Rows = Mapping[str, Mapping[str, Any]]
 
 
-def written(result: Mapping[str, Any]) -> None:
-    """Write the page, its curves and its runs from a result of the table `board` and the runs before it."""
+def written(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the page, its curves and its runs from a result of the table `board` and the runs before it, and
+    return both, joined."""
     base = load(ROOT / f"configs/{BOARD}.yaml")
     result = board_runs.joined(result, base, RUNS)
     rows = {row["row"]: row for row in result["rows"] if row["mean"] is not None}
@@ -53,6 +54,7 @@ def written(result: Mapping[str, Any]) -> None:
     _draw(rows)
     write_atomic(PAGE, "\n\n".join(_parts(base, result, rows, known)) + "\n")
     board_runs.kept(result, base, RUNS)
+    return result
 
 
 def _parts(base: Experiment, result: Mapping[str, Any], rows: Rows, known: Benches) -> Iterator[str]:

@@ -76,8 +76,16 @@ def _joined(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[str
         "top1": dict(sorted(top1.items(), key=lambda one: int(one[0]))),
         "mean": statistics.fmean(scores),
         "std": statistics.stdev(scores) if len(scores) > 1 else None,
-        "seconds": row["seconds"] + (known["seconds"] if set(known["top1"]) - own else 0.0),
+        "seconds": _seconds(row, known),
         "curve": row["curve"] if "1" in own or not known["curve"] else known["curve"],
         "selection": sorted({*row["selection"], *known["selection"]}),
         "runs": sorted([*row["runs"], *others], key=lambda run: int(run["seed"])),
     }
+
+
+def _seconds(row: Mapping[str, Any], known: Mapping[str, Any]) -> float:
+    """The training time of both; the file's alone where it has the result's runs already, and others."""
+    own, before = set(row["top1"]), set(known["top1"])
+    if not before - own:
+        return float(row["seconds"])
+    return float(known["seconds"]) + (float(row["seconds"]) if own - before else 0.0)
